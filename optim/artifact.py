@@ -1,0 +1,114 @@
+"""An artifact: a model file, named by its content, never half written.
+
+The ONNX file is the artifact. Accuracy, latency and size are all taken from the very file that the
+user downloads.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from optim.errors import BrokenArtifactError, WorkspaceError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A file in the workspace.
+
+    Attributes:
+        path: where it lies.
+        sha256: its content, 64 hexadecimal digits.
+        size_bytes: bytes on disk.
+        compressed_bytes: the same after gzip; only there do repeated and zero weights count.
+    """
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    compressed_bytes: int
+
+    def verify(self) -> None:
+        """Read the file again and compare.
+
+        Raises:
+            BrokenArtifactError: if it is missing or changed.
+        """
+        if not self.path.exists():
+            raise BrokenArtifactError(
+                f"the model file {self.path.name} is gone from the workspace. Make it again."
+            )
+        if sha256_of(self.path.read_bytes()) != self.sha256:
+            raise BrokenArtifactError(
+                f"the model file {self.path.name} is not what was made: its hash differs. "
+                "Delete it and make it again."
+            )
+
+
+def sha256_of(content: bytes) -> str:
+    """64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def store_artifact(content: bytes, folder: Path, *, suffix: str = ".onnx") -> Artifact:
+    """Write a file under its content's name, all or nothing; an existing one is left as it is.
+
+    Raises:
+        WorkspaceError: if the disk is full or the folder cannot be written.
+    """
+    name = sha256_of(content)
+    path = folder / name[:2] / f"{name}{suffix}"
+    if not path.exists():
+        write_atomically(path, content)
+    return Artifact(
+        path=path,
+        sha256=name,
+        size_bytes=len(content),
+        compressed_bytes=len(gzip.compress(content, compresslevel=6, mtime=0)),
+    )
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write, flush to disk, then rename: a reader sees the whole file or none.
+
+    Raises:
+        WorkspaceError: if the disk is full or the folder cannot be written.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        handle = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise workspace_error(error, path.parent) from error
+
+
+def workspace_error(error: OSError, folder: Path) -> WorkspaceError:
+    """The one sentence for a folder that cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return WorkspaceError(
+            f"the disk that holds {folder} is full. Free some space, then try again; "
+            "nothing that was finished is lost."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return WorkspaceError(
+            f"the folder {folder} cannot be written. Choose another workspace with --workspace, "
+            "or give this user the right to write there."
+        )
+    return WorkspaceError(f"the folder {folder} cannot be used: {error.strerror}.")

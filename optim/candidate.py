@@ -1,0 +1,66 @@
+"""A candidate: a task plus a recipe, with whatever has been found out about it so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from optim.artifact import Artifact
+from optim.errors import Refusal
+from optim.measure.measurement import Accuracy, GraphFacts, Latency
+from optim.recipe import Recipe
+
+
+class Role(StrEnum):
+    """What a candidate is in its task's plots."""
+
+    BASELINE = "baseline"
+    CANDIDATE = "candidate"
+    CONTROL = "control"
+    """A small network trained from scratch: what a compressed one must beat."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One row of a page.
+
+    Attributes:
+        id: 12 hexadecimal digits, from task, recipe and the steps' versions.
+        task: name of the task.
+        recipe: how it was made.
+        role: baseline, candidate or control.
+        starter: True if its file came with the sample task.
+        artifact: the ONNX file, once made.
+        facts: parameters, MACs, operators.
+        latency: on this machine and engine; None until measured here.
+        accuracy: on the test split; may be the recorded one.
+        refusal: why it could not be made, if so.
+        created: seconds since 1970, UTC.
+        seconds: how long making it took.
+    """
+
+    id: str
+    task: str
+    recipe: Recipe
+    role: Role
+    starter: bool = False
+    artifact: Artifact | None = None
+    facts: GraphFacts | None = None
+    latency: Latency | None = None
+    accuracy: Accuracy | None = None
+    refusal: Refusal | None = None
+    created: float = 0.0
+    seconds: float | None = None
+
+    @property
+    def measured(self) -> bool:
+        """True if it can stand on a plot: latency measured here, accuracy known, size on disk."""
+        return (
+            self.latency is not None and self.accuracy is not None and self.artifact is not None
+        )
+
+    def words(self) -> str:
+        """The recipe in words; controls say what they are."""
+        if self.role is Role.CONTROL:
+            return f"trained from scratch, {self.recipe.words()}"
+        return self.recipe.words()

@@ -1,0 +1,52 @@
+"""What goes wrong in the world, as opposed to a wrong argument (which is a ``ValueError``).
+
+Every message says what must hold, what came, and what to do. The command line prints it alone and
+exits with 2; a page shows it in one line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class OptimError(Exception):
+    """The family of errors that a user can do something about."""
+
+
+class UnknownTaskError(OptimError):
+    """No sample task has this name."""
+
+
+class BrokenRecipeError(OptimError):
+    """A recipe file cannot be read, or holds something that is not a recipe."""
+
+
+class BrokenArtifactError(OptimError):
+    """A model file is missing, damaged, or not what its hash says."""
+
+
+class WorkspaceError(OptimError):
+    """The workspace cannot be used: read-only, full, or written by a newer version."""
+
+
+class EngineError(OptimError):
+    """An engine is missing, or cannot load or run a file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A recipe that cannot be done: a result like any other, with its reason and what would help."""
+
+    reason: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.remedy}".strip()
+
+
+class RefusedError(OptimError):
+    """Carries a ``Refusal`` up to the place where it becomes a row."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal

@@ -1,0 +1,203 @@
+"""What a measurement is: raw samples and the environment; every summary is a property.
+
+Predicted figures are another type (``optim.search.predict.Prediction``), so that the two cannot mix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+
+from optim.measure.statistics import (
+    bootstrap_median_interval,
+    mcnemar_p,
+    paired_difference_interval,
+    wilson_interval,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """Where a measurement was made. Two of them compare only if they are equal.
+
+    Attributes:
+        cpu: the processor's name.
+        instructions: the vector instructions that matter for INT8, such as ``avx512_vnni``.
+        cores: logical processors that the process may use.
+        threads: threads the engine was given.
+        engine, engine_version: such as ``onnxruntime`` and ``1.32.0``.
+        governor: the kernel's frequency governor, or ``unknown``.
+    """
+
+    cpu: str
+    instructions: tuple[str, ...]
+    cores: int
+    threads: int
+    engine: str
+    engine_version: str
+    governor: str = "unknown"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def words(self) -> str:
+        """One line for a caption."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        vector = f" ({self.instructions[-1].upper().replace('_', '-')})" if self.instructions else ""
+        return f"{self.cpu}{vector}, {self.engine} {self.engine_version}, {threads}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Latency:
+    """Times of single runs at batch 1, baseline and candidate taken in turn (A B A' A B A' ...).
+
+    Attributes:
+        baseline_ms, candidate_ms: milliseconds, float32, shape (rounds, runs).
+        null_ms: the baseline's file in a second session, same shape: the A/A null.
+        baseline_sha256: the file the ratio refers to.
+        cold_start_ms: time to load the candidate's file and to give the first answer.
+        environment: machine, engine, threads.
+    """
+
+    baseline_ms: np.ndarray
+    candidate_ms: np.ndarray
+    null_ms: np.ndarray
+    baseline_sha256: str
+    cold_start_ms: float
+    environment: Environment
+
+    @cached_property
+    def p50_ms(self) -> float:
+        """Median of the candidate's runs."""
+        return float(np.percentile(self.candidate_ms, 50))
+
+    @cached_property
+    def spread_ms(self) -> tuple[float, float]:
+        """10th and 90th percentile of the candidate's runs."""
+        low, high = np.percentile(self.candidate_ms, [10, 90])
+        return float(low), float(high)
+
+    @cached_property
+    def p99_ms(self) -> float:
+        """99th percentile of the candidate's runs."""
+        return float(np.percentile(self.candidate_ms, 99))
+
+    @property
+    def n(self) -> int:
+        """How many runs of the candidate were timed."""
+        return int(self.candidate_ms.size)
+
+    @cached_property
+    def round_ratios(self) -> np.ndarray:
+        """Speed-up in each round: median of the baseline over median of the candidate."""
+        return np.median(self.baseline_ms, axis=1) / np.median(self.candidate_ms, axis=1)
+
+    @cached_property
+    def speedup(self) -> float:
+        """How many times faster than the baseline: the median over the rounds."""
+        return float(np.median(self.round_ratios))
+
+    @cached_property
+    def speedup_interval(self) -> tuple[float, float]:
+        """95 % bootstrap interval of ``speedup``."""
+        return bootstrap_median_interval(self.round_ratios)
+
+    @cached_property
+    def null_ratio(self) -> float:
+        """The baseline against itself; its distance from 1 is the noise floor."""
+        ratios = np.median(self.baseline_ms, axis=1) / np.median(self.null_ms, axis=1)
+        return float(np.median(ratios))
+
+    @cached_property
+    def spread_of_ratios(self) -> float:
+        """Interquartile range of the rounds' ratios over their median; above 0.05 is restless."""
+        low, high = np.percentile(self.round_ratios, [25, 75])
+        return float((high - low) / self.speedup)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """Answers of the very file on a split, compared example by example with the baseline's.
+
+    Attributes:
+        n: examples.
+        correct: right answers.
+        worse, better: right before and wrong now; wrong before and right now.
+        changed: examples whose predicted class differs from the baseline's.
+        split: ``test`` for what is plotted.
+        baseline_sha256: the file it is compared with.
+        recorded: True if the figure came with the file (hash checked) and was not measured here.
+    """
+
+    n: int
+    correct: int
+    worse: int
+    better: int
+    changed: int
+    split: str
+    baseline_sha256: str
+    recorded: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correct <= self.n or self.n == 0:
+            raise ValueError(f"correct must lie in [0, n] and n above 0; got {self.correct}, {self.n}.")
+
+    @property
+    def value(self) -> float:
+        """Share of right answers, 0..1."""
+        return self.correct / self.n
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of ``value``."""
+        return wilson_interval(self.correct, self.n)
+
+    @property
+    def difference(self) -> float:
+        """Accuracy minus the baseline's, on the same examples."""
+        return (self.better - self.worse) / self.n
+
+    @cached_property
+    def difference_interval(self) -> tuple[float, float]:
+        """95 % interval of ``difference``, from the discordant pairs."""
+        return paired_difference_interval(self.worse, self.better, self.n)
+
+    @cached_property
+    def p_value(self) -> float:
+        """Exact McNemar test that worse and better are equally likely."""
+        return mcnemar_p(self.worse, self.better)
+
+    @property
+    def tied_with_baseline(self) -> bool:
+        """True if the difference may be noise (p >= 0.05)."""
+        return self.p_value >= 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphFacts:
+    """What can be counted in the file itself.
+
+    Attributes:
+        parameters: numbers in weights and biases (scales and zero points are not counted).
+        macs: multiply-accumulates for one example.
+        float_operators: Conv, Gemm and MatMul that the engine still computes in floating point after
+            its own optimization, by operator type.
+        operators: all Conv, Gemm and MatMul in the optimized graph, in any number format.
+    """
+
+    parameters: int
+    macs: int
+    float_operators: dict[str, int]
+    operators: int
+
+    @property
+    def float_count(self) -> int:
+        """How many heavy operators stayed in floating point."""
+        return sum(self.float_operators.values())

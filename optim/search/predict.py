@@ -1,0 +1,142 @@
+"""What a candidate will be like before it is made: interpolation over what is measured.
+
+In the logarithm, latency and size are modelled as the sum of a curve over the pruning ratio and a
+constant per precision; accuracy is modelled the same way, without the logarithm:
+
+    y(ratio, precision) = curve(ratio) + offset(precision).
+
+The curve runs piecewise linearly through the measured ratios, fitted together with the offsets by
+backfitting (Hastie and Tibshirani 1990, section 4.4). The uncertainty is the leave-one-out error of
+this very model on the measured points, and grows with the distance to the nearest measured ratio.
+A prediction is never a ``Measurement`` and is drawn hollow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from optim.candidate import Candidate, Role
+from optim.recipe import Precision, Recipe
+
+MIN_UNCERTAINTY = {"latency": 0.05, "size": 0.01, "accuracy": 0.003}
+PRIOR = {"latency": 0.5, "size": 0.3, "accuracy": 0.02}
+"""One standard deviation where nothing similar is measured: log, log, share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """A guess with its doubt; every interval is about 80 %.
+
+    Attributes:
+        latency_ms, size_bytes, accuracy: the guess.
+        latency_interval, size_interval, accuracy_interval: low and high.
+        from_candidates: how many measured candidates it rests on.
+    """
+
+    recipe: Recipe
+    latency_ms: float
+    latency_interval: tuple[float, float]
+    size_bytes: float
+    size_interval: tuple[float, float]
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    from_candidates: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Points:
+    ratios: np.ndarray
+    precisions: np.ndarray
+    values: np.ndarray
+
+
+def predict(recipe: Recipe, measured: Sequence[Candidate]) -> Prediction | None:
+    """Predict from the measured candidates of the same task.
+
+    Args:
+        recipe: what is asked.
+        measured: any candidates of the task; the unmeasured and the controls are ignored.
+
+    Returns:
+        None if fewer than two candidates, or not the baseline, are measured.
+    """
+    usable = [c for c in measured if c.measured and c.role is not Role.CONTROL]
+    if len(usable) < 2 or not any(not c.recipe.steps for c in usable):
+        return None
+    latency = _fit(usable, recipe, "latency")
+    size = _fit(usable, recipe, "size")
+    accuracy = _fit(usable, recipe, "accuracy")
+    return Prediction(
+        recipe=recipe,
+        latency_ms=math.exp(latency[0]),
+        latency_interval=(math.exp(latency[1]), math.exp(latency[2])),
+        size_bytes=math.exp(size[0]),
+        size_interval=(math.exp(size[1]), math.exp(size[2])),
+        accuracy=min(1.0, max(0.0, accuracy[0])),
+        accuracy_interval=(max(0.0, accuracy[1]), min(1.0, accuracy[2])),
+        from_candidates=len(usable),
+    )
+
+
+def _fit(usable: Sequence[Candidate], recipe: Recipe, what: str) -> tuple[float, float, float]:
+    """Guess, low and high of one quantity (logarithms for latency and size)."""
+    points = _points(usable, what)
+    guess = _interpolate(points, recipe.pruning_ratio, recipe.precision)
+    errors = [
+        abs(points.values[i] - _interpolate(_without(points, i), ratio, precision))
+        for i, (ratio, precision) in enumerate(zip(points.ratios, points.precisions, strict=True))
+        if len(points.values) > 2
+    ]
+    typical = float(np.median(errors)) if errors else PRIOR[what]
+    same = points.ratios[points.precisions == recipe.precision]
+    nearest = np.min(np.abs(same - recipe.pruning_ratio)) if len(same) else 0.5
+    doubt = max(MIN_UNCERTAINTY[what], typical) * (0.5 + 4.0 * float(nearest))
+    doubt = min(max(doubt, MIN_UNCERTAINTY[what]), PRIOR[what] * 2)
+    return guess, guess - 1.28 * doubt, guess + 1.28 * doubt
+
+
+def _points(usable: Sequence[Candidate], what: str) -> _Points:
+    values = []
+    for c in usable:
+        assert c.latency and c.accuracy and c.artifact  # `measured` has checked
+        match what:
+            case "latency":
+                values.append(math.log(c.latency.p50_ms))
+            case "size":
+                values.append(math.log(c.artifact.size_bytes))
+            case _:
+                values.append(c.accuracy.value)
+    return _Points(
+        ratios=np.array([c.recipe.pruning_ratio for c in usable]),
+        precisions=np.array([c.recipe.precision.value for c in usable]),
+        values=np.array(values),
+    )
+
+
+def _without(points: _Points, i: int) -> _Points:
+    keep = np.arange(len(points.values)) != i
+    return _Points(
+        ratios=points.ratios[keep], precisions=points.precisions[keep], values=points.values[keep]
+    )
+
+
+def _interpolate(points: _Points, ratio: float, precision: str | Precision) -> float:
+    """Backfit offsets and curve, then read the model at one point."""
+    offsets = {name: 0.0 for name in np.unique(points.precisions)}
+    knots = np.unique(points.ratios)
+    curve = np.zeros(len(knots))
+    for _ in range(20):
+        shifted = points.values - np.array([offsets[p] for p in points.precisions])
+        curve = np.array([shifted[points.ratios == knot].mean() for knot in knots])
+        rest = points.values - np.interp(points.ratios, knots, curve)
+        offsets = {name: float(rest[points.precisions == name].mean()) for name in offsets}
+    known = offsets.get(str(precision), 0.0)
+    beyond = 0.0
+    if ratio > knots[-1] and len(knots) > 1:  # go on with the last slope
+        slope = (curve[-1] - curve[-2]) / (knots[-1] - knots[-2])
+        beyond = slope * (ratio - knots[-1])
+    return float(np.interp(ratio, knots, curve) + beyond + known)

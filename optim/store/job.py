@@ -1,0 +1,68 @@
+"""A job: one candidate to be made or measured, as the queue and the pages see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class JobKind(StrEnum):
+    """What a job does."""
+
+    MAKE = "make"
+    """Make a candidate (training, export, quantization), then measure it."""
+    MEASURE = "measure"
+    """Measure latency and accuracy of a finished candidate here."""
+    STARTERS = "starters"
+    """First start: take in a task's ready artifacts and measure their latency, quickest first."""
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+LIVE = (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A row of the queue.
+
+    Attributes:
+        id: 12 hexadecimal digits, random.
+        kind: what to do.
+        key: names the work by content; two live jobs never share it.
+        payload: plain data for the worker: ``{"task": ..., "recipe": {...}, "candidate": ...}``.
+        words: the work in words for people.
+        state, progress, message: progress is 0..1, the message says what happens now.
+        attempts: how often a worker has begun it.
+        error: one sentence, if it failed.
+        created, started, finished: seconds since 1970, UTC.
+    """
+
+    id: str
+    kind: JobKind
+    key: str
+    payload: dict[str, Any]
+    words: str
+    state: JobState
+    progress: float = 0.0
+    message: str = ""
+    attempts: int = 0
+    error: str | None = None
+    created: float = 0.0
+    started: float | None = None
+    finished: float | None = None
+    cancel_requested: bool = False
+
+    @property
+    def live(self) -> bool:
+        """True while it waits or runs."""
+        return self.state in LIVE

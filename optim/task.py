@@ -1,0 +1,146 @@
+"""A task: a network, the data it was made for, and how well it does there."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from optim.datasets import DATASETS, SAMPLES, Dataset, Split, SplitName, load_split
+from optim.errors import BrokenArtifactError, UnknownTaskError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SAMPLE_ORDER = (
+    "fashion-resnet",
+    "fashion-mobilenetv2",
+    "fashion-efficientnet-lite0",
+    "fashion-squeezenet",
+    "motion-cnn",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A trained network with its data.
+
+    Attributes:
+        name: what the command line calls it.
+        title: what a page calls it.
+        architecture: one of ``optim.architectures.ARCHITECTURES``.
+        dataset: labels, shape, licence of the data.
+        folder: where card and weights lie.
+        card: the card as read: licence, source, seed, schedule, results.
+    """
+
+    name: str
+    title: str
+    summary: str
+    architecture: str
+    dataset: Dataset
+    folder: Path
+    card: dict[str, Any]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names."""
+        return self.dataset.labels
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one example, without the batch."""
+        return self.dataset.input_shape
+
+    @property
+    def parameters(self) -> int:
+        """Trainable numbers of the original network."""
+        return int(self.card["results"]["parameters"])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes whenever weights or data set do; 16 hexadecimal digits."""
+        digest = hashlib.sha256(self.weights_path.read_bytes())
+        digest.update(self.dataset.name.encode())
+        return digest.hexdigest()[:16]
+
+    @property
+    def weights_path(self) -> Path:
+        """The trained weights, safetensors."""
+        return self.folder / "weights.safetensors"
+
+    @property
+    def starters_folder(self) -> Path:
+        """Ready artifacts of this task: ``starters.json`` and the ONNX files it names."""
+        return self.folder / "starters"
+
+    def split(self, name: SplitName) -> Split:
+        """One split of the data; disjoint from the others, but calibration lies inside train."""
+        return load_split(self.dataset.name, name)
+
+    def network(self) -> nn.Module:
+        """The trained network, on the CPU, in evaluation mode.
+
+        Raises:
+            BrokenArtifactError: if the weights are missing or do not fit.
+        """
+        from safetensors.torch import load_file
+
+        from optim.architectures import build
+
+        network = build(
+            self.architecture, in_channels=self.input_shape[0], classes=len(self.labels)
+        )
+        try:
+            network.load_state_dict(load_file(self.weights_path))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise BrokenArtifactError(
+                f"the weights of {self.name} cannot be read from {self.weights_path.name}: {error}. "
+                "Restore the file, for example with `git checkout`."
+            ) from error
+        return network.eval()
+
+    def teacher_logits(self) -> np.ndarray | None:
+        """The network's own answers on the training split, (views, n, classes) float16, if shipped."""
+        from safetensors.numpy import load_file
+
+        path = self.folder / "teacher_logits.safetensors"
+        return load_file(path)["logits"] if path.exists() else None
+
+
+@lru_cache(maxsize=64)
+def load_task(name: str) -> Task:
+    """Find a sample task by its name.
+
+    Raises:
+        UnknownTaskError: naming the tasks there are, and the nearest one.
+    """
+    if name not in SAMPLE_ORDER:
+        near = difflib.get_close_matches(name, SAMPLE_ORDER, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UnknownTaskError(
+            f"there is no task {name!r:.60}.{hint} The tasks are: {', '.join(SAMPLE_ORDER)}."
+        )
+    folder = SAMPLES / name
+    card = json.loads((folder / "card.json").read_text())
+    return Task(
+        name=name,
+        title=card["title"],
+        summary=card["summary"],
+        architecture=card["architecture"],
+        dataset=DATASETS[card["dataset"]],
+        folder=folder,
+        card=card,
+    )
+
+
+def sample_tasks() -> tuple[Task, ...]:
+    """Every sample task whose weights are there, in the order a page lists them."""
+    tasks = map(load_task, SAMPLE_ORDER)
+    return tuple(task for task in tasks if task.weights_path.exists())

@@ -1,0 +1,69 @@
+"""Train the network of a sample task from scratch, as its card says, and write weights and figures.
+
+    python -m sample_models.train fashion-resnet
+
+The card's ``training`` table holds the schedule; this script fills ``results``. Validation picks the
+epoch, the test split is read once, at the end. An interrupted run resumes at its last epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from optim.architectures import build
+from optim.compress.training import Schedule, accuracy_of, label_views, train
+from optim.datasets import DATASETS, SAMPLES, load_split
+
+
+def main(name: str, scratch: Path) -> None:
+    folder = SAMPLES / name
+    card = json.loads((folder / "card.json").read_text())
+    data = DATASETS[card["dataset"]]
+    schedule = Schedule(**card["training"]["schedule"])
+    seed = card["training"]["seed"]
+    torch.manual_seed(seed)
+    network = build(
+        card["architecture"], in_channels=data.input_shape[0], classes=len(data.labels)
+    )
+    training = load_split(data.name, "train")
+    started = time.monotonic()
+    scratch.mkdir(parents=True, exist_ok=True)
+    trained = train(
+        network,
+        training,
+        load_split(data.name, "validation"),
+        kind=data.kind,
+        schedule=schedule,
+        seed=seed,
+        progress=lambda share, words: print(f"{share:.3f} {words}", flush=True)
+        if "epoch" in words
+        else None,
+        checkpoint=scratch / f"{name}.pt",
+    )
+    state = {key: value.contiguous() for key, value in trained.network.state_dict().items()}
+    save_file(state, folder / "weights.safetensors")
+    logits = label_views(trained.network, training.inputs, data.kind)
+    save_file({"logits": torch.from_numpy(logits)}, folder / "teacher_logits.safetensors")
+    card["results"] = {
+        "validation_accuracy": round(trained.accuracy, 5),
+        "test_accuracy": round(accuracy_of(trained.network, load_split(data.name, "test")), 5),
+        "parameters": sum(p.numel() for p in trained.network.parameters()),
+        "epoch_kept": max(trained.history, key=lambda e: (e.accuracy, e.epoch)).epoch,
+        "training_minutes": round((time.monotonic() - started) / 60, 1),
+    }
+    (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    print(json.dumps(card["results"]), flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("task", help="folder below sample_models")
+    parser.add_argument("--scratch", type=Path, default=Path(".scratch"), help="checkpoints")
+    arguments = parser.parse_args()
+    main(arguments.task, arguments.scratch)
