@@ -1,0 +1,349 @@
+"""Candidates, their files and their figures, as rows.
+
+A figure belongs to the very file it was taken from: a row keeps that file's hash, and a candidate
+whose file was made anew with other bytes starts without figures.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optim.artifact import Artifact
+from optim.candidate import Candidate, Role
+from optim.errors import Refusal
+from optim.measure.measurement import Accuracy, Environment, GraphFacts, Latency
+from optim.recipe import Recipe
+from optim.store.schema import reading, writing
+
+PLOTTED_SPLIT = "test"
+ACCURACY_COUNTS = ("n", "correct", "worse", "better", "changed", "recorded")
+ACCURACY_COLUMNS = (*ACCURACY_COUNTS, "split", "baseline_sha256")
+LATENCY_COLUMNS = (
+    "environment_facts", "rounds", "baseline_ms", "candidate_ms", "null_ms", "baseline_sha256",
+    "cold_start_ms",
+)  # fmt: skip
+
+CANDIDATES = f"""
+SELECT c.*,
+    {", ".join(f"l.{name} AS latency_{name}" for name in LATENCY_COLUMNS)},
+    {", ".join(f"a.{name} AS accuracy_{name}" for name in ACCURACY_COLUMNS)}
+FROM candidates c
+LEFT JOIN latencies l ON l.seq = (
+    SELECT max(seq) FROM latencies
+    WHERE candidate = c.id AND environment = :environment AND sha256 = c.sha256)
+LEFT JOIN accuracies a ON a.seq = (
+    SELECT seq FROM accuracies
+    WHERE candidate = c.id AND split = '{PLOTTED_SPLIT}' AND sha256 = c.sha256
+    ORDER BY recorded, seq DESC LIMIT 1)
+"""
+
+
+class Results:
+    """What is known of every candidate. Any thread and any process may call at any time.
+
+    Args:
+        folder: the workspace; model files lie in its ``artifacts`` folder.
+        clock: seconds since 1970; replaced in tests.
+    """
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.folder = folder
+        self.artifacts = folder / "artifacts"
+        self._clock = clock
+
+    # --- writing ---------------------------------------------------------------------------------
+    def add(
+        self,
+        candidate_id: str,
+        task: str,
+        recipe: Recipe,
+        role: Role = Role.CANDIDATE,
+        starter: bool = False,
+    ) -> None:
+        """Make a candidate known; one that is known already stays as it is."""
+        text = json.dumps(recipe.to_dict())
+        with writing(self.folder) as store:
+            store.execute(
+                "INSERT INTO candidates (id, task, recipe, role, starter, created) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (candidate_id, task, text, role, starter, self._clock()),
+            )
+
+    def finish(
+        self, candidate_id: str, artifact: Artifact, facts: GraphFacts, seconds: float | None
+    ) -> None:
+        """Keep a candidate's finished file; an earlier refusal is forgotten.
+
+        Raises:
+            ValueError: if the candidate is unknown or the file lies outside the workspace.
+        """
+        with writing(self.folder) as store:
+            changed = store.execute(
+                "UPDATE candidates SET path = :path, sha256 = :sha256, size_bytes = :size_bytes, "
+                "compressed_bytes = :compressed_bytes, facts = :facts, seconds = :seconds, "
+                "refusal_reason = NULL, refusal_remedy = NULL WHERE id = :id",
+                {
+                    "id": candidate_id,
+                    "facts": json.dumps(asdict(facts)),
+                    "seconds": seconds,
+                    **self._artifact_values(artifact),
+                },
+            ).rowcount
+            _check_known(changed, candidate_id)
+
+    def refuse(self, candidate_id: str, refusal: Refusal) -> None:
+        """Keep why a candidate cannot be made.
+
+        Raises:
+            ValueError: if the candidate is unknown.
+        """
+        with writing(self.folder) as store:
+            changed = store.execute(
+                "UPDATE candidates SET refusal_reason = ?, refusal_remedy = ? WHERE id = ?",
+                (refusal.reason, refusal.remedy, candidate_id),
+            ).rowcount
+            _check_known(changed, candidate_id)
+
+    def add_latency(self, candidate_id: str, latency: Latency) -> None:
+        """Keep a latency measurement of the candidate's present file, raw samples and all.
+
+        Raises:
+            ValueError: if the candidate has no file yet.
+        """
+        environment = latency.environment
+        self._add_figure(
+            "latencies",
+            candidate_id,
+            {
+                "environment": environment.fingerprint,
+                "environment_facts": json.dumps(asdict(environment)),
+                "rounds": len(latency.candidate_ms),
+                "baseline_ms": _to_blob(latency.baseline_ms),
+                "candidate_ms": _to_blob(latency.candidate_ms),
+                "null_ms": _to_blob(latency.null_ms),
+                "baseline_sha256": latency.baseline_sha256,
+                "cold_start_ms": float(latency.cold_start_ms),
+            },
+        )
+
+    def add_accuracy(
+        self, candidate_id: str, accuracy: Accuracy, predictions: np.ndarray | None
+    ) -> None:
+        """Keep an accuracy of the candidate's present file.
+
+        Args:
+            predictions: predicted class of each example, integers 0..255, shape (n,); None if they
+                are not known.
+
+        Raises:
+            ValueError: if the candidate has no file yet, or the predictions do not fit.
+        """
+        values: dict[str, Any] = {
+            "split": accuracy.split,
+            "baseline_sha256": accuracy.baseline_sha256,
+            **{name: int(getattr(accuracy, name)) for name in ACCURACY_COUNTS},
+        }
+        if predictions is not None:
+            values["predictions"] = _packed(predictions, n=accuracy.n)
+        self._add_figure("accuracies", candidate_id, values)
+
+    def add_checkpoint(self, prefix_id: str, artifact: Artifact) -> None:
+        """Keep the trained weights of a training prefix, for every precision made from it.
+
+        Raises:
+            ValueError: if the file lies outside the workspace.
+        """
+        values = {"id": prefix_id, "created": self._clock(), **self._artifact_values(artifact)}
+        with writing(self.folder) as store:
+            store.execute(
+                "INSERT OR REPLACE INTO checkpoints VALUES "
+                "(:id, :path, :sha256, :size_bytes, :compressed_bytes, :created)",
+                values,
+            )
+
+    # --- reading ---------------------------------------------------------------------------------
+    def version(self) -> int:
+        """A number that grows with every change to a candidate or figure, not with job progress."""
+        with reading(self.folder) as store:
+            row = store.execute("SELECT value FROM meta WHERE name = 'changes'").fetchone()
+        return int(row["value"])
+
+    def candidates(self, task: str, environment_fingerprint: str | None) -> tuple[Candidate, ...]:
+        """Every candidate of a task, baseline first, then in the order they were added.
+
+        Each comes with its newest latency in that environment (none if the environment is None) and
+        its newest accuracy on the test split; one measured here beats a recorded one.
+        """
+        return self._select(
+            "WHERE c.task = :task ORDER BY c.role != 'baseline', c.seq",
+            {"task": task, "environment": environment_fingerprint},
+        )
+
+    def candidate(self, candidate_id: str, environment_fingerprint: str | None) -> Candidate | None:
+        """One candidate with its figures as in ``candidates``; None if it is unknown."""
+        found = self._select(
+            "WHERE c.id = :id", {"id": candidate_id, "environment": environment_fingerprint}
+        )
+        return found[0] if found else None
+
+    def predictions(self, candidate_id: str) -> np.ndarray | None:
+        """Predicted class of each test example, uint8 (n,), from the newest accuracy that has them.
+
+        Predictions made here beat recorded ones; those of an earlier file are not given.
+        """
+        with reading(self.folder) as store:
+            row = store.execute(
+                "SELECT predictions FROM accuracies a JOIN candidates c ON c.id = a.candidate "
+                "WHERE c.id = ? AND a.sha256 = c.sha256 AND split = ? AND predictions IS NOT NULL "
+                "ORDER BY recorded, a.seq DESC LIMIT 1",
+                (candidate_id, PLOTTED_SPLIT),
+            ).fetchone()
+        return None if row is None else np.frombuffer(zlib.decompress(row["predictions"]), np.uint8)
+
+    def environments(self, task: str) -> tuple[Environment, ...]:
+        """Where latencies of a task's candidates were measured, latest use first."""
+        with reading(self.folder) as store:
+            rows = store.execute(
+                "SELECT environment_facts, max(l.seq) AS latest FROM latencies l "
+                "JOIN candidates c ON c.id = l.candidate WHERE c.task = ? "
+                "GROUP BY l.environment ORDER BY latest DESC",
+                (task,),
+            ).fetchall()
+        return tuple(_environment(row["environment_facts"]) for row in rows)
+
+    def checkpoint(self, prefix_id: str) -> Artifact | None:
+        """The trained weights of a training prefix, if they are kept."""
+        with reading(self.folder) as store:
+            row = store.execute(
+                "SELECT * FROM checkpoints WHERE prefix = ?", (prefix_id,)
+            ).fetchone()
+        return None if row is None else self._artifact(row)
+
+    # ---------------------------------------------------------------------------------------------
+    def _select(self, condition: str, values: dict[str, str | None]) -> tuple[Candidate, ...]:
+        with reading(self.folder) as store:
+            rows = store.execute(CANDIDATES + condition, values).fetchall()
+        return tuple(map(self._candidate, rows))
+
+    def _add_figure(self, table: str, candidate_id: str, values: dict[str, Any]) -> None:
+        """Insert a row that carries the hash of the candidate's present file."""
+        names, places = ", ".join(values), ", ".join(f":{name}" for name in values)
+        with writing(self.folder) as store:
+            added = store.execute(
+                f"INSERT INTO {table} (candidate, sha256, created, {names}) "
+                f"SELECT id, sha256, :created, {places} FROM candidates "
+                "WHERE id = :id AND sha256 IS NOT NULL",
+                {**values, "id": candidate_id, "created": self._clock()},
+            ).rowcount
+            if added != 1:
+                raise ValueError(
+                    f"a figure belongs to a file, and candidate {candidate_id!r:.40} has none. "
+                    "Finish it first."
+                )
+
+    def _artifact_values(self, artifact: Artifact) -> dict[str, str | int]:
+        """An artifact's columns; its path is kept relative, so that a workspace can be moved."""
+        root = self.folder.resolve()
+        path = artifact.path.resolve()
+        if not path.is_relative_to(root):
+            raise ValueError(
+                f"a model file must lie in the workspace {root}, got {path}. Store it there first."
+            )
+        return {
+            "path": path.relative_to(root).as_posix(),
+            "sha256": artifact.sha256,
+            "size_bytes": artifact.size_bytes,
+            "compressed_bytes": artifact.compressed_bytes,
+        }
+
+    def _artifact(self, row: sqlite3.Row) -> Artifact:
+        return Artifact(
+            path=self.folder / row["path"],
+            sha256=row["sha256"],
+            size_bytes=row["size_bytes"],
+            compressed_bytes=row["compressed_bytes"],
+        )
+
+    def _candidate(self, row: sqlite3.Row) -> Candidate:
+        refused = row["refusal_reason"] is not None
+        return Candidate(
+            id=row["id"],
+            task=row["task"],
+            recipe=_recipe(row["recipe"]),
+            role=Role(row["role"]),
+            starter=bool(row["starter"]),
+            artifact=None if row["path"] is None else self._artifact(row),
+            facts=None if row["facts"] is None else GraphFacts(**json.loads(row["facts"])),
+            latency=None if row["latency_rounds"] is None else _latency(row),
+            accuracy=None if row["accuracy_n"] is None else _accuracy(row),
+            refusal=Refusal(reason=row["refusal_reason"], remedy=row["refusal_remedy"])
+            if refused
+            else None,
+            created=row["created"],
+            seconds=row["seconds"],
+        )
+
+
+@lru_cache(maxsize=4096)
+def _recipe(text: str) -> Recipe:
+    return Recipe.from_dict(json.loads(text))
+
+
+@lru_cache(maxsize=64)
+def _environment(text: str) -> Environment:
+    facts = json.loads(text)
+    return Environment(**{**facts, "instructions": tuple(facts["instructions"])})
+
+
+def _latency(row: sqlite3.Row) -> Latency:
+    rounds = row["latency_rounds"]
+    return Latency(
+        baseline_ms=_from_blob(row["latency_baseline_ms"], rounds),
+        candidate_ms=_from_blob(row["latency_candidate_ms"], rounds),
+        null_ms=_from_blob(row["latency_null_ms"], rounds),
+        baseline_sha256=row["latency_baseline_sha256"],
+        cold_start_ms=row["latency_cold_start_ms"],
+        environment=_environment(row["latency_environment_facts"]),
+    )
+
+
+def _accuracy(row: sqlite3.Row) -> Accuracy:
+    values = {name: row[f"accuracy_{name}"] for name in ACCURACY_COLUMNS}
+    return Accuracy(**{**values, "recorded": bool(values["recorded"])})
+
+
+def _to_blob(samples_ms: np.ndarray) -> bytes:
+    return np.ascontiguousarray(samples_ms, dtype="<f4").tobytes()
+
+
+def _from_blob(blob: bytes, rounds: int) -> np.ndarray:
+    return np.frombuffer(blob, dtype="<f4").reshape(rounds, -1)
+
+
+def _packed(predictions: np.ndarray, *, n: int) -> bytes:
+    """Predictions as a compressed blob, one byte each before compression."""
+    if predictions.shape != (n,):
+        raise ValueError(
+            f"predictions must have one class per example, shape ({n},); got {predictions.shape}."
+        )
+    if predictions.min() < 0 or predictions.max() > 255:
+        raise ValueError(
+            "predicted classes must lie in 0..255 to be kept as bytes; got "
+            f"{predictions.min()}..{predictions.max()}."
+        )
+    return zlib.compress(predictions.astype(np.uint8).tobytes())
+
+
+def _check_known(changed: int, candidate_id: str) -> None:
+    if changed != 1:
+        raise ValueError(f"there is no candidate {candidate_id!r:.40} in the store. Add it first.")

@@ -1,0 +1,291 @@
+"""The one SQLite file of a workspace: its tables, its version, and how it is opened.
+
+Connections are short-lived: each call opens one, uses it and closes it, so that any thread and any
+process may call at any time. The file is in WAL mode, so readers never wait for a writer.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from optim.artifact import workspace_error
+from optim.errors import WorkspaceError
+
+STORE_NAME = "store.sqlite"
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x656F7074  # "eopt": tells our file from any other SQLite file
+BUSY_TIMEOUT_S = 10.0
+
+TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT;
+INSERT INTO meta VALUES ('changes', 0);
+
+CREATE TABLE candidates (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    task TEXT NOT NULL,
+    recipe TEXT NOT NULL,
+    role TEXT NOT NULL,
+    starter INTEGER NOT NULL,
+    created REAL NOT NULL,
+    path TEXT,
+    sha256 TEXT,
+    size_bytes INTEGER,
+    compressed_bytes INTEGER,
+    facts TEXT,
+    seconds REAL,
+    refusal_reason TEXT,
+    refusal_remedy TEXT
+) STRICT;
+CREATE INDEX candidates_of_task ON candidates (task);
+
+CREATE TABLE latencies (
+    seq INTEGER PRIMARY KEY,
+    candidate TEXT NOT NULL REFERENCES candidates (id) ON DELETE CASCADE,
+    sha256 TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    environment_facts TEXT NOT NULL,
+    rounds INTEGER NOT NULL,
+    baseline_ms BLOB NOT NULL,
+    candidate_ms BLOB NOT NULL,
+    null_ms BLOB NOT NULL,
+    baseline_sha256 TEXT NOT NULL,
+    cold_start_ms REAL NOT NULL,
+    created REAL NOT NULL
+) STRICT;
+CREATE INDEX latencies_of_candidate ON latencies (candidate, environment, sha256, seq);
+
+CREATE TABLE accuracies (
+    seq INTEGER PRIMARY KEY,
+    candidate TEXT NOT NULL REFERENCES candidates (id) ON DELETE CASCADE,
+    sha256 TEXT NOT NULL,
+    split TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    correct INTEGER NOT NULL,
+    worse INTEGER NOT NULL,
+    better INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    baseline_sha256 TEXT NOT NULL,
+    recorded INTEGER NOT NULL,
+    predictions BLOB,
+    created REAL NOT NULL
+) STRICT;
+CREATE INDEX accuracies_of_candidate ON accuracies (candidate, split, sha256, recorded, seq);
+
+CREATE TABLE checkpoints (
+    prefix TEXT PRIMARY KEY,
+    path TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    compressed_bytes INTEGER NOT NULL,
+    created REAL NOT NULL
+) STRICT;
+
+CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    words TEXT NOT NULL,
+    state TEXT NOT NULL,
+    progress REAL NOT NULL DEFAULT 0,
+    message TEXT NOT NULL DEFAULT '',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    created REAL NOT NULL,
+    started REAL,
+    finished REAL,
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
+    worker TEXT,
+    token INTEGER NOT NULL DEFAULT 0,
+    lease_until REAL
+) STRICT;
+CREATE UNIQUE INDEX one_live_job_per_key ON jobs (key) WHERE state IN ('queued', 'running');
+CREATE INDEX live_jobs ON jobs (state) WHERE state IN ('queued', 'running');
+"""
+
+COUNTED_TABLES = ("candidates", "latencies", "accuracies")
+"""Every write to these raises ``changes``, by trigger and so in the same transaction."""
+
+
+def connect(folder: Path) -> sqlite3.Connection:
+    """Open the store of a workspace, making folder, file and tables at first use.
+
+    The connection commits each statement by itself unless ``BEGIN`` says otherwise; rows can be
+    read by column name. The caller closes it.
+
+    Raises:
+        WorkspaceError: the folder cannot be written, the disk is full, the file is no store of
+            ours, or a newer version wrote it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise workspace_error(error, folder) from error
+    with translated_errors(folder):
+        connection = sqlite3.connect(
+            folder / STORE_NAME, timeout=BUSY_TIMEOUT_S, isolation_level=None
+        )
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            _prepare(connection, folder)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A connection for one look at the store.
+
+    Raises:
+        WorkspaceError: as ``connect``.
+    """
+    with closing(connect(folder)) as connection, translated_errors(folder):
+        yield connection
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A connection inside one transaction: kept whole at the end, undone if anything is raised.
+
+    Raises:
+        WorkspaceError: as ``connect``; also if another process writes for longer than 10 s.
+    """
+    with closing(connect(folder)) as connection, translated_errors(folder):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def translated_errors(folder: Path) -> Iterator[None]:
+    """Turn what SQLite says about disk and file into the sentence a user can act on.
+
+    Raises:
+        WorkspaceError: for everything but mistakes in our own statements.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        sentence = _workspace_error(error, folder)
+        if sentence is None:
+            raise
+        raise sentence from error
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """True if a full disk (or quota) stands somewhere behind this error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if isinstance(cause, sqlite3.Error) and _primary_code(cause) == sqlite3.SQLITE_FULL:
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def _prepare(connection: sqlite3.Connection, folder: Path) -> None:
+    """Check whose file it is and which version; make the tables if it is new."""
+    version = _pragma(connection, "user_version")
+    if version > SCHEMA_VERSION:
+        raise WorkspaceError(
+            f"the workspace {folder} was written by a newer version of edge-optim (store version "
+            f"{version}, known here: {SCHEMA_VERSION}). Update edge-optim, or choose another "
+            "workspace with --workspace."
+        )
+    if version == SCHEMA_VERSION and _pragma(connection, "application_id") == APPLICATION_ID:
+        return
+    if version != 0 or _has_tables(connection):
+        raise _not_a_store(folder)
+    _switch_to_wal(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not _has_tables(connection):  # another process may have been quicker
+            for statement in _creation():
+                connection.execute(statement)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _creation() -> Iterator[str]:
+    yield from filter(str.strip, TABLES.split(";"))
+    for table in COUNTED_TABLES:
+        for event in ("INSERT", "UPDATE", "DELETE"):
+            yield (
+                f"CREATE TRIGGER {table}_{event.lower()} AFTER {event} ON {table} BEGIN "
+                "UPDATE meta SET value = value + 1 WHERE name = 'changes'; END"
+            )
+    yield f"PRAGMA application_id = {APPLICATION_ID}"
+    yield f"PRAGMA user_version = {SCHEMA_VERSION}"
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Turn WAL mode on; SQLite does not wait here when another process does the same, so we do."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            busy = _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    """SQLite's result code without its extension; 0 for errors of the Python module itself."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _workspace_error(error: sqlite3.Error, folder: Path) -> WorkspaceError | None:
+    match _primary_code(error):
+        case sqlite3.SQLITE_FULL:
+            return workspace_error(OSError(errno.ENOSPC, "disk full"), folder)
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return workspace_error(OSError(errno.EACCES, "no right to write"), folder)
+        case sqlite3.SQLITE_IOERR:
+            return workspace_error(OSError(errno.EIO, f"disk error ({error})"), folder)
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            return _not_a_store(folder)
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return WorkspaceError(
+                f"the store in {folder} was kept busy by another program for more than "
+                f"{BUSY_TIMEOUT_S:.0f} s. Close what else uses it, then try again."
+            )
+        case _:
+            return None
+
+
+def _not_a_store(folder: Path) -> WorkspaceError:
+    return WorkspaceError(
+        f"the file {folder / STORE_NAME} is damaged or is not a store of edge-optim. Move it away, "
+        "or choose another workspace with --workspace."
+    )
