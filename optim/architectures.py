@@ -66,7 +66,11 @@ def _resnet(in_channels: int, classes: int, width: float) -> nn.Module:
 
     channels = scaled_widths((64, 128, 192, 256), width)
     network = ResNet(
-        BasicBlock, layers=(1, 1, 1, 1), channels=channels, in_chans=in_channels, num_classes=classes
+        BasicBlock,
+        layers=(1, 1, 1, 1),
+        channels=channels,
+        in_chans=in_channels,
+        num_classes=classes,
     )
     network.conv1 = nn.Conv2d(in_channels, 64, kernel_size=3, padding=1, bias=False)
     network.maxpool = nn.Identity()

@@ -55,12 +55,15 @@ class Candidate:
     @property
     def measured(self) -> bool:
         """True if it can stand on a plot: latency measured here, accuracy known, size on disk."""
-        return (
-            self.latency is not None and self.accuracy is not None and self.artifact is not None
-        )
+        return self.latency is not None and self.accuracy is not None and self.artifact is not None
 
     def words(self) -> str:
-        """The recipe in words; controls say what they are."""
-        if self.role is Role.CONTROL:
-            return f"trained from scratch, {self.recipe.words()}"
+        """The recipe in words."""
         return self.recipe.words()
+
+
+def role_of(recipe: Recipe) -> Role:
+    """The role that a recipe gives its candidate."""
+    if not recipe.steps:
+        return Role.BASELINE
+    return Role.CONTROL if recipe.is_control else Role.CANDIDATE

@@ -46,6 +46,8 @@ class Prune:
             1 - (1 - ratio)^2 of the parameters go with them.
         epochs: fine-tuning after the cut, in passes over the training split; 0 trains nothing.
         distill: learn from the original network's answers as well as from the labels.
+        keep_weights: False throws the remaining weights away and trains the small network from
+            scratch: the honest control that a pruned one must beat.
         round_to: kept channels are a multiple of this (or of half of it, and so on, in layers too
             narrow for it): kernels run in blocks, so latency is a staircase.
     """
@@ -53,6 +55,7 @@ class Prune:
     ratio: float
     epochs: float = 1.0
     distill: bool = True
+    keep_weights: bool = True
     round_to: int = 16
 
     def __post_init__(self) -> None:
@@ -68,6 +71,10 @@ class Prune:
         _check(
             isinstance(self.distill, bool),
             f"prune distill must be true or false, got {self.distill!r}.",
+        )
+        _check(
+            isinstance(self.keep_weights, bool),
+            f"prune keep_weights must be true or false, got {self.keep_weights!r}.",
         )
         _check(
             _is_whole(self.round_to) and 1 <= self.round_to <= 256,
@@ -181,6 +188,12 @@ class Recipe:
         """The precision of the file: FP32 unless a step says otherwise."""
         step = self.step(Quantize)
         return Precision.FP32 if step is None else step.precision
+
+    @property
+    def is_control(self) -> bool:
+        """True if the small network is trained from scratch instead of pruned."""
+        step = self.step(Prune)
+        return step is not None and not step.keep_weights
 
     @property
     def pruning_ratio(self) -> float:
@@ -324,6 +337,8 @@ def step_words(step: Step) -> str:
     match step:
         case Prune():
             words = f"prune {step.ratio:.0%} of channels".replace("%", " %")
+            if not step.keep_weights:
+                words = f"{step.ratio:.0%} fewer channels from scratch".replace("%", " %")
             if step.epochs != 1.0:
                 words += f" ({step.epochs:g} epochs)"
             return words if step.distill else words + " (labels only)"

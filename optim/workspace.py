@@ -6,25 +6,34 @@ the engine only when a call needs them.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optim.candidate import Candidate
+from optim.errors import OptimError
 from optim.recipe import Recipe
-from optim.search.predict import Prediction
-from optim.store.job import Job
-from optim.task import Task
+from optim.search.predict import Prediction, predict
+from optim.store.job import Job, JobKind
+from optim.task import Task, load_task
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from optim.measure.measurement import Environment
+    from optim.store.jobs import JobQueue
+    from optim.store.results import Results
+
 Progress = Callable[[float, str], None]
+
+LOG_BYTES = 20_000
 
 
 class Workspace:
-    """A folder that holds everything: ``store.sqlite`` and ``artifacts/``.
+    """A folder that holds everything: ``store.sqlite``, ``artifacts/`` and ``logs/``.
 
     Args:
         path: the folder; it is made if missing.
@@ -33,71 +42,229 @@ class Workspace:
         WorkspaceError: read-only, full disk, or written by a newer version.
     """
 
-    def __init__(self, path: Path | str) -> None: ...
+    def __init__(self, path: Path | str) -> None:
+        from optim.store.jobs import JobQueue
+        from optim.store.results import Results
 
-    # --- looking -------------------------------------------------------------------------------
+        self.path = Path(path).expanduser().resolve()
+        self.results: Results = Results(self.path)
+        self.queue: JobQueue = JobQueue(self.path)
+
+    # --- looking ---------------------------------------------------------------------------------
+    @cached_property
+    def environment(self) -> Environment:
+        """Where this machine measures: processor, engine, threads."""
+        from optim.measuring import here
+
+        return here()
+
     def version(self) -> int:
         """A number that changes whenever a candidate or measurement does (not for job progress)."""
-        ...
+        return self.results.version()
 
     def candidates(self, task: str) -> tuple[Candidate, ...]:
-        """Every candidate of a task with its newest figures for this machine, baseline first."""
-        ...
+        """Every candidate of a task with its newest figures for this machine, baseline first.
+
+        Raises:
+            UnknownTaskError: if there is no such task.
+        """
+        from optim.pipeline import candidate_id
+
+        loaded = load_task(task)
+        rows = self.results.candidates(loaded.name, self.environment.fingerprint)
+        # A row made from older weights, or by an older version of a step, is not this candidate.
+        return tuple(row for row in rows if row.id == candidate_id(loaded, row.recipe))
 
     def candidate(self, candidate_id: str) -> Candidate:
-        """One candidate. Raises: OptimError if there is none with this id."""
-        ...
+        """One candidate.
+
+        Raises:
+            OptimError: if there is none with this id.
+        """
+        found = self.results.candidate(candidate_id, self.environment.fingerprint)
+        if found is None:
+            raise OptimError(
+                f"there is no candidate {candidate_id!r:.40} in {self.path}. "
+                "`edge-optim candidates TASK` lists them."
+            )
+        return found
+
+    def candidate_of(self, task: str, recipe: Recipe) -> Candidate | None:
+        """The candidate that this recipe gives, if the workspace knows it."""
+        from optim.pipeline import candidate_id
+
+        name = candidate_id(load_task(task), recipe)
+        return self.results.candidate(name, self.environment.fingerprint)
 
     def predictions_of(self, candidate_id: str) -> np.ndarray | None:
-        """The predicted class of each test example, uint8 (n,), once measured here; else None."""
-        ...
+        """The predicted class of each test example, uint8 (n,); None if not known."""
+        return self.results.predictions(candidate_id)
 
     def predict(self, task: str, recipe: Recipe) -> Prediction | None:
-        """What the recipe will probably give."""
-        ...
+        """What the recipe will probably give; None before two candidates are measured."""
+        return predict(recipe, self.candidates(task))
 
     def frame(self, task: str) -> pd.DataFrame:
-        """The candidates of a task as a table, one row each."""
-        ...
+        """The candidates of a task as a table, one row each; figures not measured are missing."""
+        import pandas as pd
 
-    # --- doing, in the background ----------------------------------------------------------------
+        return pd.DataFrame([_row(candidate) for candidate in self.candidates(task)])
+
+    # --- doing, in the background ------------------------------------------------------------------
     def submit(self, task: str, recipe: Recipe) -> Job:
         """Ask for a candidate: made if needed, then measured. Asked twice, it is one job."""
-        ...
+        from optim.pipeline import registered
+
+        found = registered(self.results, load_task(task), recipe)
+        return self._submit(
+            JobKind.MAKE, f"make:{found.id}", task, {"recipe": recipe.to_dict()}, recipe.words()
+        )
 
     def submit_measure(self, candidate_id: str) -> Job:
         """Ask for a finished candidate to be measured again."""
-        ...
+        found = self.candidate(candidate_id)
+        return self._submit(
+            JobKind.MEASURE,
+            f"measure:{found.id}",
+            found.task,
+            {"candidate": found.id},
+            f"measure again: {found.words()}",
+        )
 
     def start_task(self, task: str) -> Job | None:
         """First look at a task: take in its starters. None if nothing is left to do."""
-        ...
+        from optim.pipeline import candidate_id
+        from optim.starters import starter_recipes
+
+        loaded = load_task(task)
+        wanted = [candidate_id(loaded, recipe) for recipe in starter_recipes(loaded)]
+        wanted = wanted or [candidate_id(loaded, Recipe())]
+        known = {c.id for c in self.candidates(task) if c.latency is not None}
+        if known.issuperset(wanted):
+            return None
+        key = f"starters:{loaded.fingerprint}:{self.environment.fingerprint}"
+        return self._submit(JobKind.STARTERS, key, task, {}, f"first figures of {loaded.title}")
 
     def jobs(self, *, limit: int = 200) -> tuple[Job, ...]:
         """Newest first."""
-        ...
+        return tuple(self.queue.list(limit))
 
-    def job(self, job_id: str) -> Job | None: ...
+    def job(self, job_id: str) -> Job | None:
+        """One job, or None."""
+        return self.queue.get(job_id)
 
     def cancel(self, job_id: str) -> None:
         """Stop a job; what it has finished stays."""
-        ...
+        self.queue.cancel(job_id)
+
+    def retry(self, job_id: str) -> Job:
+        """Ask for a failed or cancelled job's work once more.
+
+        Raises:
+            OptimError: if there is no such job.
+        """
+        old = self.queue.get(job_id)
+        if old is None:
+            raise OptimError(f"there is no job {job_id!r:.40}. `edge-optim jobs` lists them.")
+        job = self.queue.submit(old.kind, key=old.key, payload=old.payload, words=old.words)
+        self.ensure_worker()
+        return job
 
     def job_log(self, job_id: str) -> str:
         """The last lines of a job's log, for a technical reader."""
-        ...
+        job = self.queue.get(job_id)
+        path = self.path / "logs" / f"{job_id}.log"
+        if job is None or not path.exists():
+            return ""
+        return path.read_bytes()[-LOG_BYTES:].decode(errors="replace")
+
+    def paused(self) -> str | None:
+        """Why the queue waits (a full disk), or None."""
+        return self.queue.paused()
+
+    def resume(self) -> None:
+        """Let a paused queue go on."""
+        self.queue.resume()
+        self.ensure_worker()
+
+    def disk_bytes(self) -> tuple[int, int]:
+        """Bytes that the workspace takes, and bytes free on its disk."""
+        used = sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        return used, shutil.disk_usage(self.path).free
 
     def ensure_worker(self) -> None:
         """Start the background worker of this workspace unless one is alive."""
-        ...
+        from optim.worker import ensure_worker
 
-    # --- doing, here and now -----------------------------------------------------------------------
+        ensure_worker(self.path)
+
+    def _submit(
+        self, kind: JobKind, key: str, task: str, payload: dict[str, object], words: str
+    ) -> Job:
+        job = self.queue.submit(kind, key=key, payload={"task": task, **payload}, words=words)
+        self.ensure_worker()
+        return job
+
+    # --- doing, here and now -------------------------------------------------------------------------
     def make(
         self, task: str | Task, recipe: Recipe, *, progress: Progress = lambda share, words: None
     ) -> Candidate:
-        """Make and measure a candidate in this process; finished parts are re-used."""
-        ...
+        """Make and measure a candidate in this process; finished parts are re-used.
+
+        Raises:
+            RefusedError: if the recipe cannot be done; the refusal is kept as a row, too.
+        """
+        from optim.jobs import make_and_measure
+
+        loaded = load_task(task) if isinstance(task, str) else task
+        return make_and_measure(self.results, loaded, recipe, progress)
+
+    def take_starters(
+        self, task: str, *, progress: Progress = lambda share, words: None
+    ) -> tuple[Candidate, ...]:
+        """Take in a task's ready artifacts and time those that are not timed here yet."""
+        from optim.jobs import measure_starters
+
+        measure_starters(self.results, load_task(task), progress)
+        return self.candidates(task)
 
     def export(self, candidate_id: str, folder: Path) -> tuple[Path, ...]:
-        """Write model, recipe and a card with hashes to a folder."""
-        ...
+        """Write model, recipe and a card with hashes to a folder.
+
+        Raises:
+            OptimError: if the candidate has no file.
+        """
+        from optim.report.export import export_candidate
+
+        found = self.candidate(candidate_id)
+        return export_candidate(found, load_task(found.task), folder)
+
+
+def _row(candidate: Candidate) -> dict[str, object]:
+    latency, accuracy = candidate.latency, candidate.accuracy
+    artifact, facts = candidate.artifact, candidate.facts
+    return {
+        "id": candidate.id,
+        "recipe": candidate.words(),
+        "role": str(candidate.role),
+        "precision": str(candidate.recipe.precision),
+        "pruning_ratio": candidate.recipe.pruning_ratio,
+        "accuracy": accuracy.value if accuracy else None,
+        "accuracy_low": accuracy.interval[0] if accuracy else None,
+        "accuracy_high": accuracy.interval[1] if accuracy else None,
+        "accuracy_difference": accuracy.difference if accuracy else None,
+        "accuracy_recorded": accuracy.recorded if accuracy else None,
+        "changed_answers": accuracy.changed if accuracy else None,
+        "latency_ms": latency.p50_ms if latency else None,
+        "latency_p99_ms": latency.p99_ms if latency else None,
+        "speedup": latency.speedup if latency else None,
+        "speedup_low": latency.speedup_interval[0] if latency else None,
+        "speedup_high": latency.speedup_interval[1] if latency else None,
+        "null_ratio": latency.null_ratio if latency else None,
+        "size_bytes": artifact.size_bytes if artifact else None,
+        "compressed_bytes": artifact.compressed_bytes if artifact else None,
+        "parameters": facts.parameters if facts else None,
+        "macs": facts.macs if facts else None,
+        "float_operators": facts.float_count if facts else None,
+        "refusal": str(candidate.refusal) if candidate.refusal else None,
+    }

@@ -28,9 +28,7 @@ def main(name: str, scratch: Path) -> None:
     schedule = Schedule(**card["training"]["schedule"])
     seed = card["training"]["seed"]
     torch.manual_seed(seed)
-    network = build(
-        card["architecture"], in_channels=data.input_shape[0], classes=len(data.labels)
-    )
+    network = build(card["architecture"], in_channels=data.input_shape[0], classes=len(data.labels))
     training = load_split(data.name, "train")
     started = time.monotonic()
     scratch.mkdir(parents=True, exist_ok=True)
@@ -41,9 +39,9 @@ def main(name: str, scratch: Path) -> None:
         kind=data.kind,
         schedule=schedule,
         seed=seed,
-        progress=lambda share, words: print(f"{share:.3f} {words}", flush=True)
-        if "epoch" in words
-        else None,
+        progress=lambda share, words: (
+            print(f"{share:.3f} {words}", flush=True) if "epoch" in words else None
+        ),
         checkpoint=scratch / f"{name}.pt",
     )
     state = {key: value.contiguous() for key, value in trained.network.state_dict().items()}

@@ -116,7 +116,9 @@ def train(
     Raises:
         ArithmeticError: if the loss stops being a finite number.
     """
-    run = _Run(network, schedule, seed, steps_per_epoch=math.ceil(len(training) / schedule.batch_size))
+    run = _Run(
+        network, schedule, seed, steps_per_epoch=math.ceil(len(training) / schedule.batch_size)
+    )
     run.resume(checkpoint)
     examples = torch.from_numpy(training.inputs), torch.from_numpy(training.targets)
     teacher = None if teacher_logits is None else torch.from_numpy(teacher_logits).float()
@@ -140,7 +142,9 @@ def label_views(
 ) -> np.ndarray:
     """A teacher's logits for every example and view, (V, n, classes) float16."""
     x = torch.from_numpy(inputs)
-    return np.stack([logits_of(network, view.numpy()) for view in views(x, kind)]).astype(np.float16)
+    return np.stack([logits_of(network, view.numpy()) for view in views(x, kind)]).astype(
+        np.float16
+    )
 
 
 @torch.inference_mode()
@@ -306,7 +310,10 @@ def _loss(
         return hard
     t = schedule.temperature
     divergence = F.kl_div(
-        F.log_softmax(logits / t, 1), F.log_softmax(soft / t, 1), reduction="batchmean", log_target=True
+        F.log_softmax(logits / t, 1),
+        F.log_softmax(soft / t, 1),
+        reduction="batchmean",
+        log_target=True,
     )
     return schedule.alpha * t * t * divergence + (1 - schedule.alpha) * hard
 

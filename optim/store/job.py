@@ -15,7 +15,9 @@ class JobKind(StrEnum):
     MEASURE = "measure"
     """Measure latency and accuracy of a finished candidate here."""
     STARTERS = "starters"
-    """First start: take in a task's ready artifacts and measure their latency, quickest first."""
+    """First start: take in a task's ready artifacts and measure their latency."""
+    VERIFY = "verify"
+    """In the background, after everything else: measure what is so far only recorded."""
 
 
 class JobState(StrEnum):

@@ -1,0 +1,108 @@
+"""What the worker does for each kind of job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import assert_never
+
+from optim.candidate import Candidate
+from optim.errors import OptimError, RefusedError
+from optim.measuring import here, measure_accuracy_of, measure_candidate, measure_latency_of
+from optim.pipeline import candidate_id, make_candidate
+from optim.recipe import Recipe
+from optim.starters import take_in
+from optim.store.job import Job, JobKind
+from optim.store.jobs import JobQueue
+from optim.store.results import Results
+from optim.task import Task, load_task
+
+Progress = Callable[[float, str], None]
+
+
+def run_job(folder: Path, job: Job, progress: Progress) -> None:
+    """Do a job's work in this process; every finished part is in the store when it returns.
+
+    Raises:
+        OptimError: with the one sentence that the page shows.
+    """
+    results, queue = Results(folder), JobQueue(folder)
+    task = load_task(job.payload["task"])
+    match job.kind:
+        case JobKind.MAKE:
+            recipe = Recipe.from_dict(job.payload["recipe"])
+            make_and_measure(results, task, recipe, progress)
+            parent = results.candidate(
+                candidate_id(task, recipe.training_prefix()), here().fingerprint
+            )
+            if parent is not None and not parent.measured:
+                submit_verify(queue, parent)
+        case JobKind.MEASURE:
+            measure_candidate(results, task, _known(results, job), progress=progress)
+        case JobKind.VERIFY:
+            _verify(results, task, _known(results, job), progress)
+        case JobKind.STARTERS:
+            for candidate in measure_starters(results, task, progress):
+                if candidate.accuracy is None or candidate.accuracy.recorded:
+                    submit_verify(queue, candidate)
+        case _:
+            assert_never(job.kind)
+
+
+def submit_verify(queue: JobQueue, candidate: Candidate) -> Job:
+    """Ask for whatever is not measured here yet, after everything else."""
+    return queue.submit(
+        JobKind.VERIFY,
+        key=f"verify:{candidate.id}:{here().fingerprint}",
+        payload={"task": candidate.task, "candidate": candidate.id},
+        words=f"measure here: {candidate.words()}",
+    )
+
+
+def make_and_measure(results: Results, task: Task, recipe: Recipe, progress: Progress) -> Candidate:
+    """Make a candidate and measure it; a finished and measured one is returned as it is.
+
+    Raises:
+        RefusedError: if the recipe cannot be done.
+    """
+    known = results.candidate(candidate_id(task, recipe), here().fingerprint)
+    if known is not None and known.measured:
+        return known
+    made = make_candidate(
+        results, task, recipe, progress=lambda share, words: progress(0.8 * share, words)
+    )
+    if made.refusal is not None:
+        raise RefusedError(made.refusal)
+    return measure_candidate(
+        results, task, made, progress=lambda share, words: progress(0.8 + 0.2 * share, words)
+    )
+
+
+def measure_starters(results: Results, task: Task, progress: Progress) -> tuple[Candidate, ...]:
+    """Take in a task's ready artifacts and time those that are not timed here yet."""
+    taken = take_in(results, task, progress=lambda share, words: progress(0.1 * share, words))
+    for i, candidate in enumerate(taken):
+        progress(0.1 + 0.9 * i / len(taken), f"timing {candidate.words()}")
+        known = results.candidate(candidate.id, here().fingerprint)
+        if known is None or known.latency is None:
+            measure_latency_of(results, task, candidate, progress=_silent, budget_s=0.8)
+    return taken
+
+
+def _verify(results: Results, task: Task, candidate: Candidate, progress: Progress) -> None:
+    if candidate.latency is None:
+        measure_latency_of(results, task, candidate, progress=_silent)
+    if candidate.accuracy is None or candidate.accuracy.recorded:
+        measure_accuracy_of(results, task, candidate, progress=progress)
+
+
+def _known(results: Results, job: Job) -> Candidate:
+    name = job.payload["candidate"]
+    candidate = results.candidate(name, here().fingerprint)
+    if candidate is None:
+        raise OptimError(f"there is no candidate {name!r:.40} in this workspace any more.")
+    return candidate
+
+
+def _silent(share: float, words: str) -> None:
+    """Progress that nobody needs to see."""

@@ -1,0 +1,115 @@
+"""From a candidate's file to its figures: the order in which things are measured, and against what.
+
+Everything is compared with the task's baseline, the original network in FP32 on the same engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optim.artifact import Artifact
+from optim.candidate import Candidate
+from optim.engines import engine_named
+from optim.errors import BrokenArtifactError
+from optim.measure.accuracy import compare_accuracy, predict_classes
+from optim.measure.latency import measure_latency
+from optim.pipeline import make_candidate
+from optim.recipe import Recipe
+from optim.task import Task
+
+if TYPE_CHECKING:
+    from optim.measure.measurement import Environment
+    from optim.store.results import Results
+
+Progress = Callable[[float, str], None]
+
+LATENCY_THREADS = 1
+ENGINE = "onnxruntime"
+
+
+def here() -> Environment:
+    """The environment in which this machine measures latency."""
+    from optim.devices.device import this_environment
+
+    return this_environment(engine_named(ENGINE), threads=LATENCY_THREADS)
+
+
+def measure_candidate(
+    results: Results,
+    task: Task,
+    candidate: Candidate,
+    *,
+    progress: Progress = lambda share, words: None,
+) -> Candidate:
+    """Measure latency here and accuracy on the test split, and keep both.
+
+    Raises:
+        BrokenArtifactError: if the candidate has no file, or not the one that was made.
+    """
+    measure_latency_of(results, task, candidate, progress=progress)
+    measure_accuracy_of(
+        results, task, candidate, progress=lambda share, words: progress(0.4 + 0.6 * share, words)
+    )
+    found = results.candidate(candidate.id, here().fingerprint)
+    assert found is not None  # it was measured a moment ago
+    return found
+
+
+def measure_latency_of(
+    results: Results, task: Task, candidate: Candidate, *, progress: Progress, budget_s: float = 1.5
+) -> None:
+    """Time the candidate's file in turn with the baseline's."""
+    artifact = _artifact(candidate)
+    baseline = _artifact(make_candidate(results, task, Recipe()))
+    progress(0.0, "timing it in turn with the original")
+    latency = measure_latency(
+        engine_named(ENGINE),
+        baseline,
+        artifact,
+        np.ascontiguousarray(task.split("calibration").inputs[:1]),
+        environment=here(),
+        budget_s=budget_s,
+    )
+    results.add_latency(candidate.id, latency)
+
+
+def measure_accuracy_of(
+    results: Results, task: Task, candidate: Candidate, *, progress: Progress
+) -> None:
+    """Run the candidate's file over the test split and compare with the baseline's answers."""
+    artifact = _artifact(candidate)
+    baseline = make_candidate(results, task, Recipe())
+    known = results.predictions(baseline.id)
+    if known is None and baseline.id != candidate.id:
+        measure_accuracy_of(results, task, baseline, progress=progress)
+        known = results.predictions(baseline.id)
+    test = task.split("test")
+    progress(0.0, f"answering {len(test):,} test examples")
+    predictions = predict_classes(
+        engine_named(ENGINE),
+        artifact.path,
+        test,
+        threads=0,
+        progress=progress,
+    )
+    accuracy = compare_accuracy(
+        predictions,
+        predictions if known is None or baseline.id == candidate.id else known,
+        test.targets,
+        split="test",
+        baseline_sha256=_artifact(baseline).sha256,
+    )
+    results.add_accuracy(candidate.id, accuracy, predictions)
+
+
+def _artifact(candidate: Candidate) -> Artifact:
+    if candidate.artifact is None:
+        raise BrokenArtifactError(
+            f"candidate {candidate.id} ({candidate.words()}) has no file yet, so nothing can be "
+            "measured. Make it first."
+        )
+    candidate.artifact.verify()
+    return candidate.artifact

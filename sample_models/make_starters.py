@@ -1,0 +1,68 @@
+"""Make the ready artifacts of a sample task with the ordinary pipeline, and ship them with it.
+
+    python -m sample_models.make_starters fashion-resnet
+
+The list is short on purpose: one step of the story each. Accuracy is measured on the test split by
+running each file; latency is not shipped, because it belongs to a machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from optim.measuring import measure_accuracy_of
+from optim.pipeline import make_candidate
+from optim.recipe import Precision, Prune, Quantize, Recipe, Step
+from optim.starters import write_starters
+from optim.task import Task, load_task
+from optim.workspace import Workspace
+
+EPOCHS = {"motion-cnn": 10.0}
+"""Fine-tuning after pruning; the image tasks have fourteen times as many examples."""
+
+
+def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
+    """The starters of a task, in the order in which a page should show them."""
+    epochs = EPOCHS.get(task.name, 1.0)
+    half = Prune(ratio=0.5, epochs=epochs)
+    most = Prune(ratio=0.75, epochs=2 * epochs)
+    control = Prune(ratio=0.75, epochs=2 * epochs, keep_weights=False)
+    int8 = Quantize(precision=Precision.INT8)
+    int4 = Quantize(precision=Precision.INT4)
+    steps: tuple[tuple[Step, ...], ...] = (
+        (), (int8,), (half, int8), (most, int8), (half,), (int4,), (control, int8),
+    )  # fmt: skip
+    return tuple(Recipe(steps=each, seed=seed) for each in steps)
+
+
+def main(name: str, folder: Path) -> None:
+    """Make every starter of a task, in a workspace that can be thrown away afterwards."""
+    task, workspace = load_task(name), Workspace(folder)
+    made = []
+    for recipe in recipes(task):
+        candidate = make_candidate(workspace.results, task, recipe, progress=_say)
+        measure_accuracy_of(workspace.results, task, candidate, progress=_say)
+        candidate = workspace.candidate(candidate.id)
+        assert candidate.accuracy is not None  # measured a moment ago
+        assert candidate.artifact is not None
+        print(
+            f"{candidate.words():48s} {candidate.accuracy.value:.2%} "
+            f"{candidate.artifact.size_bytes:>10,} bytes  {candidate.seconds or 0:.0f} s",
+            flush=True,
+        )
+        made.append(candidate)
+    write_starters(workspace.results, task, tuple(made))
+
+
+def _say(share: float, words: str) -> None:
+    if "epoch" in words:
+        print(f"  {share:.2f} {words}", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("task", help="folder below sample_models")
+    parser.add_argument("--workspace", type=Path, default=Path(".scratch/starters"))
+    arguments = parser.parse_args()
+    main(arguments.task, arguments.workspace)
