@@ -2,25 +2,21 @@
 
     worker (one per workspace, holds a lock) --spawns--> child (one job, own process group, limits)
 
-The worker renews the job's lease, passes a cancel on, and decides what the child's end means. The
-child's standard input is its lifeline: it is never written to, and it closes by itself when the
-worker dies, however it dies. Then the child ends its whole process group, and the next worker takes
-the job again once its lease has run out.
+The worker renews the lease, passes a cancel on, and decides what the child's end means. If the worker
+itself dies, so does the child, and the next worker takes the job again once its lease has run out.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
-import importlib
 import os
-import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -29,14 +25,12 @@ from typing import IO
 
 import optim
 from optim.artifact import workspace_error
-from optim.errors import OptimError, WorkspaceError
-from optim.store.job import Job
-from optim.store.jobs import LEASE_S, PROGRESS_EVERY_S, JobQueue
+from optim.child import EXIT_DISK_FULL, RUNNER, unexpected
+from optim.errors import WorkspaceError
+from optim.store.job import Job, JobState
+from optim.store.jobs import LEASE_S, JobQueue
 from optim.store.schema import connect, disk_is_full
 
-Runner = Callable[[Path, Job, Callable[[float, str], None]], None]
-
-RUNNER = "optim.jobs:run_job"
 LOCK_NAME = "worker.lock"
 MARKER = "EDGE_OPTIM_WORKER_OF"
 """Environment variable that every process below a worker inherits: the workspace's path."""
@@ -47,19 +41,7 @@ TERMINATION_GRACE_S = 10.0
 FULL_DISK_RETRY_S = 5.0
 ORPHAN_AGE_S = 3600.0
 
-GIB = 2**30
-LIMITS = (
-    (resource.RLIMIT_AS, 16 * GIB),
-    (resource.RLIMIT_FSIZE, 4 * GIB),
-    (resource.RLIMIT_CORE, 0),
-)
 
-EXIT_FAILED = 10
-EXIT_DISK_FULL = 11
-EXIT_SUPERSEDED = 12
-
-
-# --- the worker ------------------------------------------------------------------------------------
 def run_worker(
     folder: Path,
     *,
@@ -156,14 +138,16 @@ def _work_under_lock(
                 _supervise(queue, job, token, lease_s, runner, stop)
                 idle_since = time.monotonic()
             elif idle_exit_s is not None and time.monotonic() - idle_since >= idle_exit_s:
-                break
+                if queue.paused() or not queue.live():  # else a dead worker's lease is running out
+                    break
+                idle_since = time.monotonic()
             else:
                 stop.wait(POLL_S)
     return True
 
 
 def _waiting(queue: JobQueue) -> bool:
-    return any(job.started is None for job in queue.live())
+    return any(job.state is JobState.QUEUED for job in queue.live())
 
 
 @contextmanager
@@ -201,7 +185,7 @@ def _end_leftover_processes(folder: Path) -> None:
                 process.kill()
 
 
-# --- one job ---------------------------------------------------------------------------------------
+# --- one job --------------------------------------------------------------------------------------
 def _supervise(
     queue: JobQueue, job: Job, token: int, lease_s: float, runner: str, stop: threading.Event
 ) -> None:
@@ -209,19 +193,22 @@ def _supervise(
     try:
         child = _spawn(queue.folder, job, token, runner)
     except WorkspaceError as error:
-        sentence = str(error)
-        _settle(lambda: _fail(queue, job, token, sentence, pause=disk_is_full(error)), stop)
+        sentence, full = str(error), disk_is_full(error)
+        _settle(lambda: _fail(queue, job, token, sentence, pause=full), stop)
         return
     with _heartbeat(queue, job, token, lease_s) as lost:
         try:
             cancelled = _watch(child, queue, job, lost, stop)
-        finally:
+        except BaseException:
             _end_group(child)
+            queue.release(job.id, token, died=False)
+            raise
+        _end_group(child)
         _settle(lambda: _conclude(queue, job, token, child.returncode, cancelled, stop), stop)
 
 
 def _spawn(folder: Path, job: Job, token: int, runner: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "optim.worker", "--child", str(folder), job.id, str(token)]
+    command = [sys.executable, "-m", "optim.child", str(folder), job.id, str(token)]
     with _log(folder, job.id) as log:
         return subprocess.Popen(
             [*command, "--runner", runner],
@@ -269,12 +256,12 @@ def _conclude(
     elif cancelled:
         queue.cancelled(job.id, token)
     elif returncode == EXIT_DISK_FULL:
-        full = str(workspace_error(OSError(28, "disk full"), queue.folder))
+        full = str(workspace_error(OSError(errno.ENOSPC, "disk full"), queue.folder))
         _fail(queue, job, token, full, pause=True)
     elif returncode < 0:
         queue.release(job.id, token, died=not stop.is_set())
     else:
-        queue.fail(job.id, token, _unexpected(job.id))
+        queue.fail(job.id, token, unexpected(job.id))
 
 
 def _fail(queue: JobQueue, job: Job, token: int, sentence: str, *, pause: bool) -> None:
@@ -297,7 +284,7 @@ def _settle(write: Callable[[], None], stop: threading.Event) -> None:
 
 @contextmanager
 def _heartbeat(queue: JobQueue, job: Job, token: int, lease_s: float) -> Iterator[threading.Event]:
-    """Renew the lease from a thread; the event is set if the job has been given to somebody else."""
+    """Renew the lease from a thread; the event is set if the job is somebody else's."""
     done, lost = threading.Event(), threading.Event()
 
     def beat() -> None:
@@ -351,122 +338,18 @@ def _environment() -> dict[str, str]:
     """Ours, with this very package first on the path of modules."""
     root = str(Path(optim.__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    inherited = {name: value for name, value in os.environ.items() if name != MARKER}
+    return {**inherited, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-# --- the child -------------------------------------------------------------------------------------
-def child_main(folder: Path, job_id: str, token: int, runner: str = RUNNER) -> int:
-    """Do one job in this process and report an error to the queue; the exit code says the rest."""
-    queue = JobQueue(folder)
-    job = queue.get(job_id)
-    if job is None:
-        return EXIT_SUPERSEDED
-    try:
-        with _Progress(queue, job_id, token) as progress:
-            _load_runner(runner)(folder, job, progress)
-    except _SupersededError:
-        return EXIT_SUPERSEDED
-    except Exception as error:
-        traceback.print_exc()
-        if disk_is_full(error):
-            return EXIT_DISK_FULL  # the worker reports it: here there may be no room for a word
-        queue.fail(job_id, token, _sentence(error, job_id))
-        return EXIT_FAILED
-    return 0
-
-
-class _SupersededError(Exception):
-    """The job was given to another worker."""
-
-
-class _Progress:
-    """The callback that a job reports to. A thread writes the newest report, so no job waits."""
-
-    def __init__(self, queue: JobQueue, job_id: str, token: int) -> None:
-        self._queue, self._job_id, self._token = queue, job_id, token
-        self._newest: tuple[float, str] | None = None
-        self._held = True
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._write, name="progress", daemon=True)
-
-    def __call__(self, share: float, message: str) -> None:
-        self._newest = (share, message)
-        if not self._held:
-            raise _SupersededError
-
-    def __enter__(self) -> _Progress:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _write(self) -> None:
-        written: tuple[float, str] | None = None
-        wait_s = 0.05  # the first word appears at once
-        while not self._done.wait(wait_s):
-            newest = self._newest
-            if newest is None or newest == written:
-                continue
-            with suppress(WorkspaceError):  # busy or full now; the job itself will find out
-                self._held = self._queue.progress(self._job_id, self._token, *newest)
-                written = newest
-            wait_s = PROGRESS_EVERY_S * 1.1
-
-
-def _sentence(error: Exception, job_id: str) -> str:
-    if isinstance(error, OptimError | ValueError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "the memory did not suffice for this job. Close other programs, then ask again."
-    return _unexpected(job_id)
-
-
-def _unexpected(job_id: str) -> str:
-    return f"something unexpected went wrong (job {job_id}); the log has the rest."
-
-
-def _load_runner(name: str) -> Runner:
-    """The function that ``module:function`` names."""
-    module, _, function = name.partition(":")
-    runner: Runner = getattr(importlib.import_module(module), function)
-    return runner
-
-
-def _set_limits() -> None:
-    """Bound what a job that runs wild can take: address space, file size, no core dumps."""
-    for kind, wanted in LIMITS:
-        _, hard = resource.getrlimit(kind)
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with suppress(ValueError, OSError):  # not every system lets itself be limited so
-            resource.setrlimit(kind, (limit, limit))
-
-
-def _die_with_worker() -> None:
-    """Wait for the lifeline to close, then end the whole process group."""
-    os.read(sys.stdin.fileno(), 1)
-    os.killpg(0, signal.SIGKILL)
-
-
-# --- the command -----------------------------------------------------------------------------------
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``python -m optim.worker FOLDER``; with ``--child`` the process that does one job."""
+    """``python -m optim.worker FOLDER``: work on a workspace's jobs until none is left."""
     parser = argparse.ArgumentParser(prog="python -m optim.worker", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="the workspace")
-    parser.add_argument("job", nargs="?", help="with --child: the job's id")
-    parser.add_argument("token", nargs="?", type=int, help="with --child: its fencing token")
-    parser.add_argument("--child", action="store_true", help="do this one job and exit")
     parser.add_argument("--runner", default=RUNNER, help="module:function that does a job")
     parser.add_argument("--lease", type=float, default=LEASE_S, help="seconds a claim lasts")
     parser.add_argument("--idle-exit", type=float, default=120.0, help="seconds without work")
     options = parser.parse_args(arguments)
-    if options.child:
-        if options.job is None or options.token is None:
-            parser.error("--child needs a job and a token.")
-        threading.Thread(target=_die_with_worker, name="lifeline", daemon=True).start()
-        _set_limits()
-        return child_main(options.folder, options.job, options.token, options.runner)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
