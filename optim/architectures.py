@@ -1,13 +1,13 @@
 """The networks of the sample tasks, taken from timm and torchvision, adapted to small inputs.
 
-Published networks open with a stride (and often a pooling) made for 224 x 224 photographs. On 28 x 28
-pixels that throws the picture away, so the stem keeps the resolution. This is the only place that
-knows such adaptations; everything else sees an ordinary ``torch.nn.Module``.
+Published networks open with a stride (and often a pooling) made for 224 x 224 photographs. On 28 x
+28 pixels that throws the picture away, so the stem keeps the resolution. This is the only place
+that knows such adaptations; everything else sees an ordinary ``torch.nn.Module``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,11 +22,13 @@ def build(architecture: str, *, in_channels: int, classes: int, width: float = 1
         architecture: one of ``ARCHITECTURES``.
         in_channels: channels of the input, C.
         classes: length of the logits.
-        width: multiplies the stage widths of ``resnet`` and ``motion_cnn`` (rounded to 16 channels).
+        width: multiplies the stage widths of ``resnet`` and ``motion_cnn`` (rounded to 16
+        channels).
             A narrower network trained from scratch is the honest control for a pruned one.
 
     Returns:
-        A module from (N, C, H, W), or (N, C, L) for ``motion_cnn``, to logits (N, classes), float32.
+        A module from (N, C, H, W), or (N, C, L) for ``motion_cnn``, to logits (N, classes),
+        float32.
 
     Raises:
         ValueError: if the architecture is unknown, or has no width to multiply.
@@ -65,7 +67,7 @@ def _resnet(in_channels: int, classes: int, width: float) -> nn.Module:
     from torch import nn
 
     channels = scaled_widths((64, 128, 192, 256), width)
-    network = ResNet(
+    network: Any = ResNet(
         BasicBlock,
         layers=(1, 1, 1, 1),
         channels=channels,
@@ -77,10 +79,10 @@ def _resnet(in_channels: int, classes: int, width: float) -> nn.Module:
     nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
     if channels[0] != 64:
         _narrow_resnet_stem(network, in_channels, channels[0])
-    return network
+    return _module(network)
 
 
-def _narrow_resnet_stem(network: nn.Module, in_channels: int, channels: int) -> None:
+def _narrow_resnet_stem(network: Any, in_channels: int, channels: int) -> None:
     """Give the stem the width of the first stage, as pruning does; timm fixes it at 64."""
     from torch import nn
 
@@ -94,25 +96,30 @@ def _narrow_resnet_stem(network: nn.Module, in_channels: int, channels: int) -> 
 def _timm(name: str, in_channels: int, classes: int) -> nn.Module:
     import timm
 
-    return timm.create_model(name, in_chans=in_channels, num_classes=classes)
+    return _module(timm.create_model(name, in_chans=in_channels, num_classes=classes))
 
 
 def _timm_stem_stride_1(name: str, in_channels: int, classes: int) -> nn.Module:
-    network = _timm(name, in_channels, classes)
+    network: Any = _timm(name, in_channels, classes)
     network.conv_stem.stride = (1, 1)
-    return network
+    return _module(network)
 
 
 def _squeezenet(in_channels: int, classes: int) -> nn.Module:
     from torch import nn
     from torchvision.models import squeezenet1_1
 
-    network = squeezenet1_1(num_classes=classes, dropout=0.2)
+    network: Any = squeezenet1_1(num_classes=classes, dropout=0.2)
     network.features[0] = nn.Conv2d(in_channels, 64, kernel_size=3, padding=1)
-    return network
+    return _module(network)
 
 
 def _motion_cnn(in_channels: int, classes: int, width: float) -> nn.Module:
     from optim.motion_cnn import MotionCNN
 
     return MotionCNN(in_channels, classes, scaled_widths((64, 128, 192), width))
+
+
+def _module(network: Any) -> nn.Module:
+    """The libraries are not typed; what they build is a module all the same."""
+    return cast("nn.Module", network)

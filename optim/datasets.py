@@ -23,7 +23,7 @@ CALIBRATION_EXAMPLES = 512
 WINDOW = 128
 STEP = 32
 MOTION_TEST_SUBJECTS = (3, 7, 10)
-MOTION_VALIDATION_SUBJECTS = (5,)
+MOTION_VALIDATION_SUBJECTS = (2, 5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ MOTION = Dataset(
     ),
     input_shape=(6, WINDOW),
     input_names="sensor axis, time step",
-    preprocessing="(reading - axis mean) / axis deviation of the training subjects; 128 steps at 50 Hz",
+    preprocessing="(reading - axis mean) / axis deviation of the training subjects, 128 steps",
     kind="series",
 )  # fmt: skip
 

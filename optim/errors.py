@@ -35,7 +35,7 @@ class EngineError(OptimError):
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """A recipe that cannot be done: a result like any other, with its reason and what would help."""
+    """A recipe that cannot be done: a result like any other, with a reason and what would help."""
 
     reason: str
     remedy: str = ""

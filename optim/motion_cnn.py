@@ -24,7 +24,9 @@ class MotionCNN(nn.Module):
         self.head = nn.Linear(widths[-1], classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.pool(self.blocks(x)).flatten(1))
+        """Logits (N, classes) for windows (N, C, L)."""
+        logits: torch.Tensor = self.head(self.pool(self.blocks(x)).flatten(1))
+        return logits
 
 
 class _ResidualBlock(nn.Module):
@@ -41,7 +43,8 @@ class _ResidualBlock(nn.Module):
         self.activation = nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.activation(self.main(x) + self.shortcut(x))
+        activated: torch.Tensor = self.activation(self.main(x) + self.shortcut(x))
+        return activated
 
 
 def _conv(i: int, o: int, kernel: int, *, stride: int = 1) -> tuple[nn.Module, nn.Module]:

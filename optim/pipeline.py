@@ -1,6 +1,6 @@
 """The one place where a step of a recipe meets its algorithm.
 
-    network --Prune--> smaller network --export--> ONNX --Fuse, Quantize--> ONNX file --measure--> row
+    network --Prune--> smaller network --export--> ONNX --Fuse, Quantize--> ONNX file
 
 Every finished prefix is kept: a network pruned and trained once serves all four precisions, and a
 file that exists is never made again.

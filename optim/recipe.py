@@ -143,7 +143,7 @@ STEP_TYPES: dict[str, type[Prune] | type[Fuse] | type[Quantize]] = {
 }
 STEP_ORDER = tuple(STEP_TYPES)
 STEP_VERSIONS = {"prune": 1, "fuse": 1, "quantize": 1}
-"""Raised when a step's algorithm changes its result, so that old candidates are not taken for new."""
+"""Raised when a step's algorithm changes its result: old candidates are not taken for new ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +257,7 @@ class Recipe:
         """Read a recipe from YAML or JSON (which is YAML), as if a stranger had written it.
 
         Raises:
-            BrokenRecipeError: too long, not YAML, aliases, foreign tags, unknown keys, wrong values.
+            BrokenRecipeError: too long, not YAML, aliases, foreign tags, unknown keys or values.
         """
         import yaml
 
@@ -280,7 +280,7 @@ def recipe_of(
     *,
     precision: Precision | str = Precision.FP32,
     pruning_ratio: float = 0.0,
-    epochs: float | None = None,
+    epochs: float = 1.0,
     distill: bool = True,
     fuse: bool = False,
     seed: int = 0,
@@ -296,8 +296,7 @@ def recipe_of(
     precision = parse_precision(precision)
     steps: list[Step] = []
     if pruning_ratio != 0:
-        extra = {} if epochs is None else {"epochs": epochs}
-        steps.append(Prune(ratio=pruning_ratio, distill=distill, **extra))
+        steps.append(Prune(ratio=pruning_ratio, distill=distill, epochs=epochs))
     if fuse:
         steps.append(Fuse())
     if precision is not Precision.FP32:

@@ -67,7 +67,7 @@ def take_in(results: Results, task: Task, *, progress: Progress) -> tuple[Candid
 
 
 def write_starters(results: Results, task: Task, candidates: tuple[Candidate, ...]) -> None:
-    """Ship finished and measured candidates with a task; used by ``sample_models.make_starters``."""
+    """Ship finished and measured candidates with a task (``sample_models.make_starters``)."""
     folder = task.starters_folder
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
@@ -94,7 +94,7 @@ def write_starters(results: Results, task: Task, candidates: tuple[Candidate, ..
                 "accuracy": figures,
             }
         )
-    np.savez_compressed(folder / "predictions.npz", **predictions)
+    np.savez_compressed(folder / "predictions.npz", allow_pickle=False, **predictions)
     (folder / "starters.json").write_text(json.dumps(entries, indent=1) + "\n")
 
 

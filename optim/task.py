@@ -101,13 +101,13 @@ class Task:
             network.load_state_dict(load_file(self.weights_path))
         except (OSError, RuntimeError, ValueError) as error:
             raise BrokenArtifactError(
-                f"the weights of {self.name} cannot be read from {self.weights_path.name}: {error}. "
-                "Restore the file, for example with `git checkout`."
+                f"the weights of {self.name} cannot be read from {self.weights_path.name}: "
+                f"{error}. Restore the file, for example with `git checkout`."
             ) from error
         return network.eval()
 
     def teacher_logits(self) -> np.ndarray | None:
-        """The network's own answers on the training split, (views, n, classes) float16, if shipped."""
+        """The network's answers on the training split, (views, n, classes) float16, if shipped."""
         from safetensors.numpy import load_file
 
         path = self.folder / "teacher_logits.safetensors"

@@ -110,7 +110,7 @@ class Workspace:
 
         return pd.DataFrame([_row(candidate) for candidate in self.candidates(task)])
 
-    # --- doing, in the background ------------------------------------------------------------------
+    # --- doing, in the background -----------------------------------------------------------------
     def submit(self, task: str, recipe: Recipe) -> Job:
         """Ask for a candidate: made if needed, then measured. Asked twice, it is one job."""
         from optim.pipeline import registered
@@ -205,7 +205,7 @@ class Workspace:
         self.ensure_worker()
         return job
 
-    # --- doing, here and now -------------------------------------------------------------------------
+    # --- doing, here and now ----------------------------------------------------------------------
     def make(
         self, task: str | Task, recipe: Recipe, *, progress: Progress = lambda share, words: None
     ) -> Candidate:

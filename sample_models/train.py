@@ -2,8 +2,8 @@
 
     python -m sample_models.train fashion-resnet
 
-The card's ``training`` table holds the schedule; this script fills ``results``. Validation picks the
-epoch, the test split is read once, at the end. An interrupted run resumes at its last epoch.
+The card's ``training`` table holds the schedule; this script fills ``results``. Validation picks
+the epoch, the test split is read once, at the end. An interrupted run resumes at its last epoch.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from optim.datasets import DATASETS, SAMPLES, load_split
 
 
 def main(name: str, scratch: Path) -> None:
+    """Train one task and fill its card."""
     folder = SAMPLES / name
     card = json.loads((folder / "card.json").read_text())
     data = DATASETS[card["dataset"]]

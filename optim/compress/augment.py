@@ -1,7 +1,8 @@
 """Random changes to training examples, one batch at a time, in torch.
 
-Images are mirrored, shifted by up to two pixels and lose one 8 x 8 square (Cutout, DeVries and Taylor
-2017). Sensor windows are scaled per axis, shifted in time and get a little noise (Um et al. 2017).
+Images are mirrored, shifted by up to two pixels and lose one 8 x 8 square (Cutout, DeVries and
+Taylor 2017). Sensor windows are scaled per axis, shifted in time and get a little noise (Um et al.
+2017).
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def augment(
         generator: the source of chance.
 
     Returns:
-        The changed batch, and the view of each example, (N,) int64: 1 where it was mirrored, else 0.
+        The changed batch, and the view of each example, (N,) int64: 1 where it was mirrored, else
+        0.
     """
     if kind == "series":
         return _augment_series(x, generator), torch.zeros(len(x), dtype=torch.int64)

@@ -1,10 +1,11 @@
 """Structured pruning: whole channels leave, and with them everything that depends on them.
 
-Which layers must shrink together (residual sums, concatenations, depthwise convolutions) is read off
-the dependency graph of Fang et al. 2023, "DepGraph: Towards Any Structural Pruning", by the
+Which layers must shrink together (residual sums, concatenations, depthwise convolutions) is read
+off the dependency graph of Fang et al. 2023, "DepGraph: Towards Any Structural Pruning", by the
 torch-pruning library. Which channels of a group leave is decided by their magnitude over the whole
-group (their equation 4). How many stay is ours: blocks of channels, because kernels run in blocks and
-latency is a staircase; a layer never falls below one block, and a narrow layer uses a smaller one.
+group (their equation 4). How many stay is ours: blocks of channels, because kernels run in blocks
+and latency is a staircase; a layer never falls below one block, and a narrow layer uses a smaller
+one.
 """
 
 from __future__ import annotations

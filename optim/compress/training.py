@@ -1,7 +1,7 @@
-"""The one training loop: base networks, fine-tuning after pruning and distillation all run through it.
+"""The one training loop: base networks, fine-tuning and distillation all run through it.
 
-The learning rate rises linearly over the first steps and falls to zero along a cosine (Loshchilov and
-Hutter 2017). With a teacher the loss is that of Hinton, Vinyals and Dean 2015,
+The learning rate rises linearly over the first steps and falls to zero along a cosine (Loshchilov
+and Hutter 2017). With a teacher the loss is that of Hinton, Vinyals and Dean 2015,
 
     alpha * T^2 * KL(teacher / T || student / T) + (1 - alpha) * cross-entropy,
 
@@ -152,12 +152,12 @@ def logits_of(network: nn.Module, inputs: np.ndarray, *, batch_size: int = 512) 
     """Logits in evaluation mode, (n, classes) float32."""
     network = network.eval()
     where = next(network.parameters()).device
-    batches = torch.from_numpy(inputs).split(batch_size)
+    batches = _batches(torch.from_numpy(inputs), batch_size)
     return torch.cat([network(_place(batch, where)).cpu() for batch in batches]).numpy()
 
 
 def accuracy_of(network: nn.Module, split: Split) -> float:
-    """Share of correct answers, 0..1, computed in torch; the figure for choosing, not for reporting."""
+    """Share of correct answers, 0..1, computed in torch: for choosing, not for reporting."""
     return float((logits_of(network, split.inputs).argmax(1) == split.targets).mean())
 
 
@@ -179,7 +179,7 @@ def reestimate_batchnorm(
     network.train()
     where = next(network.parameters()).device
     with torch.inference_mode():
-        for batch in torch.from_numpy(inputs).split(batch_size):
+        for batch in _batches(torch.from_numpy(inputs), batch_size):
             network(_place(batch, where))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
@@ -275,7 +275,7 @@ def _one_epoch(
     order = torch.randperm(len(targets), generator=generator)
     run.network.train()
     losses = []
-    for rows in order.split(run.schedule.batch_size):
+    for rows in _batches(order, run.schedule.batch_size):
         if run.step >= run.total_steps:
             break
         x, view = augment(inputs[rows], kind, generator=generator)
@@ -291,7 +291,7 @@ def _one_epoch(
                 f"(now {run.schedule.max_lr})."
             )
         run.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
         run.optimizer.step()
         run.step += 1
@@ -332,7 +332,12 @@ def _optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
 
 def _to(network: nn.Module, where: torch.device) -> nn.Module:
     """Move to a device, in channels-last order: several times faster for depthwise convolutions."""
-    return network.to(where, memory_format=torch.channels_last)
+    network = network.to(where)
+    return network.to(memory_format=torch.channels_last)
+
+
+def _batches(x: torch.Tensor, size: int) -> list[torch.Tensor]:
+    return [x[start : start + size] for start in range(0, len(x), size)]
 
 
 def _place(x: torch.Tensor, where: torch.device) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """What a measurement is: raw samples and the environment; every summary is a property.
 
-Predicted figures are another type (``optim.search.predict.Prediction``), so that the two cannot mix.
+Predicted figures are another type (``optim.search.predict.Prediction``): the two cannot mix.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Environment:
     def words(self) -> str:
         """One line for a caption."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        vector = f" ({self.instructions[-1].upper().replace('_', '-')})" if self.instructions else ""
+        vector = (
+            f" ({self.instructions[-1].upper().replace('_', '-')})" if self.instructions else ""
+        )
         return f"{self.cpu}{vector}, {self.engine} {self.engine_version}, {threads}"
 
 
@@ -97,7 +99,10 @@ class Latency:
     @cached_property
     def round_ratios(self) -> np.ndarray:
         """Speed-up in each round: median of the baseline over median of the candidate."""
-        return np.median(self.baseline_ms, axis=1) / np.median(self.candidate_ms, axis=1)
+        ratios: np.ndarray = np.median(self.baseline_ms, axis=1) / np.median(
+            self.candidate_ms, axis=1
+        )
+        return ratios
 
     @cached_property
     def speedup(self) -> float:
@@ -147,7 +152,9 @@ class Accuracy:
 
     def __post_init__(self) -> None:
         if not 0 <= self.correct <= self.n or self.n == 0:
-            raise ValueError(f"correct must lie in [0, n] and n above 0; got {self.correct}, {self.n}.")
+            raise ValueError(
+                f"correct must lie in [0, n] and n above 0; got {self.correct} of {self.n}."
+            )
 
     @property
     def value(self) -> float:

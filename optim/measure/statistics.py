@@ -39,7 +39,8 @@ def mcnemar_p(worse: int, better: int) -> float:
         return 1.0
     if n > 1000:  # normal approximation with continuity correction; the sum would be slow
         return math.erfc(max(0.0, abs(worse - better) - 1) / math.sqrt(2 * n))
-    return min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n)
+    tail: float = 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n
+    return min(1.0, tail)
 
 
 def paired_difference_interval(

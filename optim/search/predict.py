@@ -102,7 +102,9 @@ def _fit(usable: Sequence[Candidate], recipe: Recipe, what: str) -> tuple[float,
 def _points(usable: Sequence[Candidate], what: str) -> _Points:
     values = []
     for c in usable:
-        assert c.latency and c.accuracy and c.artifact  # `measured` has checked
+        assert c.latency is not None  # `measured` has checked all three
+        assert c.accuracy is not None
+        assert c.artifact is not None
         match what:
             case "latency":
                 values.append(math.log(c.latency.p50_ms))
@@ -126,7 +128,7 @@ def _without(points: _Points, i: int) -> _Points:
 
 def _interpolate(points: _Points, ratio: float, precision: str | Precision) -> float:
     """Backfit offsets and curve, then read the model at one point."""
-    offsets = {name: 0.0 for name in np.unique(points.precisions)}
+    offsets = dict.fromkeys(np.unique(points.precisions).tolist(), 0.0)
     knots = np.unique(points.ratios)
     curve = np.zeros(len(knots))
     for _ in range(20):
