@@ -61,8 +61,9 @@ class Latency:
     """Times of single runs at batch 1, baseline and candidate taken in turn (A B A' A B A' ...).
 
     Attributes:
-        baseline_ms, candidate_ms: milliseconds, float32, shape (rounds, runs).
-        null_ms: the baseline's file in a second session, same shape: the A/A null.
+        baseline_ms, candidate_ms: milliseconds, float32, shape (rounds, runs); a quicker file gets
+            more runs in a round.
+        null_ms: the baseline's file in a second session, shaped as baseline_ms: the A/A null.
         baseline_sha256: the file the ratio refers to.
         cold_start_ms: time to load the candidate's file and to give the first answer.
         environment: machine, engine, threads.

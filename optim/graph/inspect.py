@@ -1,0 +1,107 @@
+"""What can be counted in a file: parameters, multiply-accumulates, and operators left in float.
+
+One output element of a layer costs as many multiply-accumulates as numbers meet in it:
+
+    MACs(Conv)         = elements of the output * weights / output channels
+    MACs(Gemm, MatMul) = elements of the output * inner dimension
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+
+import onnx
+from onnx import ModelProto, NodeProto
+
+from optim.engines.onnxruntime import ONNX_RUNTIME
+from optim.graph.onnx_file import (
+    LAYERS,
+    attribute,
+    constants,
+    float_tensor_shapes,
+    producers,
+    read_model,
+)
+from optim.measure.measurement import GraphFacts
+
+UNPACK = ("DequantizeLinear", "Cast")
+PARAMETER_READERS = (*LAYERS, "BatchNormalization", "ConvTranspose", "Add", "PRelu")
+FLOAT_KERNELS = (
+    "Conv", "FusedConv", "NhwcFusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul",
+    "FusedMatMul", "MatMulNBits",
+)  # fmt: skip
+"""As ONNX Runtime names them after its own optimization."""
+INTEGER_KERNELS = (
+    "QLinearConv", "NhwcQLinearConv", "QConv", "ConvInteger", "QGemm", "QLinearMatMul",
+    "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul",
+)  # fmt: skip
+
+
+def graph_facts(model: bytes, optimized: bytes | None = None) -> GraphFacts:
+    """Count in a file.
+
+    A quantized file has the parameters and MACs of its float parent: INT8 and INT4 weights count as
+    numbers, scales and zero points do not.
+
+    Args:
+        model: an ONNX file.
+        optimized: the graph that the engine makes of it; by default ONNX Runtime is asked.
+
+    Raises:
+        BrokenArtifactError: if the file cannot be read.
+        EngineError: if the engine cannot load it.
+    """
+    read = read_model(model)
+    kernels = Counter(
+        node.op_type
+        for node in onnx.load_model_from_string(
+            ONNX_RUNTIME.optimized(model) if optimized is None else optimized
+        ).graph.node
+    )
+    left = {kind: kernels[kind] for kind in FLOAT_KERNELS if kernels[kind]}
+    return GraphFacts(
+        parameters=count_parameters(read),
+        macs=count_macs(read),
+        float_operators=left,
+        operators=sum(left.values()) + sum(kernels[kind] for kind in INTEGER_KERNELS),
+    )
+
+
+def count_parameters(model: ModelProto) -> int:
+    """Numbers in weights and biases; a tensor that two layers share counts once."""
+    sizes = {tensor.name: prod(tensor.dims) for tensor in model.graph.initializer if tensor.dims}
+    source = _unpacked_from(model)
+    used = {
+        source.get(name, name)
+        for node in model.graph.node
+        if node.op_type in PARAMETER_READERS
+        for name in (node.input if node.op_type == "Add" else node.input[1:3])
+    }
+    return sum(sizes.get(name, 0) for name in used)
+
+
+def count_macs(model: ModelProto) -> int:
+    """Multiply-accumulates of Conv, Gemm and MatMul for one example."""
+    shapes = float_tensor_shapes(model)
+    shapes |= {name: tuple(value.shape) for name, value in constants(model).items()}
+    return sum(_macs(node, shapes) for node in model.graph.node if node.op_type in LAYERS)
+
+
+def _macs(node: NodeProto, shapes: dict[str, tuple[int | None, ...]]) -> int:
+    elements = prod(size or 1 for size in shapes[node.output[0]])  # the batch is None: one example
+    weight = [size or 1 for size in shapes[node.input[1]]]
+    if node.op_type == "Conv":
+        return elements * prod(weight[1:])  # (O, I / groups, K, K)
+    transposed = node.op_type == "Gemm" and attribute(node, "transB") == 1
+    return elements * weight[-1 if transposed or len(weight) == 1 else -2]
+
+
+def _unpacked_from(model: ModelProto) -> dict[str, str]:
+    """For each tensor that is only a stored constant in another format: the constant's name."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    return {
+        name: node.input[0]
+        for name, node in producers(model.graph.node).items()
+        if node.op_type in UNPACK and node.input[0] in stored
+    }

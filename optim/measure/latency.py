@@ -1,0 +1,156 @@
+"""Latency at batch 1, candidate and baseline taken in turn.
+
+Absolute times move by a factor of two when somebody else needs the processor, but they move for
+both:
+
+    round 1:  A B A'     round 2:  B A' A     round 3:  A' A B     ...
+
+Each letter is a run of single inferences; A' is the baseline's file in a second session. The ratio
+of medians is taken within a round, and the median over rounds is the speed-up. A against A' shows
+how far two equal things differ here: the noise floor. A restless measurement is repeated, and the
+calmest kept.
+
+Practice after MLPerf Inference, single stream (Reddi et al. 2020): fixed threads, warm-up, load
+apart.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+
+from optim.artifact import Artifact
+from optim.engines.engine import Engine, Session
+from optim.measure.measurement import Environment, Latency
+
+Clock = Callable[[], float]
+Role = Literal["baseline", "candidate", "null"]
+
+MIN_RUNS, MAX_RUNS = 5, 200
+MIN_SLOT_S, MAX_SLOT_S = 0.002, 0.025
+WARM_UP_RUNS, WARM_UP_S = 5, 0.05
+RESTLESS = 0.05
+
+
+def measure_latency(
+    engine: Engine,
+    baseline: Artifact,
+    candidate: Artifact,
+    example: np.ndarray,
+    *,
+    environment: Environment,
+    rounds: int = 15,
+    budget_s: float = 1.5,
+    clock: Clock = time.perf_counter,
+    max_restarts: int = 2,
+) -> Latency:
+    """Time single inferences of two files, interleaved.
+
+    Args:
+        baseline, candidate: may be the same file; it is then loaded three times.
+        example: one example, float32, shape (1, ...).
+        environment: its threads are given to the engine.
+        rounds: how often each session gets its turn.
+        budget_s: seconds of timing; heavy models take longer, for at least 5 runs a round.
+        clock: seconds, rising.
+        max_restarts: how often a restless measurement is taken anew.
+
+    Raises:
+        EngineError: if the engine cannot load or run a file.
+        ValueError: if rounds or budget are too small, or the example is not of batch 1.
+    """
+    if rounds < 3 or budget_s <= 0 or max_restarts < 0:
+        raise ValueError(
+            "rounds must be at least 3, budget_s above 0 and max_restarts at least 0; "
+            f"got {rounds}, {budget_s} and {max_restarts}."
+        )
+    if example.shape[0] != 1:
+        raise ValueError(
+            f"latency is measured at batch 1, got an example of shape {example.shape}."
+        )
+    threads = environment.threads
+    started = clock()
+    tested = engine.load(candidate.path, threads=threads)
+    tested.run(example)
+    cold_start_ms = (clock() - started) * 1000
+    sessions: dict[Role, Session] = {
+        "baseline": engine.load(baseline.path, threads=threads),
+        "candidate": tested,
+        "null": engine.load(baseline.path, threads=threads),
+    }
+    slot_s = float(np.clip(budget_s / (3 * rounds), MIN_SLOT_S, MAX_SLOT_S))
+    with _no_garbage_collection():
+        typical = {role: _warm_up(session, example, clock) for role, session in sessions.items()}
+        typical["null"] = typical["baseline"]  # equal numbers of runs for equal files
+        runs = {
+            role: int(np.clip(slot_s / max(seconds, 1e-9), MIN_RUNS, MAX_RUNS))
+            for role, seconds in typical.items()
+        }
+        attempts: list[Latency] = []
+        while not attempts or (
+            len(attempts) <= max_restarts and min(map(restlessness, attempts)) > RESTLESS
+        ):
+            times = _time_rounds(sessions, runs, rounds, example, clock)
+            attempts.append(
+                Latency(
+                    baseline_ms=times["baseline"],
+                    candidate_ms=times["candidate"],
+                    null_ms=times["null"],
+                    baseline_sha256=baseline.sha256,
+                    cold_start_ms=cold_start_ms,
+                    environment=environment,
+                )
+            )
+    return min(attempts, key=restlessness)
+
+
+def restlessness(latency: Latency) -> float:
+    """The larger of the rounds' spread and the null's distance from 1; above 0.05 is restless."""
+    return max(latency.spread_of_ratios, abs(latency.null_ratio - 1.0))
+
+
+def _warm_up(session: Session, example: np.ndarray, clock: Clock) -> float:
+    """Run until the caches are warm; returns the median seconds of a run."""
+    times: list[float] = []
+    while len(times) < WARM_UP_RUNS or (sum(times) < WARM_UP_S and len(times) < MAX_RUNS):
+        before = clock()
+        session.run(example)
+        times.append(clock() - before)
+    return float(np.median(times[len(times) // 2 :]))
+
+
+def _time_rounds(
+    sessions: dict[Role, Session],
+    runs: dict[Role, int],
+    rounds: int,
+    example: np.ndarray,
+    clock: Clock,
+) -> dict[Role, np.ndarray]:
+    """Milliseconds per role, float32, shape (rounds, runs of the role)."""
+    times = {role: np.empty((rounds, runs[role]), np.float32) for role in sessions}
+    order = list(sessions)
+    for turn in range(rounds):
+        for role in order[turn % 3 :] + order[: turn % 3]:
+            run, row = sessions[role].run, times[role][turn]
+            for i in range(len(row)):
+                before = clock()
+                run(example)
+                row[i] = (clock() - before) * 1000
+    return times
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """A collection in mid-run would be timed as part of it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
