@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+import torch
+from optim.compress.augment import CUTOUT, augment, views
+from optim.compress.training import (
+    Schedule,
+    accuracy_of,
+    label_views,
+    logits_of,
+    reestimate_batchnorm,
+    train,
+)
+from optim.datasets import Split
+from torch import nn
+
+
+def _split(n=256, seed=0):
+    """Two classes: the bright half of the picture is on the left or on the right... or on top."""
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(0, 2, n)
+    inputs = rng.normal(0, 0.3, (n, 1, 28, 28)).astype(np.float32)
+    inputs[targets == 0, :, :14] += 1.0
+    inputs[targets == 1, :, 14:] += 1.0
+    return Split(inputs=inputs, targets=targets)
+
+
+def _network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 5, stride=4), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)
+    )
+
+
+def _train(network, *, epochs=3.0, **more):
+    return train(
+        network,
+        _split(),
+        _split(seed=1),
+        kind="image",
+        schedule=Schedule(epochs=epochs, max_lr=0.05, batch_size=32),
+        seed=0,
+        **more,
+    )
+
+
+def test_training_learns_and_leaves_its_argument_alone():
+    network = _network()
+    before = network[0].weight.clone()
+    trained = _train(network)
+    assert trained.accuracy > 0.95
+    assert accuracy_of(trained.network, _split(seed=2)) > 0.95
+    assert torch.equal(network[0].weight, before)
+    assert len(trained.history) == 3
+
+
+def test_the_same_seed_gives_the_same_network():
+    first, second = _train(_network(), epochs=1.0), _train(_network(), epochs=1.0)
+    assert torch.equal(first.network[0].weight, second.network[0].weight)
+
+
+def test_a_killed_training_goes_on_where_it_stopped(tmp_path):
+    class KilledError(Exception):
+        pass
+
+    def kill(share, words):
+        if "epoch 2" in words:
+            raise KilledError
+
+    whole = _train(_network())
+    with pytest.raises(KilledError):
+        _train(_network(), progress=kill, checkpoint=tmp_path / "run.pt")
+    seen = []
+    resumed = _train(
+        _network(), progress=lambda share, words: seen.append(words), checkpoint=tmp_path / "run.pt"
+    )
+    assert [line.epoch for line in resumed.history] == [1, 2, 3]
+    assert not any("epoch 1" in words for words in seen)
+    torch.testing.assert_close(resumed.network[0].weight, whole.network[0].weight)
+
+
+def test_a_student_follows_a_teacher_that_contradicts_the_labels():
+    training = _split()
+    teacher = np.zeros((2, len(training), 2), np.float16)
+    teacher[:, np.arange(len(training)), 1 - training.targets] = 20.0  # always the other class
+    trained = train(
+        _network(),
+        training,
+        _split(seed=1),
+        kind="image",
+        schedule=Schedule(epochs=3, max_lr=0.05, batch_size=32, alpha=1.0, temperature=1.0),
+        seed=0,
+        teacher_logits=teacher,
+    )
+    assert accuracy_of(trained.network, _split(seed=2)) < 0.5 or trained.history[-1].accuracy < 0.1
+
+
+def test_a_loss_that_is_not_finite_is_said_in_one_sentence():
+    with pytest.raises(ArithmeticError, match=r"Lower max_lr"):
+        train(
+            _network(),
+            _split(),
+            _split(seed=1),
+            kind="image",
+            schedule=Schedule(epochs=1, max_lr=1e30, batch_size=32),
+            seed=0,
+        )
+
+
+def test_an_epoch_count_of_zero_is_refused():
+    with pytest.raises(ValueError, match=r"epochs must be above 0"):
+        Schedule(epochs=0)
+
+
+def test_reestimated_statistics_describe_the_data_that_flows():
+    network = _network()
+    network[1].running_mean.fill_(100.0)
+    fixed = reestimate_batchnorm(network, _split().inputs)
+    with torch.inference_mode():
+        expected = network[0](torch.from_numpy(_split().inputs)).mean((0, 2, 3))
+    torch.testing.assert_close(fixed[1].running_mean, expected, atol=1e-3, rtol=1e-3)
+    assert network[1].running_mean[0] == 100.0
+
+
+def test_a_mirrored_example_is_marked_and_its_teacher_view_matches():
+    x = torch.arange(28.0).repeat(8, 1, 28, 1) + 1  # brightness grows from left to right
+    changed, view = augment(x, "image", generator=torch.Generator().manual_seed(3))
+    assert set(view.tolist()) == {0, 1}
+    for example, mirrored in zip(changed, view, strict=True):
+        row = example[0].amax(0)  # past the hole
+        slope = (row[20] - row[8]).item()
+        assert (slope < 0) == bool(mirrored)
+    assert torch.equal(views(x, "image")[1], x.flip(3))
+
+
+def test_an_image_loses_one_square_and_keeps_its_shape():
+    x = torch.ones(16, 1, 28, 28)
+    changed, _ = augment(x, "image", generator=torch.Generator().manual_seed(0))
+    assert changed.shape == x.shape
+    assert ((changed == 0).sum((1, 2, 3)) == CUTOUT * CUTOUT).all()
+
+
+def test_a_series_keeps_its_shape_and_has_one_view():
+    x = torch.randn(4, 6, 128)
+    changed, view = augment(x, "series", generator=torch.Generator().manual_seed(0))
+    assert changed.shape == x.shape
+    assert not torch.equal(changed, x)
+    assert view.tolist() == [0, 0, 0, 0]
+    assert len(views(x, "series")) == 1
+
+
+def test_teacher_answers_are_the_logits_of_each_view():
+    network, inputs = _network().eval(), _split(16).inputs
+    labelled = label_views(network, inputs, "image")
+    assert labelled.shape == (2, 16, 2)
+    np.testing.assert_allclose(labelled[0], logits_of(network, inputs), atol=1e-2)
+    np.testing.assert_allclose(
+        labelled[1], logits_of(network, np.ascontiguousarray(inputs[..., ::-1])), atol=1e-2
+    )
