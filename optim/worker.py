@@ -2,8 +2,9 @@
 
     worker (one per workspace, holds a lock) --spawns--> child (one job, own process group, limits)
 
-The worker renews the lease, passes a cancel on, and decides what the child's end means. If the worker
-itself dies, so does the child, and the next worker takes the job again once its lease has run out.
+The worker renews the lease, passes a cancel on, and decides what the child's end means. If the
+worker itself dies, so does the child, and the next worker takes the job again once its lease has
+run out.
 """
 
 from __future__ import annotations

@@ -1,0 +1,136 @@
+"""Any order of submit, claim, beat, expire, cancel, finish and crash keeps the queue's promises."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from queue_reference import ReferenceJob, ReferenceQueue
+
+from optim.store.job import JobKind
+from optim.store.jobs import JobQueue
+
+MEMORY_DISK = Path("/dev/shm")
+
+
+class QueueMachine(RuleBasedStateMachine):
+    jobs = Bundle("jobs")
+    claims = Bundle("claims")
+
+    def __init__(self) -> None:
+        super().__init__()
+        root = MEMORY_DISK if MEMORY_DISK.is_dir() else None
+        self.folder = Path(tempfile.mkdtemp(dir=root))
+        self.expected = ReferenceQueue()
+        self.queue = JobQueue(self.folder, clock=lambda: self.expected.now)
+        self.tokens: dict[str, list[int]] = {}
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder)
+
+    @rule(target=jobs, kind=st.sampled_from(JobKind), key=st.sampled_from("abcd"))
+    def submit(self, kind: JobKind, key: str) -> str:
+        job = self.queue.submit(kind, key, {"n": 1}, "words")
+        known = self.expected.live_with(key)
+        if known is None:
+            self.expected.jobs.append(ReferenceJob(id=job.id, kind=kind, key=key))
+        else:
+            assert job.id == known.id
+            known.cancel_requested = False
+        return job.id
+
+    @rule(target=claims, lease_s=st.sampled_from([5.0, 30.0]))
+    def claim(self, lease_s: float):
+        expected = self.expected.claim(lease_s)
+        claimed = self.queue.claim("worker", lease_s)
+        if expected is None:
+            assert claimed is None
+            return multiple()
+        assert claimed is not None
+        job, token = claimed
+        assert (job.id, job.attempts) == (expected.id, expected.attempts)
+        assert all(token > earlier for earlier in self.tokens.setdefault(job.id, []))
+        self.tokens[job.id].append(token)
+        return (job.id, token)
+
+    @rule(claim=claims, lease_s=st.sampled_from([5.0, 30.0]))
+    def beat(self, claim: tuple[str, int], lease_s: float) -> None:
+        held = self.expected.holds(*claim)
+        assert self.queue.beat(*claim, lease_s) == held
+        if held:
+            self.expected.job(claim[0]).lease_until = self.expected.now + lease_s
+
+    @rule(claim=claims, how=st.sampled_from(["finish", "fail", "died", "stopped", "cancelled"]))
+    def end(self, claim: tuple[str, int], how: str) -> None:
+        write = {
+            "finish": lambda: self.queue.finish(*claim),
+            "fail": lambda: self.queue.fail(*claim, "a sentence"),
+            "died": lambda: self.queue.release(*claim),
+            "stopped": lambda: self.queue.release(*claim, died=False),
+            "cancelled": lambda: self.queue.cancelled(*claim),
+        }[how]
+        assert write() == self.expected.end(*claim, how)
+
+    @rule(job_id=jobs)
+    def cancel(self, job_id: str) -> None:
+        self.queue.cancel(job_id)
+        self.expected.cancel(job_id)
+
+    @rule(seconds=st.sampled_from([1.0, 6.0, 31.0]))
+    def time_passes(self, seconds: float) -> None:
+        """A worker that crashed is one that nobody hears of any more while time passes."""
+        self.expected.now += seconds
+
+    @rule(paused=st.booleans())
+    def pause_or_resume(self, paused: bool) -> None:
+        self.expected.paused = paused
+        if paused:
+            self.queue.pause("the disk is full")
+        else:
+            self.queue.resume()
+        assert self.queue.paused() == ("the disk is full" if paused else None)
+
+    @invariant()
+    def the_store_says_the_same(self) -> None:
+        found = {job.id: job for job in self.queue.list(1000)}
+        assert len(found) == len(self.expected.jobs)  # none lost, none duplicated
+        for job in self.expected.jobs:
+            stored = found[job.id]
+            assert (stored.state, stored.attempts) == (job.state, job.attempts)
+            assert stored.cancel_requested == job.cancel_requested
+            assert (stored.finished is None) == stored.live
+            assert (stored.error is None) == (job.state != "failed")
+
+
+def campaign(examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        QueueMachine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_any_order_of_events_leaves_the_queue_as_promised() -> None:
+    campaign(examples=30, steps=30)
+
+
+@pytest.mark.slow
+def test_a_long_campaign_of_events_leaves_the_queue_as_promised() -> None:
+    campaign(examples=1000, steps=60)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from optim.errors import WorkspaceError
+from optim.store.job import JobKind
+from optim.store.jobs import JobQueue
+from optim.store.results import Results
+from optim.store.schema import (
+    SCHEMA_VERSION,
+    STORE_NAME,
+    connect,
+    disk_is_full,
+    translated_errors,
+    writing,
+)
+
+
+def pragma(connection: sqlite3.Connection, name: str) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def test_a_store_is_opened_for_safe_writing_by_many(tmp_path: Path) -> None:
+    with closing(connect(tmp_path / "new" / "folder")) as store:
+        assert pragma(store, "journal_mode") == "wal"
+        assert pragma(store, "synchronous") == 2  # FULL
+        assert pragma(store, "busy_timeout") == 10_000
+        assert pragma(store, "foreign_keys") == 1
+        assert pragma(store, "user_version") == SCHEMA_VERSION
+
+
+def test_a_workspace_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with closing(connect(tmp_path)) as store:
+        store.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    before = (tmp_path / STORE_NAME).read_bytes()
+    with pytest.raises(WorkspaceError, match=r"newer version.*Update edge-optim, or choose"):
+        Results(tmp_path).version()
+    assert (tmp_path / STORE_NAME).read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / STORE_NAME).write_bytes(b"a shopping list " * 300)
+    with pytest.raises(WorkspaceError, match="damaged or is not a store of edge-optim"):
+        Results(tmp_path).version()
+    assert (tmp_path / STORE_NAME).read_bytes() == b"a shopping list " * 300
+
+
+def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / STORE_NAME)) as other:
+        other.execute("CREATE TABLE notes (text)")
+    with pytest.raises(WorkspaceError, match="not a store of edge-optim"):
+        JobQueue(tmp_path).live()
+
+
+def test_a_folder_that_cannot_exist_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(WorkspaceError, match="cannot be used: Not a directory"):
+        Results(tmp_path / "file" / "workspace").version()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EROFS, "cannot be written"), (errno.ENOSPC, "is full")],
+)
+def test_a_read_only_or_full_disk_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(WorkspaceError, match=words):
+        JobQueue(tmp_path).submit(JobKind.MAKE, "key", {}, "words")
+
+
+def test_a_database_that_the_system_keeps_read_only_is_one_sentence(tmp_path: Path) -> None:
+    with closing(connect(tmp_path)):
+        pass
+    with (
+        closing(sqlite3.connect(f"file:{tmp_path / STORE_NAME}?mode=ro", uri=True)) as store,
+        pytest.raises(WorkspaceError, match="cannot be written"),
+        translated_errors(tmp_path),
+    ):
+        store.execute("DELETE FROM jobs")
+
+
+def test_a_full_disk_under_the_database_is_told_apart(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(":memory:")) as store:
+        store.execute("PRAGMA max_page_count = 2")
+        with pytest.raises(WorkspaceError, match="is full") as caught, translated_errors(tmp_path):
+            store.execute("CREATE TABLE large AS SELECT zeroblob(100000) AS bytes")
+    assert disk_is_full(caught.value)
+    assert not disk_is_full(WorkspaceError("something else"))
+
+
+def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    def struck_by_lightning() -> None:
+        with writing(tmp_path) as store:
+            store.execute("INSERT OR REPLACE INTO meta VALUES ('paused', 'half done')")
+            raise RuntimeError("lightning")
+
+    with pytest.raises(RuntimeError):
+        struck_by_lightning()
+    assert JobQueue(tmp_path).paused() is None
