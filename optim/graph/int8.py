@@ -90,14 +90,23 @@ def plan_int8(model: ModelProto) -> Plan:
         elif node.op_type in ARITHMETIC and output not in tail and len(moving) == len(node.input):
             for name in (*moving, output):
                 grids.setdefault(name, name)
+            if node.op_type == "Concat":  # one grid for all parts: joining them is then a copy
+                grids.update({name: output for name in moving if grids[name] == name})
         elif node.op_type in CARRIERS and moving[0] in grids and output not in tail:
             grids[output] = grids[moving[0]]
+    grids = {name: _root(grids, name) for name in grids}
     return Plan(
         nodes=tuple(nodes),
         layers=frozenset(layers),
         own_grid=tuple(name for name, grid in grids.items() if name == grid),
         same_grid={name: grid for name, grid in grids.items() if name != grid},
     )
+
+
+def _root(grids: dict[str, str], name: str) -> str:
+    while grids[name] != name:
+        name = grids[name]
+    return name
 
 
 def is_quantizable_layer(node: NodeProto, values: dict[str, np.ndarray]) -> bool:
@@ -209,7 +218,7 @@ class _Writer:
                 yield from self._quantized(name, grids[name])
         for node in self.plan.nodes:
             if node.output[0] in self.plan.layers:
-                yield self._quantize_weight(node)
+                yield from self._quantize_weights(node, grids[node.input[0]])
             node.input[:] = [f"{name}.dq" if name in grids else name for name in node.input]
             yield node
             for name in node.output:
@@ -224,14 +233,29 @@ class _Writer:
         yield helper.make_node("QuantizeLinear", [name, *parameters], [f"{name}.q"])
         yield helper.make_node("DequantizeLinear", [f"{name}.q", *parameters], [f"{name}.dq"])
 
-    def _quantize_weight(self, node: NodeProto) -> NodeProto:
+    def _quantize_weights(self, node: NodeProto, input_grid: str) -> Iterator[NodeProto]:
         name = f"{node.output[0]}.weight"
         weight = self.values[node.input[1]]
         axis = output_axis(node, weight) if self.per_channel else None
         rounded, scale = quantize_weight_int8(weight, axis)
         parameters = [self._constant(f"{name}.q", rounded), self._constant(f"{name}.scale", scale)]
+        if node.op_type == "Gemm":  # ONNX Runtime's QGemm wants the zero points written out
+            parameters.append(self._constant(f"{name}.zero", np.zeros(scale.shape, np.int8)))
         node.input[1] = f"{name}.dq"
-        return dequantize_node(parameters, node.input[1], axis)
+        yield dequantize_node(parameters, node.input[1], axis)
+        if node.op_type == "Gemm" and len(node.input) > 2:
+            yield self._quantize_bias(node, scale, input_grid)
+
+    def _quantize_bias(self, node: NodeProto, scale: np.ndarray, input_grid: str) -> NodeProto:
+        """Biases in the unit of the integer sum; QGemm, unlike QLinearConv, wants them so."""
+        name = f"{node.output[0]}.bias"
+        bias = self.values[node.input[2]]
+        unit = (activation_grid(*self.ranges[input_grid])[0] * scale).astype(np.float32)
+        limit = 2.0**31 - 128
+        rounded = np.clip(np.rint(bias / unit.astype(np.float64)), -limit, limit).astype(np.int32)
+        parameters = [self._constant(f"{name}.q", rounded), self._constant(f"{name}.scale", unit)]
+        node.input[2] = f"{name}.dq"
+        return dequantize_node(parameters, node.input[2], 0 if unit.ndim else None)
 
     def _constant(self, name: str, value: np.ndarray | np.generic) -> str:
         if name not in self.values:
