@@ -25,8 +25,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def queue(tmp_path: Path, clock: Clock) -> JobQueue:
-    return JobQueue(tmp_path, clock=clock)
+def queue(quick_folder: Path, clock: Clock) -> JobQueue:
+    return JobQueue(quick_folder, clock=clock)
 
 
 def submit(queue: JobQueue, key: str, kind: JobKind = JobKind.MAKE):
@@ -188,14 +188,14 @@ def submit_many(folder: Path, n: int) -> set[str]:
     return {submit(queue, f"key {i}").id for i in range(n)}
 
 
-def test_eight_threads_claim_each_job_exactly_once(tmp_path: Path) -> None:
-    asked = submit_many(tmp_path, 200)
+def test_eight_threads_claim_each_job_exactly_once(quick_folder: Path) -> None:
+    asked = submit_many(quick_folder, 200)
     taken: list[str] = []
     errors: list[BaseException] = []
 
     def work() -> None:
         try:
-            taken.extend(claim_all(tmp_path))
+            taken.extend(claim_all(quick_folder))
         except BaseException as error:  # shown by the assertion below
             errors.append(error)
 
@@ -206,7 +206,7 @@ def test_eight_threads_claim_each_job_exactly_once(tmp_path: Path) -> None:
         thread.join()
     assert not errors
     assert Counter(taken) == Counter(asked)
-    assert {job.state for job in JobQueue(tmp_path).list(1000)} == {JobState.DONE}
+    assert {job.state for job in JobQueue(quick_folder).list(1000)} == {JobState.DONE}
 
 
 def test_two_tabs_asking_at_once_get_one_job(tmp_path: Path) -> None:
