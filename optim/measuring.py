@@ -92,7 +92,7 @@ def measure_accuracy_of(
         engine_named(ENGINE),
         artifact.path,
         test,
-        threads=0,
+        threads=here().cores,
         progress=progress,
     )
     accuracy = compare_accuracy(

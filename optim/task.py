@@ -63,6 +63,11 @@ class Task:
         """Trainable numbers of the original network."""
         return int(self.card["results"]["parameters"])
 
+    @property
+    def fine_tuning_epochs(self) -> float:
+        """Epochs after pruning that suit this task: small data sets need more passes."""
+        return float(self.card["fine_tuning_epochs"])
+
     @cached_property
     def fingerprint(self) -> str:
         """Changes whenever weights or data set do; 16 hexadecimal digits."""

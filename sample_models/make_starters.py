@@ -18,13 +18,9 @@ from optim.starters import write_starters
 from optim.task import Task, load_task
 from optim.workspace import Workspace
 
-EPOCHS = {"motion-cnn": 10.0}
-"""Fine-tuning after pruning; the image tasks have fourteen times as many examples."""
-
-
 def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
     """The starters of a task, in the order in which a page should show them."""
-    epochs = EPOCHS.get(task.name, 1.0)
+    epochs = task.fine_tuning_epochs
     half = Prune(ratio=0.5, epochs=epochs)
     most = Prune(ratio=0.75, epochs=2 * epochs)
     control = Prune(ratio=0.75, epochs=2 * epochs, keep_weights=False)

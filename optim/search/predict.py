@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optim.candidate import Candidate, Role
-from optim.recipe import Precision, Recipe
+from optim.recipe import Precision, Prune, Recipe
 
 MIN_UNCERTAINTY = {"latency": 0.05, "size": 0.01, "accuracy": 0.003}
 PRIOR = {"latency": 0.5, "size": 0.3, "accuracy": 0.02}
@@ -67,6 +67,7 @@ def predict(recipe: Recipe, measured: Sequence[Candidate]) -> Prediction | None:
     usable = [c for c in measured if c.measured and c.role is not Role.CONTROL]
     if len(usable) < 2 or not any(not c.recipe.steps for c in usable):
         return None
+    usable = _nearest_training(usable, recipe)
     latency = _fit(usable, recipe, "latency")
     size = _fit(usable, recipe, "size")
     accuracy = _fit(usable, recipe, "accuracy")
@@ -82,6 +83,21 @@ def predict(recipe: Recipe, measured: Sequence[Candidate]) -> Prediction | None:
     )
 
 
+def _nearest_training(usable: Sequence[Candidate], recipe: Recipe) -> list[Candidate]:
+    """Of candidates that differ only in how they were trained, keep the one most like ``recipe``."""
+    step = recipe.step(Prune)
+    wanted = 1.0 if step is None else step.epochs
+
+    def distance(candidate: Candidate) -> float:
+        own = candidate.recipe.step(Prune)
+        return 0.0 if own is None else abs(own.epochs - wanted)
+
+    best: dict[tuple[float, Precision], Candidate] = {}
+    for candidate in sorted(usable, key=distance, reverse=True):
+        best[candidate.recipe.pruning_ratio, candidate.recipe.precision] = candidate
+    return list(best.values())
+
+
 def _fit(usable: Sequence[Candidate], recipe: Recipe, what: str) -> tuple[float, float, float]:
     """Guess, low and high of one quantity (logarithms for latency and size)."""
     points = _points(usable, what)
@@ -92,9 +108,9 @@ def _fit(usable: Sequence[Candidate], recipe: Recipe, what: str) -> tuple[float,
         if len(points.values) > 2
     ]
     typical = float(np.median(errors)) if errors else PRIOR[what]
-    same = points.ratios[points.precisions == recipe.precision]
-    nearest = np.min(np.abs(same - recipe.pruning_ratio)) if len(same) else 0.5
-    doubt = max(MIN_UNCERTAINTY[what], typical) * (0.5 + 4.0 * float(nearest))
+    nearest = float(np.min(np.abs(points.ratios - recipe.pruning_ratio)))
+    unknown = 1.0 if recipe.precision in points.precisions else 3.0
+    doubt = max(MIN_UNCERTAINTY[what], typical) * (0.5 + 4.0 * nearest) * unknown
     doubt = min(max(doubt, MIN_UNCERTAINTY[what]), PRIOR[what] * 2)
     return guess, guess - 1.28 * doubt, guess + 1.28 * doubt
 

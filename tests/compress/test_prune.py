@@ -2,6 +2,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
+
 from optim.architectures import ARCHITECTURES, build
 from optim.compress.prune import (
     channels_to_keep,
@@ -11,7 +13,6 @@ from optim.compress.prune import (
     prune,
 )
 from optim.recipe import Prune
-from torch import nn
 
 INPUTS = dict.fromkeys(ARCHITECTURES, (1, 28, 28)) | {"motion_cnn": (6, 128)}
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from optim.compress.augment import CUTOUT, augment, views
 from optim.compress.training import (
     Schedule,
@@ -11,7 +13,6 @@ from optim.compress.training import (
     train,
 )
 from optim.datasets import Split
-from torch import nn
 
 
 def _split(n=256, seed=0):
