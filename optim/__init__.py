@@ -1,0 +1,70 @@
+"""Make neural networks small and fast for edge devices, and see the choice.
+
+    Task -> Recipe -> Artifact -> Measurement -> Store -> Front -> Page
+
+    >>> import optim
+    >>> optim.recipe_of(pruning_ratio=0.5, precision="int8").words()
+    'prune 50 % of channels, INT8'
+
+Names are loaded when they are first used: importing this package loads neither torch nor an engine.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from optim.candidate import Candidate
+    from optim.errors import OptimError
+    from optim.recipe import Fuse, Precision, Prune, Quantize, Recipe, recipe_of
+    from optim.report.figure import pareto_figure
+    from optim.grid import sweep
+    from optim.task import Task, load_task, sample_tasks
+    from optim.workspace import Workspace
+
+__version__ = "0.1.0"
+
+__all__ = (
+    "Candidate",
+    "Fuse",
+    "OptimError",
+    "Precision",
+    "Prune",
+    "Quantize",
+    "Recipe",
+    "Task",
+    "Workspace",
+    "load_task",
+    "pareto_figure",
+    "recipe_of",
+    "sample_tasks",
+    "sweep",
+)
+
+_HOMES = {
+    "Candidate": "optim.candidate",
+    "Fuse": "optim.recipe",
+    "OptimError": "optim.errors",
+    "Precision": "optim.recipe",
+    "Prune": "optim.recipe",
+    "Quantize": "optim.recipe",
+    "Recipe": "optim.recipe",
+    "Task": "optim.task",
+    "Workspace": "optim.workspace",
+    "load_task": "optim.task",
+    "pareto_figure": "optim.report.figure",
+    "recipe_of": "optim.recipe",
+    "sample_tasks": "optim.task",
+    "sweep": "optim.grid",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'optim' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

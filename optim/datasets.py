@@ -118,6 +118,24 @@ def load_split(dataset: str, name: SplitName) -> Split:
             raise ValueError(f"dataset must be one of {', '.join(DATASETS)}; got {dataset!r}.")
 
 
+def normalisation(dataset: str) -> dict[str, list[float]]:
+    """The numbers behind ``Dataset.preprocessing``: (reading - mean) / deviation, per channel.
+
+    A device that runs the network needs them. For images, a reading is a pixel of 0..255.
+
+    Raises:
+        ValueError: if the data set is unknown.
+    """
+    match dataset:
+        case "fashion-mnist":
+            mean, deviation = np.array([0.2860 * 255]), np.array([0.3530 * 255])
+        case "motion":
+            mean, deviation = _motion_scale()
+        case _:
+            raise ValueError(f"dataset must be one of {', '.join(DATASETS)}; got {dataset!r}.")
+    return {"mean": mean.tolist(), "deviation": deviation.tolist()}
+
+
 def _fashion(name: SplitName) -> Split:
     images, labels = _fashion_raw("t10k" if name == "test" else "train")
     if name != "test":
@@ -144,15 +162,9 @@ def _fashion_raw(prefix: str) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _motion(name: SplitName) -> Split:
-    with np.load(SAMPLES / "data" / "motion" / "recordings.npz", allow_pickle=False) as file:
-        readings, lengths = file["readings"], file["lengths"]
-        labels, subjects = file["labels"], file["subjects"]
-    recordings = np.split(readings, np.cumsum(lengths)[:-1])
+    recordings, labels, subjects = _motion_raw()
+    mean, deviation = _motion_scale()
     held_out = MOTION_TEST_SUBJECTS + MOTION_VALIDATION_SUBJECTS
-    training = np.concatenate(
-        [r for r, subject in zip(recordings, subjects, strict=True) if subject not in held_out]
-    )
-    mean, deviation = training.mean(0), training.std(0)
     chosen = {
         "test": MOTION_TEST_SUBJECTS,
         "validation": MOTION_VALIDATION_SUBJECTS,
@@ -166,3 +178,22 @@ def _motion(name: SplitName) -> Split:
     inputs = np.stack(windows).transpose(0, 2, 1).astype(np.float32)  # (n, L, C) -> (n, C, L)
     split = Split(inputs=inputs, targets=np.array(targets, np.int64))
     return split.take(CALIBRATION_EXAMPLES) if name == "calibration" else split
+
+
+@functools.cache
+def _motion_raw() -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Recordings, each (L, C); the exercise and the person of each."""
+    with np.load(SAMPLES / "data" / "motion" / "recordings.npz", allow_pickle=False) as file:
+        recordings = np.split(file["readings"], np.cumsum(file["lengths"])[:-1])
+        return recordings, file["labels"], file["subjects"]
+
+
+@functools.cache
+def _motion_scale() -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each axis, (C,), over the training subjects alone."""
+    recordings, _, subjects = _motion_raw()
+    held_out = MOTION_TEST_SUBJECTS + MOTION_VALIDATION_SUBJECTS
+    training = np.concatenate(
+        [r for r, subject in zip(recordings, subjects, strict=True) if subject not in held_out]
+    )
+    return training.mean(0), training.std(0)

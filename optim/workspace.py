@@ -6,6 +6,7 @@ the engine only when a call needs them.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from functools import cached_property
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 
 LOG_BYTES = 20_000
+FOLDER_VARIABLE = "EDGE_OPTIM_WORKSPACE"
+
+
+def default_folder() -> Path:
+    """The workspace of who names none: ``$EDGE_OPTIM_WORKSPACE``, else ``.workspace`` here."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or ".workspace")
 
 
 class Workspace:
@@ -256,6 +263,8 @@ def _row(candidate: Candidate) -> dict[str, object]:
         "accuracy_recorded": accuracy.recorded if accuracy else None,
         "changed_answers": accuracy.changed if accuracy else None,
         "latency_ms": latency.p50_ms if latency else None,
+        "latency_p10_ms": latency.spread_ms[0] if latency else None,
+        "latency_p90_ms": latency.spread_ms[1] if latency else None,
         "latency_p99_ms": latency.p99_ms if latency else None,
         "speedup": latency.speedup if latency else None,
         "speedup_low": latency.speedup_interval[0] if latency else None,

@@ -1,0 +1,1 @@
+"""What users take away: words, records, figures and exported folders."""

@@ -1,0 +1,93 @@
+"""A candidate as plain data with stable keys: for ``--json`` and for the card of an export."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from optim.artifact import Artifact
+from optim.candidate import Candidate
+from optim.measure.measurement import Accuracy, GraphFacts, Latency
+from optim.store.job import Job
+
+
+def candidate_record(candidate: Candidate) -> dict[str, Any]:
+    """Everything known of a candidate; what is not known yet is None.
+
+    Shares are 0..1, times milliseconds, sizes bytes, moments ISO 8601 in UTC.
+    """
+    refusal = candidate.refusal
+    return {
+        "id": candidate.id,
+        "task": candidate.task,
+        "words": candidate.words(),
+        "role": str(candidate.role),
+        "recipe": candidate.recipe.to_dict(),
+        "fingerprint": candidate.recipe.fingerprint,
+        "starter": candidate.starter,
+        "created": moment(candidate.created),
+        "seconds": candidate.seconds,
+        "file": candidate.artifact and artifact_record(candidate.artifact),
+        "graph": candidate.facts and graph_record(candidate.facts),
+        "accuracy": candidate.accuracy and accuracy_record(candidate.accuracy),
+        "latency": candidate.latency and latency_record(candidate.latency),
+        "refusal": refusal and {"reason": refusal.reason, "remedy": refusal.remedy},
+    }
+
+
+def artifact_record(artifact: Artifact) -> dict[str, Any]:
+    """Where the file lies, its hash and its sizes."""
+    return {**asdict(artifact), "path": str(artifact.path)}
+
+
+def graph_record(facts: GraphFacts) -> dict[str, Any]:
+    """What can be counted in the file."""
+    return asdict(facts)
+
+
+def accuracy_record(accuracy: Accuracy) -> dict[str, Any]:
+    """Counts, share, interval, and the paired comparison with the baseline."""
+    return {
+        "value": accuracy.value,
+        "interval": list(accuracy.interval),
+        "difference": accuracy.difference,
+        "difference_interval": list(accuracy.difference_interval),
+        "p_value": accuracy.p_value,
+        **asdict(accuracy),
+    }
+
+
+def latency_record(latency: Latency) -> dict[str, Any]:
+    """Percentiles, the interleaved ratio, its noise floor, and where it was measured."""
+    low, high = latency.spread_ms
+    return {
+        "p10_ms": low,
+        "p50_ms": latency.p50_ms,
+        "p90_ms": high,
+        "p99_ms": latency.p99_ms,
+        "n": latency.n,
+        "speedup": latency.speedup,
+        "speedup_interval": list(latency.speedup_interval),
+        "null_ratio": latency.null_ratio,
+        "cold_start_ms": latency.cold_start_ms,
+        "baseline_sha256": latency.baseline_sha256,
+        "environment": asdict(latency.environment),
+    }
+
+
+def job_record(job: Job) -> dict[str, Any]:
+    """A row of the queue."""
+    return {
+        **asdict(job),
+        "kind": str(job.kind),
+        "state": str(job.state),
+        "created": moment(job.created),
+        "started": moment(job.started),
+        "finished": moment(job.finished),
+    }
+
+
+def moment(seconds: float | None) -> str | None:
+    """Seconds since 1970 as ISO 8601, UTC."""
+    return None if not seconds else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
