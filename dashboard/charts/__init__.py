@@ -1,0 +1,24 @@
+"""Charts: rows in, ``plotly`` figures out. Pure functions that know no page and no streamlit."""
+
+from dashboard.charts.compare import ClassAccuracy, class_accuracy, metrics_figure, per_class_figure
+from dashboard.charts.hypervolume import hypervolume_figure
+from dashboard.charts.objectives import three_objectives_figure
+from dashboard.charts.pareto import Pending, alt_text, caption, notice, pareto_figure
+from dashboard.charts.theme import PLOT_CONFIG, ChartTheme, theme
+
+__all__ = [
+    "PLOT_CONFIG",
+    "ChartTheme",
+    "ClassAccuracy",
+    "Pending",
+    "alt_text",
+    "caption",
+    "class_accuracy",
+    "hypervolume_figure",
+    "metrics_figure",
+    "notice",
+    "pareto_figure",
+    "per_class_figure",
+    "theme",
+    "three_objectives_figure",
+]
