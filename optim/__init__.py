@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from optim.candidate import Candidate
     from optim.errors import OptimError
+    from optim.grid import sweep
     from optim.recipe import Fuse, Precision, Prune, Quantize, Recipe, recipe_of
     from optim.report.figure import pareto_figure
-    from optim.grid import sweep
     from optim.task import Task, load_task, sample_tasks
     from optim.workspace import Workspace
 

@@ -56,9 +56,7 @@ class Grid:
             for precision in self.precisions
         ]
         if not recipes:
-            raise ValueError(
-                "a sweep needs at least one pruning ratio and one precision; got none."
-            )
+            raise ValueError("a sweep needs a pruning ratio and a precision; got none.")
         return tuple(dict.fromkeys(recipes))
 
 
@@ -104,7 +102,8 @@ def sweep(
         precisions: any of fp32, fp16, int8, int4.
         epochs: fine-tuning after pruning, in passes over the training split.
         distill: learn from the original network's answers as well as from the labels.
-        workspace: where candidates are kept; ``$EDGE_OPTIM_WORKSPACE`` or ``.workspace`` if not said.
+        workspace: where candidates are kept; the default is ``$EDGE_OPTIM_WORKSPACE``, else
+            ``.workspace``.
         progress: called with the share done, 0..1, and what happens now.
 
     Returns:

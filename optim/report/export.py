@@ -118,8 +118,8 @@ def _readme(candidate: Candidate, artifact: Artifact, task: Task) -> str:
     shape = " x ".join(map(str, task.input_shape))
     paragraphs = (
         f"{title}\n{'=' * len(title)}",
-        f"Made by edge-optim {optim.__version__}, candidate {candidate.id}. The file {MODEL} is the "
-        "very one that was measured; card.json holds its hash and every figure.",
+        f"Made by edge-optim {optim.__version__}, candidate {candidate.id}. The file {MODEL} is "
+        "the very one that was measured; card.json holds its hash and every figure.",
         "\n".join(_figures(candidate, artifact)),
         f"Input: float32, shape N x {shape} ({task.dataset.input_names}), prepared as\n"
         f"    {task.dataset.preprocessing}\n"
@@ -143,8 +143,8 @@ def _figures(candidate: Candidate, artifact: Artifact) -> list[str]:
     if accuracy is not None:
         origin = "recorded when the file was made" if accuracy.recorded else "measured here"
         lines.append(
-            f"Accuracy  {share(accuracy.value)} (95 % interval {between(accuracy.interval, share)}) "
-            f"on {count(accuracy.n)} test examples, {origin}"
+            f"Accuracy  {share(accuracy.value)} (95 % interval "
+            f"{between(accuracy.interval, share)}) on {count(accuracy.n)} test examples, {origin}"
         )
         lines.append(
             f"          {points(accuracy.difference)} against the original "

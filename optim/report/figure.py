@@ -5,6 +5,9 @@ The dashboard draws far more from the store; this is the figure that a DataFrame
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -31,7 +34,8 @@ def pareto_figure(table: pd.DataFrame, *, title: str = "") -> go.Figure:
     """Draw measured candidates: latency, accuracy with its 95 % interval, size as marker area.
 
     Args:
-        table: rows as ``sweep`` or ``Workspace.frame`` gives them; rows without figures are left out.
+        table: rows as ``sweep`` or ``Workspace.frame`` gives them; rows without figures are
+            left out.
 
     Raises:
         ValueError: if no row is measured.
@@ -79,7 +83,7 @@ def _points(rows: pd.DataFrame, precision: Precision, *, largest: float) -> go.S
     )
 
 
-def _hover(row: dict[str, float | str]) -> str:
+def _hover(row: dict[Hashable, Any]) -> str:
     figures = (
         share(float(row["accuracy"])),
         milliseconds(float(row["latency_ms"])),

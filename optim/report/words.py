@@ -1,11 +1,12 @@
 """Numbers in words: the only file that writes percent, points, milliseconds and megabytes.
 
 >>> share(0.9296), points(-0.0069), milliseconds(0.2412), megabytes(343_000), times(10.94)
-('92.96 %', '-0.69 points', '0.241 ms', '343 kB', '10.9x')
+('92.96 %', '-0.69 points', '0.241 ms', '343 KB', '10.9x')
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 
@@ -21,21 +22,19 @@ def points(difference: float) -> str:
 
 
 def milliseconds(value_ms: float) -> str:
-    """A time with three significant digits."""
-    digits = 3 if value_ms < 1 else 2 if value_ms < 10 else 1
-    return f"{value_ms:.{digits}f} ms"
+    """A time with three significant digits, always in ms."""
+    return f"{value_ms:.{_decimals(value_ms)}f} ms"
 
 
 def megabytes(size_bytes: float) -> str:
-    """A size in kB below one MB (1 MB = 1,000,000 bytes), with three significant digits."""
-    if size_bytes < 1_000_000:
-        return f"{size_bytes / 1_000:.{_digits(size_bytes / 1_000)}f} kB"
-    return f"{size_bytes / 1_000_000:.{_digits(size_bytes / 1_000_000)}f} MB"
+    """A size in KB below one MB (1 MB = 1,000,000 bytes), with three significant digits."""
+    unit, size = ("KB", size_bytes / 1e3) if size_bytes < 1e6 else ("MB", size_bytes / 1e6)
+    return f"{size:.{_decimals(size)}f} {unit}"
 
 
 def times(factor: float) -> str:
     """A ratio, as in "10.9x faster"."""
-    return f"{factor:.{_digits(factor)}f}x"
+    return f"{factor:.{_decimals(factor)}f}x"
 
 
 def count(number: int) -> str:
@@ -54,5 +53,8 @@ def between(interval: tuple[float, float], write: Callable[[float], str]) -> str
     return f"{number if unit and high.endswith(' ' + unit) else low} to {high}"
 
 
-def _digits(value: float) -> int:
-    return 2 if value < 10 else 1 if value < 100 else 0
+def _decimals(value: float) -> int:
+    """Decimals that leave three significant digits, at most four."""
+    if value <= 0:
+        return 0
+    return min(4, max(0, 2 - math.floor(math.log10(value))))

@@ -1,0 +1,88 @@
+"""The command line: everything the dashboard can do, without a browser.
+
+Exit codes: 0 done; 2 wrong input, a refusal, or the world going wrong (one sentence on standard
+error says what and what to do); 130 stopped with Ctrl-C; 1 a mistake in edge-optim itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from optim import __version__
+from optim.cli.background import cancel, dashboard, jobs, worker
+from optim.cli.look import candidates, export, front, tasks
+from optim.cli.make import measure, run, starters, sweep
+from optim.errors import OptimError
+
+EXIT_WRONG, EXIT_STOPPED = 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="edge-optim")
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path),
+    help="Folder of store and model files. Default: $EDGE_OPTIM_WORKSPACE, else ./.workspace.",
+)
+def cli(workspace: Path | None) -> None:
+    """Make neural networks small and fast for edge devices, and see what it costs.
+
+    Every accuracy is taken on the test split, every latency on this machine, in turn with the
+    original network. Each command takes --json, which prints plain data with stable keys.
+
+    \b
+    Start here:
+      edge-optim tasks                                     which networks there are
+      edge-optim starters fashion-resnet                   measure the ready-made candidates
+      edge-optim run fashion-resnet --prune 0.5 --quantize int8
+      edge-optim front fashion-resnet --max-drop 1.0       the best of what is measured
+      edge-optim dashboard                                 the same in a browser
+
+    \b
+    Exit codes:
+      0  done
+      1  a mistake in edge-optim itself; please report it
+      2  wrong input, a refusal, or a disk, port or file that cannot be used
+      130  stopped with Ctrl-C
+    """
+
+
+LOOK = (tasks, candidates, front, export)
+MAKE = (starters, run, sweep, measure)
+BACKGROUND = (jobs, cancel, worker, dashboard)
+for _command in (*LOOK, *MAKE, *BACKGROUND):
+    cli.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(run_command_line(arguments))
+
+
+def run_command_line(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; what went wrong is one sentence on stderr."""
+    words = None if arguments is None else list(arguments)
+    try:
+        code = cli.main(words, prog_name="edge-optim", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return EXIT_WRONG
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" See: {context.command_path} --help" if context else ""
+        return _complain(f"{error.format_message()}{hint}")
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped. What was finished is kept.", err=True)
+        return EXIT_STOPPED
+    except OptimError as error:
+        return _complain(str(error))
+    return code if isinstance(code, int) else 0
+
+
+def _complain(sentence: str) -> int:
+    click.echo(f"edge-optim: {' '.join(sentence.split())}", err=True)
+    return EXIT_WRONG

@@ -1,0 +1,127 @@
+"""What the commands share: the options every one of them takes, tables, JSON and progress."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from optim.task import load_task
+from optim.workspace import Workspace, default_folder
+
+F = TypeVar("F", bound=Callable[..., Any])
+Progress = Callable[[float, str], None]
+
+STEPS = 1000
+"""Resolution of a progress bar."""
+
+
+def common_options(command: F) -> F:
+    """Add --workspace and --json."""
+    command = click.option(
+        "--json", "as_json", is_flag=True, help="Print plain data with stable keys."
+    )(command)
+    return click.option(
+        "--workspace",
+        type=click.Path(path_type=Path),
+        help="Folder of store and model files. Default: $EDGE_OPTIM_WORKSPACE, else ./.workspace.",
+    )(command)
+
+
+def open_workspace(named: Path | None) -> Workspace:
+    """The workspace that the command, else the group, else the environment names.
+
+    Raises:
+        WorkspaceError: read-only, full disk, or written by a newer version.
+    """
+    return Workspace(workspace_folder(named))
+
+
+def workspace_folder(named: Path | None) -> Path:
+    """The folder of ``open_workspace``, not opened."""
+    of_group = click.get_current_context().find_root().params.get("workspace")
+    return named or of_group or default_folder()
+
+
+def known_task(context: click.Context, parameter: click.Parameter, name: str) -> str:
+    """Callback of a TASK argument: the name of a task, checked.
+
+    Raises:
+        UnknownTaskError: naming the nearest.
+    """
+    return load_task(name).name
+
+
+@contextmanager
+def wrong_input() -> Iterator[None]:
+    """A ``ValueError`` inside is about what the user typed.
+
+    Raises:
+        click.UsageError: with the same sentence.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def print_json(data: object) -> None:
+    """Plain data on standard output; what is not finite becomes null."""
+    click.echo(
+        json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    )
+
+
+def print_table(rows: Sequence[Mapping[str, str]], *, empty: str) -> None:
+    """Rows as aligned text, numbers to the right; ``empty`` is said if there are none."""
+    if not rows:
+        click.echo(empty)
+        return
+    titles = list(rows[0])
+    lines = [titles, *([row[title] for title in titles] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
+    numeric = [all(_starts_like_a_number(row[title]) for row in rows) for title in titles]
+    for line in lines:
+        cells = [
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(line, widths, numeric, strict=True)
+        ]
+        click.echo("  ".join(cells).rstrip())
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Progress]:
+    """A bar on standard error that follows ``progress(share, words)``; silent where nobody looks."""
+    with click.progressbar(
+        length=STEPS,
+        label=label,
+        item_show_func=lambda words: words or "",
+        file=click.get_text_stream("stderr"),
+        show_percent=True,
+    ) as bar:
+
+        def follow(share: float, words: str) -> None:
+            target = round(min(1.0, max(0.0, share)) * STEPS)
+            bar.update(max(0, target - bar.pos), words)
+
+        yield follow
+
+
+def _finite(data: Any) -> Any:
+    match data:
+        case dict():
+            return {str(key): _finite(value) for key, value in data.items()}
+        case list() | tuple():
+            return [_finite(value) for value in data]
+        case float() if data != data or data in (float("inf"), float("-inf")):
+            return None
+        case _:
+            return data
+
+
+def _starts_like_a_number(text: str) -> bool:
+    return text in ("", "-") or text.lstrip("+-")[:1].isdigit()

@@ -1,0 +1,73 @@
+"""Candidates as lines of text: a table row, and a card of a few lines."""
+
+from __future__ import annotations
+
+from optim.candidate import Candidate
+from optim.report.words import between, count, megabytes, milliseconds, points, share, times
+
+NOT_KNOWN = "-"
+
+
+def candidate_row(candidate: Candidate) -> dict[str, str]:
+    """A row of a table; what is not known is a dash."""
+    accuracy, latency, artifact = candidate.accuracy, candidate.latency, candidate.artifact
+    row = dict.fromkeys(
+        ("id", "recipe", "accuracy", "change", "latency", "speed-up", "size", "state"), NOT_KNOWN
+    )
+    row |= {"id": candidate.id, "recipe": candidate.words(), "state": _state(candidate)}
+    if accuracy is not None:
+        row |= {"accuracy": share(accuracy.value), "change": points(accuracy.difference)}
+    if latency is not None:
+        row |= {"latency": milliseconds(latency.p50_ms), "speed-up": times(latency.speedup)}
+    if artifact is not None:
+        row["size"] = megabytes(artifact.size_bytes)
+    return row
+
+
+def candidate_card(candidate: Candidate, baseline: Candidate | None) -> str:
+    """A measured candidate in a few lines.
+
+    Args:
+        baseline: for the ratio of sizes; left out if it has no file.
+    """
+    lines = [f"{candidate.words()}  ({candidate.id})"]
+    accuracy, latency, artifact = candidate.accuracy, candidate.latency, candidate.artifact
+    if accuracy is not None:
+        tie = "; may be chance" if accuracy.tied_with_baseline and accuracy.changed else ""
+        lines += [
+            f"  accuracy  {share(accuracy.value)}, 95 % interval "
+            f"{between(accuracy.interval, share)}, n = {count(accuracy.n)}",
+            f"            {points(accuracy.difference)} against the original "
+            f"({count(accuracy.changed)} answers changed{tie})",
+        ]
+    if latency is not None:
+        lines += [
+            f"  latency   {milliseconds(latency.p50_ms)} at the median, 10th to 90th percentile "
+            f"{between(latency.spread_ms, milliseconds)}",
+            f"            {times(latency.speedup)} as fast as the original, 95 % interval "
+            f"{between(latency.speedup_interval, times)}",
+            f"            the original against itself: {latency.null_ratio:.3f}x",
+            f"            on {latency.environment.words()}",
+        ]
+    if artifact is not None:
+        ratio = ""
+        if baseline is not None and baseline.artifact is not None:
+            ratio = f", {times(baseline.artifact.size_bytes / artifact.size_bytes)} smaller"
+        lines += [
+            f"  size      {megabytes(artifact.size_bytes)}{ratio} "
+            f"({megabytes(artifact.compressed_bytes)} compressed)",
+            f"  file      {artifact.path}",
+        ]
+    return "\n".join(lines)
+
+
+def _state(candidate: Candidate) -> str:
+    if candidate.refusal is not None:
+        return f"refused: {candidate.refusal.reason}"
+    if candidate.artifact is None:
+        return "not made yet"
+    if candidate.latency is None:
+        return "not timed here"
+    if candidate.accuracy is None:
+        return "accuracy not measured"
+    return "accuracy recorded" if candidate.accuracy.recorded else "measured"
