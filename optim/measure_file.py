@@ -121,7 +121,8 @@ def _checked(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise BrokenArtifactError(
-            f"the file {path.name} cannot be read: {error.strerror}. Check its path and permissions."
+            f"the file {path.name} cannot be read: {error.strerror}. "
+            "Check its path and permissions."
         ) from error
     model = read_model(content)
     if any(map(uses_external_data, model.graph.initializer)):

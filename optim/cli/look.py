@@ -13,13 +13,14 @@ from optim.cli.output import (
     open_workspace,
     print_json,
     print_table,
-    wrong_input,
 )
 from optim.cli.rows import candidate_row
 from optim.report.record import candidate_record
 from optim.report.words import count, share
 from optim.search.pareto import Front, Limits, Objective, ranked_front
 from optim.task import Task, sample_tasks
+
+NOT_NEGATIVE = click.FloatRange(min=0, max=1e9)
 
 
 @click.command()
@@ -69,9 +70,9 @@ def candidates(task: str, workspace: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("task", callback=known_task)
-@click.option("--max-drop", type=float, help="Accuracy that may be lost, in points.")
-@click.option("--max-ms", type=float, help="Longest median latency, in milliseconds.")
-@click.option("--max-mb", type=float, help="Largest file, in MB (1,000,000 bytes).")
+@click.option("--max-drop", type=NOT_NEGATIVE, help="Accuracy that may be lost, in points.")
+@click.option("--max-ms", type=NOT_NEGATIVE, help="Longest median latency, in milliseconds.")
+@click.option("--max-mb", type=NOT_NEGATIVE, help="Largest file, in MB (1,000,000 bytes).")
 @common_options
 def front(
     task: str,
@@ -92,12 +93,11 @@ def front(
       edge-optim front fashion-resnet --max-drop 1.0 --max-mb 0.5
       edge-optim front motion-cnn --max-ms 0.2 --json
     """
-    with wrong_input():
-        limits = Limits(
-            max_accuracy_drop=None if max_drop is None else max_drop / 100,
-            max_latency_ms=max_ms,
-            max_size_bytes=None if max_mb is None else max_mb * 1e6,
-        )
+    limits = Limits(
+        max_accuracy_drop=None if max_drop is None else max_drop / 100,
+        max_latency_ms=max_ms,
+        max_size_bytes=None if max_mb is None else max_mb * 1e6,
+    )
     found = ranked_front(open_workspace(workspace).candidates(task), tuple(Objective), limits)
     if as_json:
         print_json(_front_record(task, found))

@@ -95,14 +95,12 @@ def print_table(rows: Sequence[Mapping[str, str]], *, empty: str) -> None:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Progress]:
-    """A bar on standard error that follows ``progress(share, words)``; silent where nobody looks."""
-    with click.progressbar(
-        length=STEPS,
-        label=label,
-        item_show_func=lambda words: words or "",
-        file=click.get_text_stream("stderr"),
-        show_percent=True,
-    ) as bar:
+    """A bar on standard error that follows ``progress(share, words)``; drawn on terminals only."""
+    stream = click.get_text_stream("stderr")
+    if not stream.isatty():
+        yield lambda share, words: None
+        return
+    with click.progressbar(length=STEPS, label=label, item_show_func=str, file=stream) as bar:
 
         def follow(share: float, words: str) -> None:
             target = round(min(1.0, max(0.0, share)) * STEPS)
