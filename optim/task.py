@@ -70,8 +70,18 @@ class Task:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes whenever weights or data set do; 16 hexadecimal digits."""
-        digest = hashlib.sha256(self.weights_path.read_bytes())
+        """Changes whenever weights or data set do; 16 hexadecimal digits.
+
+        Raises:
+            BrokenArtifactError: if the weights are missing.
+        """
+        try:
+            digest = hashlib.sha256(self.weights_path.read_bytes())
+        except OSError as error:
+            raise BrokenArtifactError(
+                f"the weights of {self.name} cannot be read: {error.strerror}. Restore "
+                f"{self.weights_path.name}, for example with `git checkout`."
+            ) from error
         digest.update(self.dataset.name.encode())
         return digest.hexdigest()[:16]
 

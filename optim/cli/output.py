@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,17 +97,21 @@ def print_table(rows: Sequence[Mapping[str, str]], *, empty: str) -> None:
 @contextmanager
 def progress_bar(label: str) -> Iterator[Progress]:
     """A bar on standard error that follows ``progress(share, words)``; drawn on terminals only."""
-    stream = click.get_text_stream("stderr")
+    stream = sys.stderr
     if not stream.isatty():
         yield lambda share, words: None
         return
-    with click.progressbar(length=STEPS, label=label, item_show_func=str, file=stream) as bar:
+    with click.progressbar(length=STEPS, label=label, item_show_func=_shown, file=stream) as bar:
 
         def follow(share: float, words: str) -> None:
             target = round(min(1.0, max(0.0, share)) * STEPS)
             bar.update(max(0, target - bar.pos), words)
 
         yield follow
+
+
+def _shown(words: str | None) -> str | None:
+    return words
 
 
 def _finite(data: Any) -> Any:

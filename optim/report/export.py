@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,10 @@ def _readme(candidate: Candidate, artifact: Artifact, task: Task) -> str:
     shape = " x ".join(map(str, task.input_shape))
     paragraphs = (
         f"{title}\n{'=' * len(title)}",
-        f"Made by edge-optim {optim.__version__}, candidate {candidate.id}. The file {MODEL} is "
-        "the very one that was measured; card.json holds its hash and every figure.",
+        _wrapped(
+            f"Made by edge-optim {optim.__version__}, candidate {candidate.id}. The file {MODEL} "
+            "is the very one that was measured; card.json holds its hash and every figure."
+        ),
         "\n".join(_figures(candidate, artifact)),
         f"Input: float32, shape N x {shape} ({task.dataset.input_names}), prepared as\n"
         f"    {task.dataset.preprocessing}\n"
@@ -127,10 +130,16 @@ def _readme(candidate: Candidate, artifact: Artifact, task: Task) -> str:
         "To run it (pip install numpy onnxruntime):",
         "\n".join(f"    {line}".rstrip() for line in program.splitlines()),
         f"To make it again: edge-optim run {task.name} --recipe {RECIPE}",
-        f"Licence of the network: {task.card['licence']}. It was trained on {task.dataset.title} "
-        f"({task.dataset.licence}; {task.dataset.source}).",
+        _wrapped(
+            f"Licence of the network: {task.card['licence']}. It was trained on "
+            f"{task.dataset.title} ({task.dataset.licence}; {task.dataset.source})."
+        ),
     )
     return "\n\n".join(paragraphs) + "\n"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 90, break_long_words=False, break_on_hyphens=False)
 
 
 def _figures(candidate: Candidate, artifact: Artifact) -> list[str]:
