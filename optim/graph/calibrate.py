@@ -20,6 +20,7 @@ BATCH = 32
 BINS = 2048
 KEPT_SHARE = 0.9999
 Ranges = dict[str, tuple[float, float]]
+Run = Callable[[np.ndarray], list[np.ndarray]]
 
 
 def activation_ranges(
@@ -38,7 +39,7 @@ def activation_ranges(
 
     Source of the entropy method: Migacz 2017, "8-bit Inference with TensorRT".
     """
-    run = _exposed(model, tensors)
+    run = expose(model, tensors)
     lows = np.zeros(len(tensors))
     highs = np.zeros(len(tensors))
     for values in _batches(run, calibration):
@@ -115,11 +116,8 @@ def _histograms(
     return counts
 
 
-Run = Callable[[np.ndarray], list[np.ndarray]]
-
-
-def _exposed(model: ModelProto, tensors: Sequence[str]) -> Run:
-    """A function from a batch to the values of the tensors."""
+def expose(model: ModelProto, tensors: Sequence[str]) -> Run:
+    """A function from a batch, float32 (N, ...), to the values of the tensors."""
     import onnxruntime as ort
 
     source = model.graph.input[0].name

@@ -1,8 +1,14 @@
 """INT4 weights, float activations: a size, not a speed.
 
-    w_q = clamp(round(w / scale), -8, 7),     scale = max|w| / 7.5 at first
+    w = scale * w_q,     w_q in {-8, ..., 7},     scale = max|w| / 7.5
 
-The four-bit numbers stand in the file behind DequantizeLinear, two in a byte.
+The four-bit numbers stand in the file behind DequantizeLinear, two in a byte; the grid is the one
+that ONNX Runtime calls symmetric. Which of the two nearest levels a weight goes to is chosen so
+that the errors of a layer cancel on the calibration examples (``rounding.py``).
+
+The first layer keeps eight bits: it has a hundredth of the weights and sees the input itself. On
+the sample SqueezeNet that is 288 bytes for 1.7 dB less noise in the logits, on the ResNet 288 for
+7.3. The same for the last layer bought 0.3 and 2 dB with ten times the bytes, and is left out.
 """
 
 from __future__ import annotations
@@ -11,66 +17,75 @@ import ml_dtypes
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from optim.graph.int8 import dequantize_node, is_quantizable_layer, output_axis
+from optim.graph.int8 import (
+    dequantize_node,
+    is_quantizable_layer,
+    output_axis,
+    quantize_weight_int8,
+)
+from optim.graph.layer_inputs import grouped, second_moments, ungrouped
 from optim.graph.onnx_file import constants, tidy
+from optim.graph.rounding import round_compensated
 
 LOW, HIGH = -8, 7
-SHARES = np.linspace(0.4, 1.1, 71)
-"""Scales that are tried, as shares of max|w| / 7.5."""
 
 
-def quantize_int4(model: ModelProto, *, per_channel: bool) -> bytes:
+def quantize_int4(model: ModelProto, calibration: np.ndarray, *, per_channel: bool) -> bytes:
     """Store the weights of Conv, Gemm and MatMul in four bits; the model is left alone.
 
     Args:
         model: fused, float32, opset 21 or later.
+        calibration: float32, shape (n, ...), the examples on which errors are to cancel.
         per_channel: one scale per output channel instead of one per tensor.
     """
+    values = constants(model)
+    layers = [node for node in model.graph.node if is_quantizable_layer(node, values)]
+    moments = second_moments(model, layers[1:], calibration)
     quantized = ModelProto()
     quantized.CopyFrom(model)
-    values = constants(model)
     nodes: list[NodeProto] = []
     for node in model.graph.node:
         copy = NodeProto()
         copy.CopyFrom(node)
         if is_quantizable_layer(node, values):
-            name = f"{node.output[0]}.weight"
-            axis = output_axis(node, values[node.input[1]]) if per_channel else None
-            rounded, scale = quantize_weight_int4(values[node.input[1]], axis)
-            quantized.graph.initializer.extend(
-                (
-                    numpy_helper.from_array(rounded.astype(ml_dtypes.int4), f"{name}.q"),
-                    numpy_helper.from_array(scale, f"{name}.scale"),
-                )
-            )
-            nodes.append(dequantize_node([f"{name}.q", f"{name}.scale"], f"{name}.dq", axis))
-            copy.input[1] = f"{name}.dq"
+            key = node.output[0]
+            weight = values[node.input[1]]
+            axis = output_axis(node, weight) if per_channel else None
+            if key in moments:
+                scale = int4_scale(weight, axis)
+                rounded = _rounded(weight, node, moments[key], scale)
+            else:
+                rounded, scale = quantize_weight_int8(weight, axis)
+            names = [f"{key}.weight.q", f"{key}.weight.scale"]
+            quantized.graph.initializer.append(numpy_helper.from_array(rounded, names[0]))
+            quantized.graph.initializer.append(numpy_helper.from_array(scale, names[1]))
+            copy.input[1] = f"{key}.weight.dq"
+            nodes.append(dequantize_node(names, copy.input[1], axis))
         nodes.append(copy)
     del quantized.graph.node[:]
     quantized.graph.node.extend(nodes)
     return tidy(quantized)
 
 
-def quantize_weight_int4(weight: np.ndarray, axis: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Round to the symmetric signed 4-bit grid with the scale of least squared error.
+def int4_scale(weight: np.ndarray, axis: int | None) -> np.ndarray:
+    """The step of the symmetric four-bit grid, max|w| / 7.5.
 
     Args:
         weight: float32.
         axis: the axis with a scale for each index, None for one scale.
 
     Returns:
-        int8 values in -8..7, same shape, and the scale: shape (weight.shape[axis],) or ().
+        float32, shape (weight.shape[axis],) or ().
     """
     others = tuple(i for i in range(weight.ndim) if i != axis)
-    largest = np.abs(weight).max(axis=others, keepdims=True)
-    start = (np.where(largest > 0, largest, 1) / 7.5).astype(np.float32)
-    best = np.full(start.shape, np.inf, np.float32)
-    scale = start
-    for share in SHARES.astype(np.float32):
-        tried = start * share
-        error = (weight - np.clip(np.rint(weight / tried), LOW, HIGH) * tried) ** 2
-        loss = error.sum(axis=others, keepdims=True)
-        scale = np.where(loss < best, tried, scale)
-        best = np.minimum(loss, best)
-    rounded = np.clip(np.rint(weight / scale), LOW, HIGH).astype(np.int8)
-    return rounded, scale.reshape(() if axis is None else (-1,))
+    largest = np.abs(weight).max(axis=others)
+    return np.asarray(np.where(largest > 0, largest, 1) / np.float32(7.5), np.float32)
+
+
+def _rounded(
+    weight: np.ndarray, node: NodeProto, moments: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
+    rows = grouped(weight, node)
+    by_row = scale.reshape((*rows.shape[:2], 1) if scale.ndim else (1, 1, 1)).astype(np.float64)
+    levels = round_compensated(rows, moments, by_row, low=LOW, high=HIGH)
+    return ungrouped(levels, node, weight.shape).astype(ml_dtypes.int4)

@@ -41,13 +41,13 @@ def quantize(model: bytes, step: Quantize, calibration: np.ndarray) -> bytes:
     try:
         match step.precision:
             case Precision.FP16:
-                return convert_float16(fused, examples)
+                return convert_float16(fused)
             case Precision.INT8:
                 return quantize_int8(
                     fused, examples, method=step.calibration, per_channel=step.per_channel
                 )
             case Precision.INT4:
-                return quantize_int4(_with_int4(fused), per_channel=step.per_channel)
+                return quantize_int4(_with_int4(fused), examples, per_channel=step.per_channel)
             case Precision.FP32:
                 raise AssertionError("a Quantize step is never FP32; it checks that itself")
             case _:

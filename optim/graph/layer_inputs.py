@@ -1,0 +1,100 @@
+"""What the layers of a network get to see: the second moments of their inputs on real examples.
+
+A convolution is a matrix product over patches of its input; its inputs are the rows of that
+product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from onnx import ModelProto, NodeProto, helper
+
+from optim.graph.calibrate import BATCH, expose
+from optim.graph.int8 import output_axis
+from optim.graph.onnx_file import attribute, constants
+
+EXAMPLES = 256
+MIN_PATCHES, PATCHES_PER_INPUT = 8192, 3
+
+
+def second_moments(
+    model: ModelProto, layers: Sequence[NodeProto], calibration: np.ndarray
+) -> dict[str, np.ndarray]:
+    """E[x x^T] of the inputs x that meet in one output of a layer.
+
+    Patches are drawn at random (with a fixed seed), three for each input at least, so that the time
+    does not grow with the picture.
+
+    Args:
+        model: float32.
+        layers: Conv, Gemm or MatMul nodes of it with constant weights.
+        calibration: float32, shape (n, ...); at most 256 examples are used.
+
+    Returns:
+        By the layer's output name: float64, shape (G, d, d) for G groups of d inputs.
+    """
+    values = constants(model)
+    rng = np.random.default_rng(0)
+    names = list(dict.fromkeys(node.input[0] for node in layers))
+    run = expose(model, names)
+    examples = calibration[:EXAMPLES]
+    sums: dict[str, np.ndarray] = {}
+    counts = dict.fromkeys((node.output[0] for node in layers), 0)
+    for start in range(0, len(examples), BATCH):
+        batch = examples[start : start + BATCH]
+        seen = dict(zip(names, run(batch), strict=True))
+        for node in layers:
+            weight, key = values[node.input[1]], node.output[0]
+            size = grouped(weight, node).shape[2]
+            wanted = max(MIN_PATCHES, PATCHES_PER_INPUT * size) * len(batch) // len(examples)
+            rows = _rows(seen[node.input[0]], node, weight, max(1, wanted), rng)
+            rows = rows.transpose(1, 0, 2)  # (S, G, d) -> (G, S, d)
+            sums[key] = sums.get(key, 0.0) + (rows.transpose(0, 2, 1) @ rows).astype(np.float64)
+            counts[key] += rows.shape[1]
+    return {key: total / counts[key] for key, total in sums.items()}
+
+
+def grouped(weight: np.ndarray, node: NodeProto) -> np.ndarray:
+    """A layer's weights as (G, O, d): groups, outputs per group, inputs per output."""
+    if node.op_type == "Conv":
+        groups = attribute(node, "group", 1)
+        return weight.reshape(groups, weight.shape[0] // groups, -1)
+    return (weight if output_axis(node, weight) == 0 else weight.T)[None]
+
+
+def ungrouped(matrix: np.ndarray, node: NodeProto, shape: tuple[int, ...]) -> np.ndarray:
+    """The inverse of ``grouped``."""
+    if node.op_type == "Conv":
+        return np.reshape(matrix, shape)
+    return np.asarray(matrix[0] if attribute(node, "transB") else matrix[0].T)
+
+
+def _rows(
+    x: np.ndarray, node: NodeProto, weight: np.ndarray, wanted: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Some rows of the matrix product, (S, G, d)."""
+    if node.op_type != "Conv":
+        return x.reshape(-1, 1, x.shape[-1])
+    kernel = weight.shape[2:]
+    space = len(kernel)
+    strides = _attribute_list(node, "strides", [1] * space)
+    dilations = _attribute_list(node, "dilations", [1] * space)
+    pads = _attribute_list(node, "pads", [0] * 2 * space)
+    around = [(0, 0), (0, 0), *zip(pads[:space], pads[space:], strict=True)]
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    windows = sliding_window_view(np.pad(x, around), reach, axis=tuple(range(2, 2 + space)))
+    steps = tuple(slice(None, None, step) for step in (1, 1, *strides, *dilations))
+    windows = np.moveaxis(windows[steps], 1, 1 + space)  # (N, positions..., C, kernel...)
+    places = windows.shape[: 1 + space]
+    total = int(np.prod(places))
+    chosen = np.unravel_index(rng.choice(total, min(wanted, total), replace=False), places)
+    patches = windows[chosen]  # (S, C, kernel...)
+    return patches.reshape(len(chosen[0]), attribute(node, "group", 1), -1)
+
+
+def _attribute_list(node: NodeProto, name: str, default: list[int]) -> list[int]:
+    found = (list(helper.get_attribute_value(a)) for a in node.attribute if a.name == name)
+    return next(found, default)
