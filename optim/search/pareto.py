@@ -190,9 +190,8 @@ def ranked_front(
     measured.sort(key=lambda c: (*costs_of(c, objectives), c.id))
     costs = np.array([costs_of(c, objectives) for c in measured]).reshape(-1, len(objectives))
     best = pareto_front(costs)
-    overlap = _overlaps(measured, objectives)
-    beaten = _clearly_dominated(costs, overlap)
-    alive = np.flatnonzero(~beaten)
+    beaten = _clearly_dominated(measured, costs, best, objectives)
+    alive = [c for c, b in zip(measured, beaten, strict=True) if not b]
     return Front(
         objectives=objectives,
         limits=limits,
@@ -203,12 +202,20 @@ def ranked_front(
         out_of_limits=tuple(outside),
         unmeasured=tuple(unmeasured),
         broken=broken,
-        ties=tuple(
-            (measured[i].id, measured[j].id)
-            for i in alive
-            for j in alive
-            if i < j and overlap[i, j]
-        ),
+        ties=tied_pairs(alive, objectives),
+    )
+
+
+def tied_pairs(
+    candidates: Sequence[Candidate], objectives: Sequence[Objective]
+) -> tuple[tuple[str, str], ...]:
+    """Pairs of ids whose 95 % intervals overlap in every objective; all must be measured."""
+    quick = _quick_overlap(candidates, objectives)
+    return tuple(
+        (a.id, b.id)
+        for i, a in enumerate(candidates)
+        for j, b in enumerate(candidates[:i])
+        if quick[i, j] and _latencies_overlap(a, b, objectives)
     )
 
 
@@ -230,8 +237,13 @@ def accuracy_drop(candidate: Candidate, baseline: Candidate | None) -> float | N
 
 
 def distinguishable(a: Candidate, b: Candidate, objective: Objective) -> bool:
-    """False if the two 95 % intervals overlap: then nothing may be said about who is better."""
-    return not bool(_overlaps([a, b], [objective])[0, 1])
+    """False if the two 95 % intervals overlap: then nothing may be said about who is better.
+
+    Latency is compared by the speed-up, measured interleaved with the baseline and widened by what
+    the baseline shows against itself. Accuracy is compared by the paired difference if both saw the
+    same examples beside the same baseline, else by Wilson's interval. Size is exact.
+    """
+    return not tied_pairs([a, b], [objective])
 
 
 def _cost(candidate: Candidate, objective: Objective) -> float:
@@ -244,40 +256,59 @@ def _cost(candidate: Candidate, objective: Objective) -> float:
             return -candidate.accuracy.value if candidate.accuracy else math.nan
 
 
-def _overlaps(candidates: Sequence[Candidate], objectives: Sequence[Objective]) -> np.ndarray:
-    """Boolean (n, n): True where intervals overlap in every objective."""
-    n = len(candidates)
-    overlap = np.ones((n, n), dtype=bool)
+def _clearly_dominated(
+    candidates: Sequence[Candidate],
+    costs: np.ndarray,
+    best: np.ndarray,
+    objectives: Sequence[Objective],
+) -> np.ndarray:
+    """Rows that some row dominates without being tied with it; shape (n,)."""
+    quick = _quick_overlap(candidates, objectives)
+    beaten = np.zeros(len(costs), dtype=bool)
+    for i in np.flatnonzero(~best).tolist():
+        dominators = (costs <= costs[i]).all(axis=1) & (costs < costs[i]).any(axis=1)
+        beaten[i] = bool((dominators & ~quick[i]).any()) or any(
+            not _latencies_overlap(candidates[i], candidates[j], objectives)
+            for j in np.flatnonzero(dominators).tolist()
+        )
+    return beaten
+
+
+def _quick_overlap(candidates: Sequence[Candidate], objectives: Sequence[Objective]) -> np.ndarray:
+    """Boolean (n, n): overlap in everything but latency, whose bootstrap takes time."""
+    overlap = np.ones((len(candidates), len(candidates)), dtype=bool)
     for objective in objectives:
-        low, high = _intervals(candidates, objective)
+        match objective:
+            case Objective.LATENCY:
+                continue
+            case Objective.SIZE:
+                pairs = [(_cost(c, objective),) * 2 for c in candidates]
+            case Objective.ACCURACY:
+                pairs = _accuracy_intervals(candidates)
+        low, high = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
         overlap &= (low[:, None] <= high[None, :]) & (low[None, :] <= high[:, None])
     return overlap
 
 
-def _intervals(
-    candidates: Sequence[Candidate], objective: Objective
-) -> tuple[np.ndarray, np.ndarray]:
-    """Low and high of each candidate, shape (n,) each.
+def _accuracy_intervals(candidates: Sequence[Candidate]) -> list[tuple[float, float]]:
+    known = [c.accuracy for c in candidates if c.accuracy]
+    paired = len({(a.n, a.split, a.baseline_sha256) for a in known}) == 1
+    return [
+        (math.nan, math.nan)
+        if c.accuracy is None
+        else c.accuracy.difference_interval
+        if paired
+        else c.accuracy.interval
+        for c in candidates
+    ]
 
-    Latency is compared by the speed-up, measured interleaved with the baseline and widened by
-    what the baseline shows against itself. Accuracy is compared by the paired difference if all saw
-    the same examples beside the same baseline, else by Wilson's interval. Size is exact.
-    """
-    match objective:
-        case Objective.LATENCY:
-            pairs = [_speedup_interval(c) for c in candidates]
-        case Objective.ACCURACY:
-            seen = {
-                (c.accuracy.n, c.accuracy.split, c.accuracy.baseline_sha256)
-                for c in candidates
-                if c.accuracy
-            }
-            paired = len(seen) == 1
-            pairs = [_accuracy_interval(c, paired=paired) for c in candidates]
-        case Objective.SIZE:
-            pairs = [(_cost(c, objective),) * 2 for c in candidates]
-    array = np.array(pairs, dtype=np.float64).reshape(-1, 2)
-    return array[:, 0], array[:, 1]
+
+def _latencies_overlap(a: Candidate, b: Candidate, objectives: Sequence[Objective]) -> bool:
+    """True without latency among the objectives, too."""
+    if Objective.LATENCY not in objectives:
+        return True
+    (low, high), (other_low, other_high) = _speedup_interval(a), _speedup_interval(b)
+    return low <= other_high and other_low <= high
 
 
 def _speedup_interval(candidate: Candidate) -> tuple[float, float]:
@@ -286,18 +317,3 @@ def _speedup_interval(candidate: Candidate) -> tuple[float, float]:
     low, high = candidate.latency.speedup_interval
     noise = max(candidate.latency.null_ratio, 1 / candidate.latency.null_ratio)
     return low / noise, high * noise
-
-
-def _accuracy_interval(candidate: Candidate, *, paired: bool) -> tuple[float, float]:
-    if candidate.accuracy is None:
-        return math.nan, math.nan
-    return candidate.accuracy.difference_interval if paired else candidate.accuracy.interval
-
-
-def _clearly_dominated(costs: np.ndarray, overlap: np.ndarray) -> np.ndarray:
-    """Rows that some row dominates without overlapping it; shape (n,)."""
-    beaten = np.zeros(len(costs), dtype=bool)
-    for i, row in enumerate(costs):
-        dominates = (costs <= row).all(axis=1) & (costs < row).any(axis=1)
-        beaten[i] = bool((dominates & ~overlap[i]).any())
-    return beaten

@@ -1,0 +1,110 @@
+"""The predictor against worlds whose law is known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from optim.artifact import Artifact
+from optim.candidate import Candidate, role_of
+from optim.measure.measurement import Accuracy, Environment, Latency
+from optim.recipe import Precision, Prune, Recipe, recipe_of
+from optim.search.predict import predict
+
+ENVIRONMENT = Environment(
+    cpu="test", instructions=(), cores=1, threads=1, engine="none", engine_version="0"
+)
+
+
+def _law(recipe):
+    """Latency and size fall with ratio and precision, each by its own factor."""
+    speed = {"fp32": 1.0, "fp16": 1.0, "int8": 3.0, "int4": 1.0}[recipe.precision]
+    shrink = {"fp32": 1.0, "fp16": 2.0, "int8": 4.0, "int4": 8.0}[recipe.precision]
+    return 4.0 * math.exp(-2 * recipe.pruning_ratio) / speed, 8e6 / shrink
+
+
+def _measured(recipe, *, accuracy=0.93):
+    latency_ms, size = _law(recipe)
+    samples = np.full((3, 5), latency_ms, np.float32)
+    return Candidate(
+        id=recipe.fingerprint[:12],
+        task="any",
+        recipe=recipe,
+        role=role_of(recipe),
+        artifact=Artifact(
+            path=None, sha256="0" * 64, size_bytes=int(size), compressed_bytes=int(size)
+        ),
+        latency=Latency(
+            baseline_ms=samples,
+            candidate_ms=samples,
+            null_ms=samples,
+            baseline_sha256="0" * 64,
+            cold_start_ms=1.0,
+            environment=ENVIRONMENT,
+        ),
+        accuracy=Accuracy(
+            n=1000, correct=round(1000 * accuracy), worse=0, better=0, changed=0,
+            split="test", baseline_sha256="0" * 64,
+        ),
+    )  # fmt: skip
+
+
+def _world():
+    asked = [
+        (0.0, "fp32"),
+        (0.0, "int8"),
+        (0.5, "fp32"),
+        (0.5, "int8"),
+        (0.75, "int8"),
+        (0, "fp16"),
+    ]
+    return [_measured(recipe_of(pruning_ratio=r, precision=p)) for r, p in asked]
+
+
+@pytest.mark.parametrize(("ratio", "precision"), [(0.25, "int8"), (0.6, "fp32"), (0.5, "fp16")])
+def test_a_law_of_factors_is_found_between_the_measured_points(ratio, precision):
+    recipe = recipe_of(pruning_ratio=ratio, precision=precision)
+    prediction = predict(recipe, _world())
+    latency_ms, size = _law(recipe)
+    assert prediction.latency_ms == pytest.approx(latency_ms, rel=0.1)
+    assert prediction.size_bytes == pytest.approx(size, rel=0.1)
+    low, high = prediction.latency_interval
+    assert low < prediction.latency_ms < high
+
+
+def test_beyond_the_last_ratio_the_slope_goes_on():
+    prediction = predict(recipe_of(pruning_ratio=0.9, precision="int8"), _world())
+    assert prediction.latency_ms == pytest.approx(_law(prediction.recipe)[0], rel=0.1)
+
+
+def test_doubt_grows_away_from_what_is_measured_and_with_an_unknown_precision():
+    def width(ratio, precision):
+        low, high = predict(
+            recipe_of(pruning_ratio=ratio, precision=precision), _world()
+        ).latency_interval
+        return math.log(high / low)
+
+    assert width(0.25, "int8") > width(0.5, "int8")
+    assert width(0.5, "int4") > width(0.5, "fp16")
+
+
+def test_nothing_is_predicted_from_a_single_point_or_without_the_original():
+    assert predict(recipe_of(precision="int8"), [_measured(Recipe())]) is None
+    pruned = [_measured(recipe_of(pruning_ratio=r)) for r in (0.3, 0.5)]
+    assert predict(recipe_of(precision="int8"), pruned) is None
+
+
+def test_a_control_trained_from_scratch_does_not_move_the_prediction():
+    control = Recipe(steps=(Prune(ratio=0.6, keep_weights=False),))
+    recipe = recipe_of(pruning_ratio=0.6)
+    without = predict(recipe, _world())
+    assert predict(recipe, [*_world(), _measured(control, accuracy=0.1)]) == without
+
+
+def test_the_candidate_trained_most_alike_counts():
+    short = _measured(recipe_of(pruning_ratio=0.5, epochs=1.0), accuracy=0.90)
+    long = _measured(recipe_of(pruning_ratio=0.5, epochs=8.0), accuracy=0.94)
+    world = [_measured(Recipe()), _measured(recipe_of(precision="int8")), short, long]
+    asked = recipe_of(pruning_ratio=0.5, epochs=7.0, precision=Precision.FP32)
+    assert predict(asked, world).accuracy == pytest.approx(0.94, abs=0.005)
+    assert predict(recipe_of(pruning_ratio=0.5), world).accuracy == pytest.approx(0.90, abs=0.005)
