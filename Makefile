@@ -1,0 +1,64 @@
+# edge-optim: everything starts here. `make` alone lists the targets.
+#
+# The environment lives in .venv; stamp files in it remember what is installed, so only a change of
+# pyproject.toml or constraints.txt installs again. `make run ARGS="--port 8600"` passes arguments on.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all check bench clean
+MAKEFLAGS += --no-print-directory
+
+SUPPORTED := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$name -c '$(SUPPORTED)' 2>/dev/null && echo $$name && break; done)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+BROWSER = EDGE_OPTIM_BROWSER="$$($(BIN)/python scripts/ensure_browser.py)" || exit 1; export EDGE_OPTIM_BROWSER
+
+TOO_OLD = edge-optim needs Python 3.11 or newer$(if $(PYTHON),; $(PYTHON) is older). Install one, or \
+	name one: make run PYTHON=/path/to/python3.12
+NO_VENV = The environment cannot be made. On Debian and Ubuntu, install the package python3-venv first.
+
+help:
+	@echo 'make run       install what is needed and open the dashboard on http://127.0.0.1:8501'
+	@echo 'make test      run the tests, those in a browser included'
+	@echo 'make test-all  the same, with the slow ones that train networks'
+	@echo 'make check     formatting, lint and types'
+	@echo 'make bench     measure and print the tables of figures'
+	@echo 'make clean     delete .venv and caches; workspaces are kept'
+
+run: .venv/installed
+	@$(BIN)/edge-optim dashboard $(ARGS) || [ $$? -eq 130 ]
+
+test: .venv/installed-dev
+	@$(BROWSER); $(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: .venv/installed-dev
+	@$(BROWSER); $(BIN)/python -m pytest $(ARGS)
+
+check: .venv/installed-dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: .venv/installed
+	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+.venv/made:
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c '$(SUPPORTED)' || { echo '$(TOO_OLD)' >&2; exit 1; }
+	@echo 'Making the environment .venv with $(PYTHON) ...'
+	@$(PYTHON) -m venv .venv || { echo '$(NO_VENV)' >&2; exit 1; }
+	@touch $@
+
+.venv/installed: .venv/made pyproject.toml constraints.txt
+	@echo 'Installing edge-optim and what it needs (several GB, once; it takes minutes) ...'
+	@$(PIP) -e .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	@echo 'Installing what the tests need ...'
+	@$(PIP) -e '.[dev]'
+	@touch $@
