@@ -128,29 +128,17 @@ def connect(folder: Path) -> sqlite3.Connection:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise workspace_error(error, folder) from error
-    with translated_errors(folder):
-        connection = sqlite3.connect(
-            folder / STORE_NAME, timeout=BUSY_TIMEOUT_S, isolation_level=None
-        )
-        try:
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            _prepare(connection, folder)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
+    return _open(folder)
 
 
 @contextmanager
 def reading(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A connection for one look at the store.
+    """A connection for one look at the store; a full disk does not stand in the way of looking.
 
     Raises:
         WorkspaceError: as ``connect``.
     """
-    with closing(connect(folder)) as connection, translated_errors(folder):
+    with closing(_connect_to_read(folder)) as connection, translated_errors(folder):
         yield connection
 
 
@@ -194,10 +182,39 @@ def disk_is_full(error: BaseException) -> bool:
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        if isinstance(cause, sqlite3.Error) and _primary_code(cause) == sqlite3.SQLITE_FULL:
+        if isinstance(cause, sqlite3.Error) and _no_room(cause):
             return True
         cause = cause.__cause__ or cause.__context__
     return False
+
+
+def _connect_to_read(folder: Path) -> sqlite3.Connection:
+    """``connect``, or on a full disk without: WAL mode needs room for its index even to read."""
+    try:
+        return connect(folder)
+    except WorkspaceError as error:
+        log = folder / f"{STORE_NAME}-wal"
+        unfolded = log.exists() and log.stat().st_size > 0  # the newest rows would be missing
+        if unfolded or not disk_is_full(error):
+            raise
+        return _open(folder, options="?immutable=1")
+
+
+def _open(folder: Path, *, options: str = "") -> sqlite3.Connection:
+    address = (folder.absolute() / STORE_NAME).as_uri() + options
+    with translated_errors(folder):
+        connection = sqlite3.connect(
+            address, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+        )
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            _prepare(connection, folder)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
 
 
 def _prepare(connection: sqlite3.Connection, folder: Path) -> None:
@@ -265,10 +282,15 @@ def _primary_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
+def _no_room(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+
+
 def _workspace_error(error: sqlite3.Error, folder: Path) -> WorkspaceError | None:
+    if _no_room(error):
+        return workspace_error(OSError(errno.ENOSPC, "disk full"), folder)
     match _primary_code(error):
-        case sqlite3.SQLITE_FULL:
-            return workspace_error(OSError(errno.ENOSPC, "disk full"), folder)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return workspace_error(OSError(errno.EACCES, "no right to write"), folder)
         case sqlite3.SQLITE_IOERR:

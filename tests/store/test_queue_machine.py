@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
+    initialize,
     invariant,
     multiple,
     rule,
@@ -40,8 +41,15 @@ class QueueMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         shutil.rmtree(self.folder)
 
-    @rule(target=jobs, kind=st.sampled_from(JobKind), key=st.sampled_from("abcd"))
+    @initialize(target=jobs)
+    def begin_with_three_jobs(self):
+        return multiple(*(self.submit_one(JobKind.MAKE, key) for key in "abc"))
+
+    @rule(target=jobs, kind=st.sampled_from(JobKind), key=st.sampled_from("abc"))
     def submit(self, kind: JobKind, key: str) -> str:
+        return self.submit_one(kind, key)
+
+    def submit_one(self, kind: JobKind, key: str) -> str:
         job = self.queue.submit(kind, key, {"n": 1}, "words")
         known = self.expected.live_with(key)
         if known is None:
@@ -72,7 +80,18 @@ class QueueMachine(RuleBasedStateMachine):
         if held:
             self.expected.job(claim[0]).lease_until = self.expected.now + lease_s
 
+    @rule(data=st.data())
+    def the_newest_worker_dies_or_ends(self, data: st.DataObject) -> None:
+        running = [job for job in self.expected.jobs if job.state == "running"]
+        if running:
+            job = max(running, key=lambda job: job.lease_until)
+            how = data.draw(st.sampled_from(["died", "died", "died", "finish", "cancelled"]))
+            self.end((job.id, job.token), how)
+
     @rule(claim=claims, how=st.sampled_from(["finish", "fail", "died", "stopped", "cancelled"]))
+    def some_worker_ends(self, claim: tuple[str, int], how: str) -> None:
+        self.end(claim, how)
+
     def end(self, claim: tuple[str, int], how: str) -> None:
         write = {
             "finish": lambda: self.queue.finish(*claim),
@@ -88,19 +107,21 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue.cancel(job_id)
         self.expected.cancel(job_id)
 
-    @rule(seconds=st.sampled_from([1.0, 6.0, 31.0]))
+    @rule(seconds=st.sampled_from([1.0, 5.0, 30.0]))
     def time_passes(self, seconds: float) -> None:
         """A worker that crashed is one that nobody hears of any more while time passes."""
         self.expected.now += seconds
 
-    @rule(paused=st.booleans())
-    def pause_or_resume(self, paused: bool) -> None:
-        self.expected.paused = paused
-        if paused:
-            self.queue.pause("the disk is full")
-        else:
-            self.queue.resume()
-        assert self.queue.paused() == ("the disk is full" if paused else None)
+    @rule()
+    def a_pause_hands_out_nothing(self) -> None:
+        self.queue.pause("the disk is full")
+        self.expected.paused = True
+        assert self.queue.paused() == "the disk is full"
+        assert self.expected.claim(5.0) is None
+        assert self.queue.claim("worker", 5.0) is None
+        self.queue.resume()
+        self.expected.paused = False
+        assert self.queue.paused() is None
 
     @invariant()
     def the_store_says_the_same(self) -> None:
@@ -128,7 +149,7 @@ def campaign(examples: int, steps: int) -> None:
 
 
 def test_any_order_of_events_leaves_the_queue_as_promised() -> None:
-    campaign(examples=30, steps=30)
+    campaign(examples=100, steps=40)
 
 
 @pytest.mark.slow

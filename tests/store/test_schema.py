@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from optim.artifact import workspace_error
 from optim.errors import WorkspaceError
+from optim.store import schema
 from optim.store.job import JobKind
 from optim.store.jobs import JobQueue
 from optim.store.results import Results
@@ -97,6 +99,21 @@ def test_a_full_disk_under_the_database_is_told_apart(tmp_path: Path) -> None:
             store.execute("CREATE TABLE large AS SELECT zeroblob(100000) AS bytes")
     assert disk_is_full(caught.value)
     assert not disk_is_full(WorkspaceError("something else"))
+
+
+def test_a_full_disk_still_lets_one_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = JobQueue(tmp_path)
+    job = queue.submit(JobKind.MAKE, "key", {}, "words")
+
+    def refuse(folder: Path) -> sqlite3.Connection:
+        raise workspace_error(OSError(errno.ENOSPC, "disk full"), folder) from OSError(
+            errno.ENOSPC, "disk full"
+        )
+
+    monkeypatch.setattr(schema, "connect", refuse)
+    assert queue.get(job.id) == job
+    with pytest.raises(WorkspaceError, match="is full"):
+        queue.cancel(job.id)
 
 
 def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
