@@ -218,12 +218,17 @@ class Workspace:
     ) -> Candidate:
         """Make and measure a candidate in this process; finished parts are re-used.
 
+        What came with the task counts as finished: its files are taken in, and measured here.
+
         Raises:
             RefusedError: if the recipe cannot be done; the refusal is kept as a row, too.
         """
         from optim.jobs import make_and_measure
+        from optim.starters import starter_recipes, take_in
 
         loaded = load_task(task) if isinstance(task, str) else task
+        if {recipe, recipe.training_prefix()} & set(starter_recipes(loaded)):
+            take_in(self.results, loaded, progress=lambda share, words: None)
         return make_and_measure(self.results, loaded, recipe, progress)
 
     def take_starters(

@@ -82,7 +82,8 @@ def run(
 ) -> None:
     """Make one candidate of TASK, measure it, and print its figures.
 
-    A candidate that is finished is not made again; one ratio is trained once for all precisions.
+    A candidate that is finished, or came with the task, is not made again; a ratio is trained once
+    for all precisions.
 
     \b
     Examples:
