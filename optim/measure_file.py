@@ -23,6 +23,7 @@ from optim.measuring import ENGINE, here, measure_accuracy_of
 from optim.pipeline import make_candidate
 from optim.recipe import Recipe
 from optim.report.record import accuracy_record, artifact_record, graph_record, latency_record
+from optim.starters import take_in_if_shipped
 from optim.task import Task, load_task
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def measure_file(
 
     loaded, engine = load_task(task), engine_named(ENGINE)
     content = _checked(path)
+    take_in_if_shipped(results, loaded, Recipe())
     baseline = make_candidate(results, loaded, Recipe())
     assert baseline.artifact is not None  # the original network always exports
     test = loaded.split("test")

@@ -66,6 +66,16 @@ def take_in(results: Results, task: Task, *, progress: Progress) -> tuple[Candid
     return tuple(taken)
 
 
+def take_in_if_shipped(results: Results, task: Task, recipe: Recipe) -> None:
+    """Take a task's starters in if they hold what a recipe needs: its file, or its trained prefix.
+
+    Raises:
+        BrokenArtifactError: as ``take_in``.
+    """
+    if {recipe, recipe.training_prefix()} & set(starter_recipes(task)):
+        take_in(results, task, progress=lambda share, words: None)
+
+
 def write_starters(results: Results, task: Task, candidates: tuple[Candidate, ...]) -> None:
     """Ship finished and measured candidates with a task (``sample_models.make_starters``)."""
     folder = task.starters_folder

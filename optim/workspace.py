@@ -224,11 +224,10 @@ class Workspace:
             RefusedError: if the recipe cannot be done; the refusal is kept as a row, too.
         """
         from optim.jobs import make_and_measure
-        from optim.starters import starter_recipes, take_in
+        from optim.starters import take_in_if_shipped
 
         loaded = load_task(task) if isinstance(task, str) else task
-        if {recipe, recipe.training_prefix()} & set(starter_recipes(loaded)):
-            take_in(self.results, loaded, progress=lambda share, words: None)
+        take_in_if_shipped(self.results, loaded, recipe)
         return make_and_measure(self.results, loaded, recipe, progress)
 
     def take_starters(

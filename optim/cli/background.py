@@ -107,9 +107,7 @@ def worker(idle_exit: float | None, workspace: Path | None, as_json: bool) -> No
 )
 @click.option("--no-browser", is_flag=True, help="Do not open a browser window.")
 @common_options
-def dashboard(
-    host: str, port: int, no_browser: bool, workspace: Path | None, as_json: bool
-) -> None:
+def dashboard(host: str, port: int, no_browser: bool, workspace: Path | None, as_json: bool) -> int:
     """Open the dashboard in a browser; it runs until Ctrl-C.
 
     It listens on this machine alone unless --host says otherwise. With --json, its address is
@@ -120,12 +118,14 @@ def dashboard(
       edge-optim dashboard
       edge-optim dashboard --port 8600 --no-browser
     """
-    from dashboard.launch import launch
+    from dashboard.launch import check_host, check_port, launch
 
-    opened = open_workspace(workspace)
+    folder = workspace_folder(workspace).resolve()
+    check_host(host, port)
+    check_port(host, port)
     if as_json:
-        print_json({"url": f"http://{host}:{port}", "workspace": str(opened.path)})
-    launch(opened.path, host=host, port=port, open_browser=not no_browser)
+        print_json({"url": f"http://{host}:{port}", "workspace": str(folder)})
+    return launch(folder, host=host, port=port, open_browser=not no_browser)
 
 
 def _row(job: Job) -> dict[str, str]:
