@@ -84,7 +84,7 @@ def predict(recipe: Recipe, measured: Sequence[Candidate]) -> Prediction | None:
 
 
 def _nearest_training(usable: Sequence[Candidate], recipe: Recipe) -> list[Candidate]:
-    """Of candidates that differ only in how they were trained, keep the one most like ``recipe``."""
+    """Of candidates that differ only in their training, keep the one most like ``recipe``."""
     step = recipe.step(Prune)
     wanted = 1.0 if step is None else step.epochs
 

@@ -1,0 +1,6 @@
+"""Every test runs on one thread: two cores are shared with whatever else runs."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,0 +1,202 @@
+"""The pipeline on a real, tiny task: a network of a few weights on real sensor windows."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from optim import jobs, pipeline, recipe, task
+from optim.architectures import build
+from optim.datasets import MOTION, Split
+from optim.errors import BrokenArtifactError, RefusedError
+from optim.jobs import make_and_measure, measure_starters
+from optim.pipeline import candidate_id, make_candidate, trained_network
+from optim.recipe import Prune, Quantize, Recipe, recipe_of
+from optim.starters import starter_recipes, take_in, write_starters
+from optim.store.results import Results
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """The Motion network with random weights, and its real data cut to a few hundred windows."""
+    folder = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(0)
+    network = build("motion_cnn", in_channels=6, classes=len(MOTION.labels))
+    save_file(network.state_dict(), folder / "weights.safetensors")
+    schedule = {"epochs": 1, "max_lr": 1e-3, "batch_size": 32, "optimizer": "adamw"}
+    card = {
+        "training": {"schedule": schedule, "seed": 0},
+        "results": {"parameters": 1},
+        "fine_tuning_epochs": 1.0,
+    }
+    (folder / "card.json").write_text(json.dumps(card))
+    return _SmallTask(
+        name="tiny", title="Tiny", summary="", architecture="motion_cnn",
+        dataset=MOTION, folder=folder, card=card,
+    )  # fmt: skip
+
+
+class _SmallTask(task.Task):
+    def split(self, name):
+        whole = super().split(name)
+        return Split(inputs=whole.inputs[:128], targets=whole.targets[:128])
+
+
+@pytest.fixture
+def results(tmp_path):
+    return Results(tmp_path / "workspace")
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Counts how often a network is really trained."""
+    counted = []
+    original = pipeline.fine_tune
+
+    def counting(*arguments, **options):
+        counted.append(arguments[2])
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(pipeline, "fine_tune", counting)
+    return counted
+
+
+def test_a_grid_trains_each_ratio_once(tiny, results, trainings):
+    for ratio in (0.5, 0.75):
+        for precision in ("fp32", "fp16", "int8", "int4"):
+            made = make_candidate(
+                results, tiny, recipe_of(pruning_ratio=ratio, precision=precision, epochs=0.5)
+            )
+            assert made.artifact.path.exists()
+    assert [step.ratio for step in trainings] == [0.5, 0.75]
+
+
+def test_a_finished_candidate_is_not_made_again(tiny, results, monkeypatch):
+    first = make_candidate(results, tiny, recipe_of(precision="int8"))
+    monkeypatch.setattr(pipeline, "_build", lambda *_: pytest.fail("made twice"))
+    again = make_candidate(results, tiny, recipe_of(precision="int8"))
+    assert again.artifact == first.artifact
+
+
+def test_a_lost_file_is_made_again(tiny, results):
+    first = make_candidate(results, tiny, recipe_of(precision="int8"))
+    first.artifact.path.unlink()
+    again = make_candidate(results, tiny, recipe_of(precision="int8"))
+    assert again.artifact.path.exists()
+    assert again.artifact.sha256 == first.artifact.sha256
+
+
+def test_the_trained_network_comes_back_from_its_checkpoint(tiny, results, trainings):
+    recipe = recipe_of(pruning_ratio=0.5, epochs=0.5)
+    first = trained_network(results, tiny, recipe)
+    second = trained_network(results, tiny, recipe)
+    x = torch.from_numpy(tiny.split("test").inputs[:4])
+    assert torch.equal(first(x), second(x))
+    assert len(trainings) == 1
+
+
+def test_each_step_makes_the_file_smaller(tiny, results):
+    def size(**options):
+        return make_candidate(results, tiny, recipe_of(**options)).artifact.size_bytes
+
+    original = size()
+    assert size(precision="fp16") < 0.6 * original
+    assert size(precision="int8") < 0.35 * original
+    assert size(precision="int4") < 0.25 * original
+    assert size(precision="int8", pruning_ratio=0.5, epochs=0.0) < 0.12 * original
+
+
+def test_a_measured_candidate_has_everything_that_a_plot_needs(tiny, results):
+    made = make_and_measure(results, tiny, recipe_of(precision="int8"), _silent)
+    assert made.measured
+    assert made.accuracy.n == 128
+    assert made.accuracy.split == "test"
+    assert not made.accuracy.recorded
+    assert made.latency.n >= 15 * 5
+    assert made.facts.float_count == 0
+    answers = results.predictions(made.id)
+    original = results.predictions(candidate_id(tiny, Recipe()))
+    assert made.accuracy.changed == int((answers != original).sum())
+    assert made.accuracy.correct == int((answers == tiny.split("test").targets).sum())
+
+
+def test_a_refused_recipe_is_a_row_with_its_reason(tiny, results, monkeypatch):
+    from optim.errors import Refusal
+
+    def refuse(*_):
+        raise RefusedError(Refusal(reason="It cannot be.", remedy="Try FP16."))
+
+    monkeypatch.setattr(pipeline, "_build", refuse)
+    with pytest.raises(RefusedError, match=r"It cannot be. Try FP16."):
+        make_and_measure(results, tiny, recipe_of(precision="int4"), _silent)
+    (row,) = [c for c in results.candidates("tiny", None) if c.refusal]
+    assert row.refusal.remedy == "Try FP16."
+
+
+def test_a_control_is_trained_from_new_weights(tiny, results):
+    pruned = trained_network(results, tiny, Recipe(steps=(Prune(ratio=0.5, epochs=0.0),)))
+    control = trained_network(
+        results, tiny, Recipe(steps=(Prune(ratio=0.5, epochs=0.0, keep_weights=False),))
+    )
+    ours, theirs = pruned.state_dict(), control.state_dict()
+    assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
+    assert not torch.equal(ours["head.weight"], theirs["head.weight"])
+
+
+def test_starters_come_back_as_they_were_recorded(tiny, results, tmp_path):
+    made = tuple(
+        make_and_measure(results, tiny, recipe_of(precision=p), _silent) for p in ("fp32", "int8")
+    )
+    write_starters(results, tiny, made)
+    try:
+        fresh = Results(tmp_path / "fresh")
+        taken = take_in(fresh, tiny, progress=_silent)
+        assert [c.id for c in taken] == [c.id for c in made]
+        assert all(c.accuracy.recorded and c.starter for c in taken)
+        assert [c.accuracy.correct for c in taken] == [c.accuracy.correct for c in made]
+        np.testing.assert_array_equal(
+            fresh.predictions(made[1].id), results.predictions(made[1].id)
+        )
+        timed = measure_starters(fresh, tiny, _silent)
+        assert len(timed) == len(starter_recipes(tiny)) == 2
+        assert all(fresh.candidate(c.id, jobs.here().fingerprint).measured for c in timed)
+    finally:
+        _clear(tiny)
+
+
+def test_a_starter_that_was_tampered_with_is_refused(tiny, results, tmp_path):
+    write_starters(results, tiny, (make_and_measure(results, tiny, Recipe(), _silent),))
+    try:
+        (file,) = tiny.starters_folder.glob("*.onnx")
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+        with pytest.raises(BrokenArtifactError, match=r"differs from the one that was recorded"):
+            take_in(Results(tmp_path / "fresh"), tiny, progress=_silent)
+    finally:
+        _clear(tiny)
+
+
+def test_a_task_without_starters_gets_its_original_made(tiny, results):
+    (only,) = take_in(results, tiny, progress=_silent)
+    assert only.recipe == Recipe()
+    assert only.artifact.path.exists()
+
+
+def test_names_depend_on_everything_that_changes_the_result(tiny, monkeypatch):
+    int8 = Recipe(steps=(Quantize(),))
+    name = candidate_id(tiny, int8)
+    assert candidate_id(tiny, Recipe(steps=(Quantize(per_channel=False),))) != name
+    assert candidate_id(tiny, Recipe(steps=(Quantize(),), seed=1)) != name
+    monkeypatch.setitem(recipe.STEP_VERSIONS, "quantize", 99)
+    assert candidate_id(tiny, int8) != name
+
+
+def _silent(share, words):
+    assert 0.0 <= share <= 1.0
+    assert words
+
+
+def _clear(tiny):
+    for file in tiny.starters_folder.iterdir():
+        file.unlink()
