@@ -157,7 +157,7 @@ class JobQueue:
 
     def finish(self, job_id: str, token: int) -> bool:
         """The work is done. False if the job is no longer this worker's."""
-        return self._end(job_id, token, "state = 'done', progress = 1, error = NULL")
+        return self._end(job_id, token, "state = 'done', progress = 1, message = ''")
 
     def fail(self, job_id: str, token: int, error: str) -> bool:
         """The work cannot be done, for a reason that a further attempt would meet again."""
