@@ -72,18 +72,19 @@ def cut_percentile(counts: np.ndarray, low: float, high: float) -> tuple[float, 
 
 
 def cut_entropy(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """The range, shrunk about 0, that loses the least information when cut into 255 levels.
+    """The range, cut to [-t, t], that loses the least information when cut into 255 levels.
 
     Args:
         counts: histogram, int64, shape (bins,), equal bins from low to high.
     """
     edges = np.linspace(low, high, len(counts) + 1)
     best, chosen = np.inf, (low, high)
-    for share in np.linspace(0.3, 1.0, 57):
-        inside = (edges[1:] > share * low) & (edges[:-1] < share * high)
+    for threshold in max(-low, high) * np.linspace(0.1, 1.0, 73):
+        bounds = max(low, -float(threshold)), min(high, float(threshold))
+        inside = (edges[1:] > bounds[0]) & (edges[:-1] < bounds[1])
         divergence = _divergence_after_cut(counts, inside)
         if divergence < best:
-            best, chosen = divergence, (share * low, share * high)
+            best, chosen = divergence, bounds
     return chosen
 
 
@@ -121,10 +122,12 @@ def expose(model: ModelProto, tensors: Sequence[str]) -> Run:
     import onnxruntime as ort
 
     source = model.graph.input[0].name
+    inner = [name for name in tensors if name != source]
+    if not inner:
+        return lambda batch: [batch] * len(tensors)
     exposed = ModelProto()
     exposed.CopyFrom(model)
     del exposed.graph.output[:]
-    inner = [name for name in tensors if name != source]
     exposed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in inner)
     options = ort.SessionOptions()
     options.log_severity_level = 3

@@ -89,6 +89,9 @@ def tidy(model: ModelProto) -> bytes:
 
     Returns:
         Bytes that are equal for equal networks.
+
+    Raises:
+        BrokenArtifactError: if the model breaks the standard.
     """
     nodes = [_copy_node(node) for node in model.graph.node]
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -115,7 +118,12 @@ def tidy(model: ModelProto) -> bytes:
         opset_imports=[helper.make_opsetid("", opset(model))]
         + [entry for entry in model.opset_import if entry.domain not in ("", "ai.onnx")],
     )
-    onnx.checker.check_model(clean, full_check=True)
+    try:
+        onnx.checker.check_model(clean, full_check=True)
+    except onnx.checker.ValidationError as error:
+        raise BrokenArtifactError(
+            f"the network cannot stand in an ONNX file: {str(error).strip().splitlines()[0]:.200}"
+        ) from error
     return bytes(clean.SerializeToString(deterministic=True))
 
 

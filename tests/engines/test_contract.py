@@ -1,0 +1,99 @@
+"""What every engine promises, run on each of them."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from optim.engines import ENGINES, engine_named
+from optim.errors import EngineError, Refusal
+from tests.graph.test_fuse import model_of
+
+RNG = np.random.default_rng(0)
+WEIGHT = RNG.normal(size=(4, 3)).astype(np.float32)
+BIAS = RNG.normal(size=3).astype(np.float32)
+INPUTS = RNG.normal(size=(5, 4)).astype(np.float32)
+
+
+@pytest.fixture(params=list(ENGINES))
+def engine(request):
+    return engine_named(request.param)
+
+
+@pytest.fixture
+def path(tmp_path):
+    nodes = [
+        helper.make_node("Gemm", ["input", "w", "b"], ["h"]),
+        helper.make_node("Relu", ["h"], ["logits"]),
+    ]
+    file = tmp_path / "model.onnx"
+    file.write_bytes(model_of(nodes, {"w": WEIGHT, "b": BIAS}, shape=("N", 4)))
+    return file
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_it_answers_in_float32_for_any_batch(engine, path, threads):
+    session = engine.load(path, threads=threads)
+    expected = np.maximum(INPUTS @ WEIGHT + BIAS, 0)
+    for n in (1, 5):
+        logits = session.run(INPUTS[:n])
+        assert logits.dtype == np.float32
+        np.testing.assert_allclose(logits, expected[:n], rtol=1e-5, atol=1e-6)
+
+
+def test_it_names_itself_and_its_version(engine):
+    assert ENGINES[engine.name]() is engine
+    assert engine.version[0].isdigit()
+
+
+def test_it_supports_onnx_files_and_says_why_not_others(engine, path):
+    assert engine.supports(path) is None
+    refusal = engine.supports(path.with_suffix(".txt"))
+    assert isinstance(refusal, Refusal)
+    assert "model.txt" in refusal.reason
+    assert refusal.remedy
+
+
+@pytest.mark.parametrize("content", [None, b"", b"random bytes, no model", b"\x08\x07"], ids=repr)
+def test_a_file_that_cannot_be_loaded_gives_one_sentence(engine, path, content):
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(EngineError) as caught:
+        engine.load(path, threads=1)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_truncated_file_gives_one_sentence(engine, path):
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(EngineError):
+        engine.load(path, threads=1)
+
+
+def test_inputs_of_the_wrong_shape_give_one_sentence(engine, path):
+    session = engine.load(path, threads=1)
+    with pytest.raises(EngineError, match=r"\(2, 9\)") as caught:
+        session.run(np.zeros((2, 9), np.float32))
+    assert "\n" not in str(caught.value)
+
+
+def test_it_needs_a_thread_at_least(engine, path):
+    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+        engine.load(path, threads=0)
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones():
+    with pytest.raises(EngineError, match="onnxruntime"):
+        engine_named("tensorflow")
+
+
+def test_looking_at_the_table_loads_no_engine():
+    code = (
+        "import sys, optim.engines, optim.measure.latency, optim.devices.device;"
+        "sys.exit(bool({'onnxruntime', 'torch', 'onnx'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,178 @@
+"""Timing with a clock that we move ourselves; the real one is never raced."""
+
+import gc
+
+import numpy as np
+import pytest
+
+from optim.artifact import store_artifact
+from optim.measure.latency import (
+    MAX_RUNS,
+    MAX_SLOT_S,
+    MIN_RUNS,
+    measure_latency,
+    restlessness,
+)
+from optim.measure.measurement import Environment
+
+EXAMPLE = np.zeros((1, 1, 4, 4), np.float32)
+ENVIRONMENT = Environment(
+    cpu="fake", instructions=(), cores=1, threads=1, engine="fake", engine_version="1"
+)
+
+
+class FakeEngine:
+    """Time passes only when something is loaded or run; noise is a factor on each run."""
+
+    name, version = "fake", "1"
+
+    def __init__(self, seconds, *, load_s=0.5, noise=lambda engine: 1.0):
+        self.seconds, self.load_s, self.noise = seconds, load_s, noise
+        self.now = 0.0
+        self.loaded, self.order, self.threads = [], [], set()
+        self.collected = False
+
+    def clock(self):
+        return self.now
+
+    def supports(self, path):
+        return None
+
+    def load(self, path, *, threads):
+        self.now += self.load_s
+        self.threads.add(threads)
+        session = FakeSession(self, self.seconds[path.read_bytes()], len(self.loaded))
+        self.loaded.append(path)
+        return session
+
+
+class FakeSession:
+    def __init__(self, engine, seconds, number):
+        self.engine, self.seconds, self.number = engine, seconds, number
+
+    def run(self, inputs):
+        engine = self.engine
+        engine.collected |= gc.isenabled() and bool(engine.order)
+        engine.order.append(self.number)
+        engine.now += self.seconds * engine.noise(engine)
+        return np.zeros((1, 10), np.float32)
+
+
+@pytest.fixture
+def files(tmp_path):
+    return {name: store_artifact(name.encode(), tmp_path) for name in ("slow", "fast")}
+
+
+SECONDS = {b"slow": 0.003, b"fast": 0.0005}
+
+
+def measured(engine, baseline, candidate, **options):
+    return measure_latency(
+        engine, baseline, candidate, EXAMPLE, environment=ENVIRONMENT, clock=engine.clock, **options
+    )
+
+
+def test_the_ratio_is_that_of_the_files(files):
+    engine = FakeEngine(SECONDS)
+    latency = measured(engine, files["slow"], files["fast"])
+    assert latency.speedup == pytest.approx(6.0, rel=1e-4)
+    assert latency.p50_ms == pytest.approx(0.5, rel=1e-4)
+    assert latency.null_ratio == pytest.approx(1.0, abs=1e-4)
+    assert latency.cold_start_ms == pytest.approx(500.5)
+    assert latency.baseline_sha256 == files["slow"].sha256
+    assert latency.environment is ENVIRONMENT
+    assert engine.threads == {1}
+
+
+def test_the_baseline_against_itself_is_three_sessions_of_one_file(files):
+    engine = FakeEngine(SECONDS)
+    latency = measured(engine, files["slow"], files["slow"])
+    assert engine.loaded == [files["slow"].path] * 3
+    assert latency.speedup == pytest.approx(1.0, abs=1e-4)
+
+
+def test_each_session_has_its_turn_in_every_round_and_the_order_rotates(files):
+    engine = FakeEngine(SECONDS)
+    latency = measured(engine, files["slow"], files["fast"], rounds=6)
+    slow, quick = latency.baseline_ms.shape[1], latency.candidate_ms.shape[1]
+    runs = {1: slow, 0: quick, 2: slow}  # the candidate is loaded first
+    timed = engine.order[-6 * sum(runs.values()) :]
+    for turn in range(6):
+        rotation = [1, 0, 2][turn % 3 :] + [1, 0, 2][: turn % 3]
+        expected = [number for number in rotation for _ in range(runs[number])]
+        assert timed[: len(expected)] == expected
+        timed = timed[len(expected) :]
+
+
+@pytest.mark.parametrize("seconds", [1e-6, 1e-4, 1e-3, 1e-2, 0.1])
+def test_every_session_gets_as_much_time_as_the_budget_allows(files, seconds):
+    engine = FakeEngine({b"slow": seconds, b"fast": seconds / 10})
+    latency = measured(engine, files["slow"], files["fast"], rounds=15, budget_s=1.5)
+    assert latency.baseline_ms.shape == latency.null_ms.shape
+    assert len(latency.baseline_ms) == len(latency.candidate_ms) == 15
+    for times, each in ((latency.baseline_ms, seconds), (latency.candidate_ms, seconds / 10)):
+        runs = times.shape[1]
+        assert MIN_RUNS <= runs <= MAX_RUNS
+        assert runs == MIN_RUNS or runs * each <= MAX_SLOT_S * 1.001
+    if seconds <= 1e-3:
+        assert sum(t.sum() for t in (latency.baseline_ms, latency.candidate_ms)) / 1000 <= 1.5
+
+
+def test_a_slow_stretch_that_hits_all_three_leaves_the_ratio_alone(files):
+    slow_stretch = lambda engine: 2.0 if 4.0 < engine.now < 4.7 else 1.0  # noqa: E731
+    engine = FakeEngine(SECONDS, load_s=1.0, noise=slow_stretch)
+    latency = measured(engine, files["slow"], files["fast"])
+    assert latency.baseline_ms.max() > 1.9 * np.median(latency.baseline_ms)
+    assert latency.speedup == pytest.approx(6.0, rel=0.02)
+    assert latency.null_ratio == pytest.approx(1.0, abs=0.02)
+
+
+def restless_for(runs):
+    """Noise that changes every seven runs, for so many runs; calm afterwards."""
+    factors = np.random.default_rng(0).uniform(1.0, 3.0, 10_000)
+
+    def noise(engine):
+        done = len(engine.order)
+        return float(factors[done // 7]) if done < runs else 1.0
+
+    return noise
+
+
+def test_a_restless_measurement_is_repeated_and_the_calmest_kept(files):
+    noise = restless_for(200)
+    once, repeated = (FakeEngine(SECONDS, noise=noise) for _ in range(2))
+    restless = measured(once, files["slow"], files["fast"], max_restarts=0)
+    latency = measured(repeated, files["slow"], files["fast"])
+    assert restlessness(restless) > 0.05
+    assert restlessness(latency) < 0.05
+    assert len(repeated.order) > 1.5 * len(once.order)
+
+
+def test_it_gives_up_after_the_allowed_restarts(files):
+    once, thrice = (FakeEngine(SECONDS, noise=restless_for(100_000)) for _ in range(2))
+    measured(once, files["slow"], files["fast"], max_restarts=0)
+    latency = measured(thrice, files["slow"], files["fast"], max_restarts=2)
+    assert 2 * len(once.order) < len(thrice.order) < 3 * len(once.order)
+    assert restlessness(latency) > 0.05
+
+
+def test_garbage_is_not_collected_while_the_clock_runs(files):
+    engine = FakeEngine(SECONDS)
+    assert gc.isenabled()
+    measured(engine, files["slow"], files["fast"])
+    assert not engine.collected
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("options", [{"rounds": 2}, {"budget_s": 0.0}, {"max_restarts": -1}])
+def test_impossible_options_are_refused(files, options):
+    with pytest.raises(ValueError, match="rounds must be at least 3"):
+        measured(FakeEngine(SECONDS), files["slow"], files["fast"], **options)
+
+
+def test_only_batch_one_is_timed(files):
+    with pytest.raises(ValueError, match="batch 1"):
+        measure_latency(
+            FakeEngine(SECONDS), files["slow"], files["fast"], np.zeros((2, 1), np.float32),
+            environment=ENVIRONMENT,
+        )  # fmt: skip
