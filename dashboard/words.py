@@ -103,8 +103,12 @@ def points(share: float | None, *, n: int | None = None) -> str:
     """
     if share is None or not math.isfinite(share):
         return NOTHING
-    text = f"{100 * share:+.{2 if n is None else decimals(n)}f}"
-    return "0 points" if float(text) == 0 else f"{text} points"
+    text = f"{100 * share:+.2f}" if n is None else f"{100 * share:+.{decimals(n)}f}"
+    if n is None:
+        text = text.rstrip("0").rstrip(".")
+    if float(text) == 0:
+        return "0 points"
+    return f"{text} {'point' if abs(float(text)) == 1 else 'points'}"
 
 
 def lost(share: float | None, *, n: int | None = None) -> str:

@@ -3,7 +3,8 @@
 from dashboard.charts.compare import ClassAccuracy, class_accuracy, metrics_figure, per_class_figure
 from dashboard.charts.hypervolume import hypervolume_figure
 from dashboard.charts.objectives import three_objectives_figure
-from dashboard.charts.pareto import Pending, alt_text, caption, notice, pareto_figure
+from dashboard.charts.pareto import Pending, pareto_figure
+from dashboard.charts.sentences import alt_text, caption, notice
 from dashboard.charts.theme import PLOT_CONFIG, ChartTheme, theme
 
 __all__ = [

@@ -1,37 +1,46 @@
-"""The Pareto plot: accuracy against latency or size, and what it says in words."""
+"""The Pareto plot: accuracy against latency or size.
+
+Role by symbol and method by colour, with the method's own symbol on top, so that nothing hangs on
+colour alone. Layers from the bottom: shades, staircase, beaten points, the front, controls, the
+original, and the hollow points that are only predicted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import plotly.graph_objects as go
 
 from dashboard import words
-from dashboard.charts.theme import METHOD_SYMBOLS, theme
+from dashboard.charts.axes import XAxis, stored_x, x_axis, y_axis
+from dashboard.charts.decoration import (
+    Text,
+    add_good_corner,
+    add_guides,
+    add_hypervolume,
+    add_iso_lines,
+    add_labels,
+    add_limits,
+    obstacles_of,
+)
+from dashboard.charts.frame import NARROW, WIDE, View
+from dashboard.charts.legend import add_legend
+from dashboard.charts.points import (
+    staircase_of,
+)
+from dashboard.charts.sentences import as_front
+from dashboard.charts.theme import theme
+from dashboard.charts.traces import Pending, add_hollow, add_points, add_ring, add_staircase
 from optim.candidate import Candidate
-from optim.search.pareto import Front, Limits, Objective, ranked_front
+from optim.search.hypervolume import reference_of
+from optim.search.pareto import Front, Limits, ranked_front
 from optim.search.predict import Prediction
-from optim.store.job import JobState
-
-Axis = Literal["latency", "size"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pending:
-    """A candidate that is on its way or has failed, where it is predicted to be."""
-
-    candidate_id: str
-    words: str
-    state: JobState
-    prediction: Prediction
 
 
 def pareto_figure(
     front: Front | Sequence[Candidate],
     *,
-    x: Axis = "latency",
+    x: XAxis = "latency",
     limits: Limits | None = None,
     prediction: Prediction | None = None,
     pending: Sequence[Pending] = (),
@@ -46,57 +55,184 @@ def pareto_figure(
 ) -> go.Figure:
     """Draw a front: accuracy upwards, latency or size to the right.
 
-    ``customdata[0]`` of every clickable point is the candidate's id.
+    ``customdata[0]`` of every point is its candidate's id; empty for the sliders' hollow point.
 
     Args:
-        front: as ranked by ``ranked_front``; plain candidates are ranked by latency, size and
-            accuracy first.
+        front: as ranked by ``ranked_front``; plain candidates are ranked in all three objectives.
         x: what the horizontal axis shows.
         limits: drawn and shaded; the front's own if left out.
-        prediction: the hollow point of the sliders.
+        prediction: the hollow point of the sliders, with its doubt as a box.
         pending: candidates in the queue or failed, hollow too.
         selected, recommended: ids to ring.
-        log_x: None chooses a logarithmic axis if the largest value is above 20 times the smallest.
-        iso_lines: lines at 1x, 2x and 4x the baseline's speed (or smallness).
+        show_dominated: False hides what is clearly beaten.
+        log_x: None takes a logarithmic axis if the largest value is above 20 times the smallest.
+        iso_lines: lines at 1, 2 and 4 times the original's speed (or smallness).
         show_hypervolume: fill the area up to the reference point, and show that point.
         narrow: for phones.
     """
-    ranked = front if isinstance(front, Front) else ranked_front(front, tuple(Objective), limits)
-    colours = theme(dark)
-    figure = go.Figure()
-    drawn = ranked.measured if show_dominated else ranked.members + ranked.tied
-    figure.add_scatter(
-        x=[c.latency.p50_ms if x == "latency" else c.artifact.size_bytes / 1e6 for c in drawn],
-        y=[100 * c.accuracy.value for c in drawn],
-        mode="markers",
-        marker={
-            "symbol": [METHOD_SYMBOLS[words.method(c.recipe)] for c in drawn],
-            "color": [colours.methods[words.method(c.recipe)] for c in drawn],
-            "size": 12,
-        },
-        customdata=[[c.id] for c in drawn],
+    ranked = as_front(front) if limits is None else _reranked(front, limits)
+    view = _view(
+        ranked, x, prediction, pending, log_x, show_dominated, show_hypervolume, narrow, dark
     )
-    figure.update_layout(template=colours.template, uirevision="pareto", height=420)
+    figure = go.Figure()
+    texts = add_limits(figure, view, ranked.limits)
+    add_guides(figure, view)
+    if iso_lines:
+        add_iso_lines(figure, view)
+    if show_hypervolume:
+        texts += add_hypervolume(figure, view)
+    add_staircase(figure, view)
+    add_points(figure, view, show_dominated)
+    add_hollow(figure, view, prediction, pending)
+    add_ring(figure, view, selected, view.theme.text, 1.5)
+    add_ring(figure, view, recommended, view.theme.primary, 2.5)
+    own = _own_texts(view, prediction, recommended)
+    texts = own[:1] + texts + own[1:]
+    add_labels(figure, view, texts, obstacles_of(figure, view))
+    add_good_corner(figure, view)
+    _add_deeper_note(figure, view)
+    drawn = _drawn(ranked, show_dominated)
+    add_legend(figure, view, drawn, pending=bool(pending))
+    _lay_out(figure, view)
     return figure
 
 
-def alt_text(
-    front: Front | Sequence[Candidate],
-    *,
-    x: Axis = "latency",
-    prediction: Prediction | None = None,
-    recommended: str | None = None,
-) -> str:
-    """The plot in sentences, with its numbers, for people who do not see it."""
-    ranked = front if isinstance(front, Front) else ranked_front(front, tuple(Objective))
-    return f"{len(ranked.members)} of {len(ranked.measured)} candidates are on the front."
+def _reranked(front: Front | Sequence[Candidate], limits: Limits) -> Front:
+    if not isinstance(front, Front):
+        return ranked_front(front, as_front(()).objectives, limits)
+    if front.limits == limits:
+        return front
+    return ranked_front((*front.measured, *front.unmeasured), front.objectives, limits)
 
 
-def caption(front: Front) -> str:
-    """What the front is computed in, and how many candidates are where; stands under the plot."""
-    return f"Front in {', '.join(front.objectives)}."
+def _drawn(front: Front, show_dominated: bool) -> tuple[Candidate, ...]:
+    beaten = front.dominated if show_dominated else ()
+    return front.members + front.tied + beaten + front.out_of_limits
 
 
-def notice(front: Front) -> str | None:
-    """What to say where the plot alone would mislead: fewer than two points, nothing gained."""
-    return None if len(front.measured) > 1 else "Only one candidate is measured so far."
+def _view(
+    front: Front,
+    x: XAxis,
+    prediction: Prediction | None,
+    pending: Sequence[Pending],
+    log_x: bool | None,
+    show_dominated: bool,
+    show_hypervolume: bool,
+    narrow: bool,
+    dark: bool,
+) -> View:
+    """Axes that hold every drawn point, limit, prediction and, if asked for, the reference."""
+    drawn = _drawn(front, show_dominated)
+    guesses = [*([prediction] if prediction else []), *(p.prediction for p in pending)]
+    also_x = [g.latency_ms if x == "latency" else g.size_bytes for g in guesses]
+    also_y = [g.accuracy for g in guesses]
+    base = front.baseline if front.baseline is not None and front.baseline.measured else None
+    most = front.limits.max_latency_ms if x == "latency" else front.limits.max_size_bytes
+    if most:
+        also_x.append(most)
+    if base is not None and base.accuracy is not None:
+        if front.limits.max_accuracy_drop is not None:
+            also_y.append(base.accuracy.value - min(front.limits.max_accuracy_drop, 0.15))
+        if show_hypervolume:
+            reference = reference_of(base)
+            also_x.append(reference.latency_ms if x == "latency" else reference.size_bytes)
+            also_y.append(reference.accuracy)
+    shares = [c.accuracy.value for c in drawn if c.accuracy]
+    ends = [end for c in front.members[:60] if c.accuracy for end in c.accuracy.interval]
+    examples = {c.accuracy.n for c in drawn if c.accuracy}
+    return View(
+        front=front,
+        kind=x,
+        x=x_axis(x, [stored_x(c, x) for c in drawn], log=log_x, also=also_x, narrow=narrow),
+        y=y_axis(
+            shares + ends,
+            baseline=base.accuracy.value if base is not None and base.accuracy else None,
+            n=examples.pop() if len(examples) == 1 and not narrow else None,
+            also=also_y,
+        ),
+        theme=theme(dark),
+        layout=NARROW if narrow else WIDE,
+        staircase=staircase_of(front, x),
+        narrow=narrow,
+    )
+
+
+def _own_texts(view: View, prediction: Prediction | None, recommended: str | None) -> list[Text]:
+    """Labels of the original, the recommended and the predicted point."""
+    texts = []
+    base, choice = view.front.baseline, view.front.find(recommended)
+    if base is not None and base.measured and base.accuracy is not None:
+        same = choice is not None and choice.id == base.id
+        x, y = stored_x(base, view.kind) * view.x.scale, base.accuracy.value * view.y.scale
+        lines = ("original (FP32)", "recommended") if same else ("original (FP32)",)
+        texts.append(Text(x=x, y=y, lines=lines, colour=view.theme.text))
+    if choice is not None and choice is not base and choice.accuracy is not None:
+        change = words.versus_baseline(choice, base).split(", ")
+        lines = tuple(change) if view.narrow else (", ".join(change[:2]), *change[2:])
+        texts.append(
+            Text(
+                x=stored_x(choice, view.kind) * view.x.scale,
+                y=choice.accuracy.value * view.y.scale,
+                lines=("recommended", *lines),
+                colour=view.theme.primary,
+                bold_first=True,
+            )
+        )
+    if prediction is not None:
+        guess = prediction.latency_ms if view.kind == "latency" else prediction.size_bytes
+        texts.append(
+            Text(
+                x=guess * view.x.scale,
+                y=prediction.accuracy * view.y.scale,
+                lines=("your sliders", "(predicted)")
+                if view.narrow
+                else ("your sliders (predicted)",),
+                colour=view.theme.predicted,
+            )
+        )
+    return texts
+
+
+def _add_deeper_note(figure: go.Figure, view: View) -> None:
+    """Say how many points lie below the view, instead of squeezing everything else."""
+    deeper = [
+        c.accuracy.value
+        for c in view.front.measured
+        if c.accuracy and c.accuracy.value * view.y.scale < view.y.low
+    ]
+    if not deeper:
+        return
+    figure.add_annotation(
+        x=0.5,
+        xref="paper",
+        y=0,
+        yref="paper",
+        yanchor="bottom",
+        text=f"▼ {len(deeper)} more below, down to {words.percent(min(deeper), n=500)}",
+        showarrow=False,
+        font={"size": 11, "color": view.theme.muted},
+        bgcolor=view.theme.background,
+    )
+
+
+def _lay_out(figure: go.Figure, view: View) -> None:
+    figure.update_layout(
+        template=view.theme.template,
+        uirevision=f"pareto-{view.kind}",
+        height=view.layout.height,
+        margin=view.layout.margin(),
+        hovermode="closest",
+        dragmode="pan",
+        clickmode="event+select",
+        legend={
+            "yref": "container",
+            "y": 0.0,
+            "yanchor": "bottom",
+            "xref": "container",
+            "x": 0.5,
+            "xanchor": "center",
+            "itemwidth": 30,
+        },
+        xaxis={**view.x.layout(), "showgrid": False, "showline": True, "ticks": "outside"},
+        yaxis=view.y.layout(),
+    )

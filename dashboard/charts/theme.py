@@ -49,7 +49,9 @@ class ChartTheme:
         text, muted: ink; muted still has a contrast of 4.5 on the background.
         grid, guide: fine lines; guides stand out from the grid.
         primary: staircase, selection, recommendation.
-        fill: below the staircase.
+        fill: below the staircase; volume: up to the reference point.
+        bars, faint_bars: error bars, of the front and of beaten points.
+        veil: behind labels, so that lines do not cross the text.
         limit, forbidden: a limit's line and the shade beyond it.
         predicted: the hollow point.
         outline: around solid markers.
@@ -65,6 +67,10 @@ class ChartTheme:
     guide: str
     primary: str
     fill: str
+    volume: str
+    bars: str
+    faint_bars: str
+    veil: str
     limit: str
     forbidden: str
     predicted: str
@@ -84,7 +90,11 @@ def theme(dark: bool) -> ChartTheme:
             "grid": "#222A2B",
             "guide": "#55625F",
             "primary": "#5CC2A8",
-            "fill": "rgba(92,194,168,0.09)",
+            "fill": "rgba(92,194,168,0.06)",
+            "volume": "rgba(92,194,168,0.13)",
+            "bars": "rgba(230,234,232,0.38)",
+            "faint_bars": "rgba(230,234,232,0.14)",
+            "veil": "rgba(16,21,22,0.6)",
             "limit": "#F0884A",
             "forbidden": "rgba(240,136,74,0.08)",
             "predicted": "#F0884A",
@@ -105,7 +115,11 @@ def theme(dark: bool) -> ChartTheme:
             "grid": "#ECEDE8",
             "guide": "#A9B2AE",
             "primary": "#0B6E6E",
-            "fill": "rgba(0,158,115,0.07)",
+            "fill": "rgba(11,110,110,0.045)",
+            "volume": "rgba(11,110,110,0.10)",
+            "bars": "rgba(28,37,38,0.34)",
+            "faint_bars": "rgba(28,37,38,0.13)",
+            "veil": "rgba(251,251,249,0.62)",
             "limit": "#B84E00",
             "forbidden": "rgba(213,94,0,0.07)",
             "predicted": "#C65600",

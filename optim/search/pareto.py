@@ -112,6 +112,10 @@ class Front:
         """All that can be drawn, the best first."""
         return self.members + self.tied + self.dominated + self.out_of_limits
 
+    def find(self, candidate_id: str | None) -> Candidate | None:
+        """The measured candidate with this id."""
+        return next((c for c in self.measured if c.id == candidate_id), None)
+
     def tied_with(self, candidate_id: str) -> tuple[str, ...]:
         """The ids that cannot be told from this one."""
         return tuple(b if a == candidate_id else a for a, b in self.ties if candidate_id in (a, b))

@@ -1,0 +1,256 @@
+"""The traces of a Pareto plot: one for each role, the least interesting at the bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+
+from dashboard import words
+from dashboard.charts.axes import stored_x
+from dashboard.charts.decoration import add_prediction_box
+from dashboard.charts.frame import View
+from dashboard.charts.points import HOVER, Point, hover_texts, marker_sizes, points_of, ties_of
+from dashboard.charts.theme import METHOD_SYMBOLS
+from optim.candidate import Candidate, Role
+from optim.search.predict import Prediction
+from optim.store.job import JobState
+
+MOST_BARS = 40
+"""Beaten points get error bars only while there are few of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """A candidate that is on its way or has failed, where it is predicted to be."""
+
+    candidate_id: str
+    words: str
+    state: JobState
+    prediction: Prediction
+
+
+def add_staircase(figure: go.Figure, view: View) -> None:
+    """Steps through the front, with thin ends that say how far it holds; a faint fill below."""
+    if not view.staircase:
+        return
+    spots = [view.spot(point) for point in view.staircase]
+    (x0, y0), (x1, y1) = spots[0], spots[-1]
+    right = max(view.x.high, x1) * 10
+    line = {"shape": "hv", "color": view.theme.primary, "width": 2.5}
+    style: dict[str, Any] = {"mode": "lines", "hoverinfo": "skip", "showlegend": False}
+    figure.add_scatter(
+        x=[x0, *(x for x, _ in spots), right, right],
+        y=[-1000.0, *(y for _, y in spots), y1, -1000.0],
+        name="beaten area",
+        line={"shape": "hv", "width": 0},
+        fill="toself",
+        fillcolor=view.theme.fill,
+        **style,
+    )
+    figure.add_scatter(
+        x=[x0, x0, None, x1, right],
+        y=[-1000.0, y0, None, y1, y1],
+        name="ends of the staircase",
+        line={**line, "width": 1.2},
+        **style,
+    )
+    figure.add_scatter(
+        x=[x for x, _ in spots], y=[y for _, y in spots], name="staircase", line=line, **style
+    )
+
+
+def add_points(figure: go.Figure, view: View, show_dominated: bool) -> None:
+    """One trace for each role, the least interesting first."""
+    front, colours = view.front, view.theme
+    plain = [c for c in front.members if c.role is Role.CANDIDATE]
+    tied = [c for c in front.tied if c.role is Role.CANDIDATE]
+    beaten = [c for c in front.dominated if c.role is Role.CANDIDATE]
+    control = [c for c in front.measured if c.role is Role.CONTROL]
+    outside = [c for c in front.out_of_limits if c.role is not Role.BASELINE]
+    sizes = marker_sizes([*front.measured], view.kind)
+    notes = {
+        **{c.id: ("another candidate is better in everything",) for c in front.dominated},
+        **front.broken,
+    }
+    ties = ties_of(front, view.kind)
+
+    def add(name: str, candidates: Iterable[Candidate], **style: Any) -> None:
+        points = points_of(candidates, view.kind)
+        texts = [hover_texts(p, front.baseline, notes=notes, ties=ties) for p in points]
+        _add_trace(figure, view, name, points, texts, **style)
+
+    def grown(share: float, more: float = 0.0) -> Callable[[Point], float]:
+        return lambda point: share * sizes[point.candidate.id] + more
+
+    if show_dominated:
+        add("dominated", beaten, size=grown(0.75), opacity=0.35, bars=len(beaten) <= MOST_BARS)
+    add(
+        "out of limits",
+        outside,
+        size=grown(0.4, 6.0),
+        opacity=0.6,
+        symbol="x",
+        colour=colours.muted,
+        bars=False,
+    )
+    add("tied", tied, size=grown(0.9), opacity=0.75, bars=True)
+    add("front", plain, size=grown(1.0), bars=True)
+    add("control", control, size=grown(1.0, 6.0), bars=True)
+    if front.baseline is not None and front.baseline.measured:
+        add("baseline", [front.baseline], size=lambda _: 22.0, bars=True)
+
+
+def _add_trace(
+    figure: go.Figure,
+    view: View,
+    name: str,
+    points: Sequence[Point],
+    texts: Sequence[list[str]],
+    *,
+    size: Callable[[Point], float],
+    bars: bool,
+    opacity: float = 1.0,
+    symbol: str | None = None,
+    colour: str | None = None,
+) -> None:
+    if not points:
+        return
+    methods = [words.method(p.candidate.recipe) for p in points]
+    recorded = [bool(p.candidate.accuracy and p.candidate.accuracy.recorded) for p in points]
+    open_symbols = name == "control"
+    rims = [view.theme.text if known else view.theme.outline for known in recorded]
+    spots = [view.spot(point) for point in points]
+    colour_of_bars = view.theme.faint_bars if opacity < 0.5 else view.theme.bars
+    counts = [f"{p.count} alike" if p.count > 1 else "" for p in points]
+    figure.add_scatter(
+        x=[x for x, _ in spots],
+        y=[y for _, y in spots],
+        name=name,
+        mode="markers+text" if any(counts) else "markers",
+        text=counts if any(counts) else None,
+        textposition="bottom right",
+        textfont={"size": 11, "color": view.theme.muted},
+        marker={
+            "symbol": [symbol or METHOD_SYMBOLS[one] for one in methods],
+            "color": [colour or view.theme.methods[one] for one in methods],
+            "size": [size(point) for point in points],
+            "opacity": opacity,
+            "line": {"width": 2.4 if open_symbols else 1.4}
+            | ({} if open_symbols else {"color": rims}),
+        },
+        selected={"marker": {"opacity": opacity}},
+        unselected={"marker": {"opacity": opacity}},
+        customdata=texts,
+        hovertemplate=HOVER,
+        showlegend=False,
+        **(_error_bars(view, points, colour_of_bars) if bars else {}),
+    )
+
+
+def _error_bars(view: View, points: Sequence[Point], colour: str) -> dict[str, Any]:
+    """10th to 90th percentile of latency across, the 95 % interval of accuracy upwards."""
+    style = {
+        "type": "data",
+        "symmetric": False,
+        "color": colour,
+        "thickness": 1.2,
+        "width": 0,
+    }
+    across, upwards = [], []
+    for point in points:
+        latency, accuracy = point.candidate.latency, point.candidate.accuracy
+        low, high = latency.spread_ms if latency and view.kind == "latency" else (point.x,) * 2
+        across.append((max(0.0, high - point.x), max(0.0, point.x - low)))
+        bottom, top = accuracy.interval if accuracy else (point.y,) * 2
+        upwards.append((max(0.0, top - point.y), max(0.0, point.y - bottom)))
+    bars = {
+        "error_y": {
+            **style,
+            "array": [100 * up for up, _ in upwards],
+            "arrayminus": [100 * down for _, down in upwards],
+        }
+    }
+    if view.kind == "latency":
+        bars["error_x"] = {
+            **style,
+            "array": [more * view.x.scale for more, _ in across],
+            "arrayminus": [less * view.x.scale for _, less in across],
+        }
+    return bars
+
+
+def add_hollow(
+    figure: go.Figure, view: View, prediction: Prediction | None, pending: Sequence[Pending]
+) -> None:
+    """What is only predicted, never to be taken for a measurement."""
+    symbols = {JobState.FAILED: "x-thin-open", JobState.CANCELLED: "x-thin-open"}
+
+    def add(name: str, ids: list[str], texts: list[str], guesses: list[Prediction], **marker: Any):
+        figure.add_scatter(
+            x=[
+                (g.latency_ms if view.kind == "latency" else g.size_bytes) * view.x.scale
+                for g in guesses
+            ],
+            y=[g.accuracy * view.y.scale for g in guesses],
+            name=name,
+            mode="markers",
+            marker={"color": view.theme.predicted, "line": {"width": 2.2}, **marker},
+            customdata=list(map(list, zip(ids, texts, strict=True))),
+            hovertemplate="%{customdata[1]}<extra></extra>",
+            showlegend=False,
+        )
+
+    def told(head: str, guess: Prediction) -> str:
+        line = words.predicted(guess, view.front.baseline)
+        return (
+            f"<b>{escape(head)}</b><br>predicted, not measured: {escape(line)}"
+            f"<br><i>from {guess.from_candidates} measured candidates</i>"
+        )
+
+    if pending:
+        add(
+            "pending",
+            [p.candidate_id for p in pending],
+            [told(f"{p.words} ({p.state})", p.prediction) for p in pending],
+            [p.prediction for p in pending],
+            symbol=[symbols.get(p.state, "hourglass-open") for p in pending],
+            size=12,
+        )
+    if prediction is not None:
+        add_prediction_box(figure, view, prediction)
+        add(
+            "predicted",
+            [""],
+            [told(prediction.recipe.words(), prediction)],
+            [prediction],
+            symbol="circle-open-dot",
+            size=15,
+        )
+
+
+def add_ring(
+    figure: go.Figure, view: View, candidate_id: str | None, colour: str, width: float
+) -> None:
+    """A ring around a candidate; two of different width stand inside each other."""
+    found = view.front.find(candidate_id)
+    if found is None or found.accuracy is None:
+        return
+    larger = 14 if width > 2 else 7
+    figure.add_scatter(
+        x=[stored_x(found, view.kind) * view.x.scale],
+        y=[found.accuracy.value * view.y.scale],
+        name="recommended" if width > 2 else "selected",
+        mode="markers",
+        marker={
+            "symbol": "circle-open",
+            "color": colour,
+            "size": marker_sizes(view.front.measured, view.kind)[found.id] + larger,
+            "line": {"width": width},
+        },
+        hoverinfo="skip",
+        showlegend=False,
+    )
