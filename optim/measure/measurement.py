@@ -195,8 +195,8 @@ class GraphFacts:
     Attributes:
         parameters: numbers in weights and biases (scales and zero points are not counted).
         macs: multiply-accumulates for one example.
-        float_operators: Conv, Gemm and MatMul that the engine still computes in floating point after
-            its own optimization, by operator type.
+        float_operators: Conv, Gemm and MatMul that the engine still computes in floating point
+            after its own optimization, by operator type.
         operators: all Conv, Gemm and MatMul in the optimized graph, in any number format.
     """
 
