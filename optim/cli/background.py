@@ -101,7 +101,7 @@ def worker(idle_exit: float | None, workspace: Path | None, as_json: bool) -> No
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address.")
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=8501, show_default=True, help="Port."
 )
@@ -110,8 +110,8 @@ def worker(idle_exit: float | None, workspace: Path | None, as_json: bool) -> No
 def dashboard(host: str, port: int, no_browser: bool, workspace: Path | None, as_json: bool) -> int:
     """Open the dashboard in a browser; it runs until Ctrl-C.
 
-    It listens on this machine alone unless --host says otherwise. With --json, its address is
-    printed as data before it starts.
+    It listens on this machine alone; an address that others could reach is refused. With --json,
+    its own address is printed as data before it starts.
 
     \b
     Examples:

@@ -82,10 +82,11 @@ def front(
     workspace: Path | None,
     as_json: bool,
 ) -> None:
-    """Show the candidates of TASK that no other one beats in latency, size and accuracy.
+    """Show the candidates of TASK that no other one beats.
 
-    Only what is measured on this machine takes part. A candidate that others beat only within the
-    intervals of measurement is called tied: nobody can say which one is better.
+    Latency, size and accuracy count together. Only what is measured on this machine takes part. A
+    candidate that others beat only within the intervals of measurement is called tied: nobody can
+    say which one is better.
 
     \b
     Examples:
@@ -123,7 +124,9 @@ def front(
 )
 @common_options
 def export(candidate: str, folder: Path, workspace: Path | None, as_json: bool) -> None:
-    """Write CANDIDATE (its id) to a folder: model, recipe, card with hashes and figures, README.
+    """Write CANDIDATE (its id) to a folder: model, recipe, card, README.
+
+    The card holds hashes, figures with intervals and environment, labels, preprocessing, licences.
 
     \b
     Examples:

@@ -32,7 +32,7 @@ STEP_OPTIONS = ("prune", "quantize", "epochs", "no_distill", "fuse", "seed")
 @click.argument("task", callback=known_task)
 @common_options
 def starters(task: str, workspace: Path | None, as_json: bool) -> None:
-    """Measure the ready-made candidates that come with TASK: the quickest way to a filled plot.
+    """Measure the ready-made candidates of TASK.
 
     Their files were made by the ordinary pipeline and are shipped with their recorded accuracy;
     latency is measured here, because it belongs to a machine.
@@ -151,10 +151,10 @@ def sweep(
     workspace: Path | None,
     as_json: bool,
 ) -> None:
-    """Make and measure a grid of candidates of TASK: every ratio in every precision.
+    """Make and measure a grid of candidates of TASK.
 
-    Each ratio is trained once. A sweep that is stopped keeps what is finished, and goes on from
-    there when it is started again.
+    Every ratio is combined with every precision. Each ratio is trained once. A sweep that is
+    stopped keeps what is finished, and goes on from there when it is started again.
 
     \b
     Examples:
@@ -181,10 +181,10 @@ def sweep(
 @click.option("--task", callback=known_task, required=True, help="Whose test split it answers.")
 @common_options
 def measure(file: Path, task: str, workspace: Path | None, as_json: bool) -> None:
-    """Measure any ONNX FILE on a task: accuracy, and latency in turn with the original.
+    """Measure any ONNX FILE on a task.
 
-    Accuracy is taken on the task's test split. The file must take the task's input and give one
-    logit per class; it is not kept.
+    Accuracy is taken on the task's test split, latency in turn with the task's original network.
+    The file must take the task's input and give one logit per class; it is not kept.
 
     \b
     Examples:
