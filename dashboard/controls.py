@@ -1,0 +1,191 @@
+"""The left column of Explore: sliders, what they predict, and the button that measures it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import live, loaders, state, words
+from dashboard.glossary import what_is
+from dashboard.markup import plain
+from optim.candidate import Candidate
+from optim.errors import OptimError
+from optim.recipe import Precision, Recipe
+from optim.search.effort import seconds_to_measure
+from optim.search.predict import Prediction
+from optim.store.job import JobKind
+from optim.task import Task
+
+
+def panel(task: Task) -> None:
+    """Sliders, prediction, Measure, the job that runs, and limits."""
+    with st.container(border=True, key="recipe_panel"):
+        _sliders(task)
+        recipe = state.recipe(task)
+        known = loaders.candidate_of(task.name, recipe)
+        if known is not None and known.measured:
+            _measured_already(known)
+        elif known is not None and known.refusal is not None:
+            st.warning(plain(str(known.refusal)), icon=":material/block:")
+        else:
+            _predicted(task, recipe)
+            st.button(
+                "Measure this",
+                key="measure",
+                type="primary",
+                icon=":material/timer:",
+                width="stretch",
+                on_click=_measure,
+                args=(task.name, recipe),
+            )
+        live.jobs_panel(task.name, (JobKind.MAKE, JobKind.MEASURE), key="made")
+    _limits()
+
+
+def _sliders(task: Task) -> None:
+    precision = st.select_slider(
+        "**Precision**",
+        state.PRECISIONS,
+        value=state.DEFAULT_PRECISION,
+        key=state.PRECISION,
+        bind="query-params",
+        persist_state="session",
+        help=what_is("Precision"),
+    )
+    st.caption(words.precision_note(Precision(precision.lower()), loaders.environment().engine))
+    ratio = st.slider(
+        "**Pruning**, % of channels",
+        0,
+        90,
+        value=state.DEFAULT_PRUNE,
+        step=5,
+        key=state.PRUNE,
+        bind="query-params",
+        persist_state="session",
+        help=f"{what_is('Pruning')} {what_is('Pruning ratio')}",
+    )
+    st.toggle(
+        "Distil from the original",
+        value=True,
+        key=state.DISTILL,
+        bind="query-params",
+        persist_state="session",
+        disabled=ratio == 0,
+        help=what_is("Distillation"),
+    )
+    fusible = state.can_fuse(Precision(precision.lower()))
+    st.toggle(
+        "Fuse layers" if fusible else f"Fuse layers (part of {precision})",
+        key=state.FUSE,
+        bind="query-params",
+        persist_state="session",
+        disabled=not fusible,
+        help=what_is("Fusion"),
+    )
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        with st.popover("More", icon=":material/tune:", type="tertiary"):
+            st.number_input(
+                "Fine-tuning after pruning, epochs",
+                min_value=0.0,
+                max_value=200.0,
+                value=None,
+                step=0.5,
+                placeholder=f"{task.fine_tuning_epochs:g}, as suits this model",
+                key=state.EPOCHS,
+                bind="query-params",
+                persist_state="session",
+                help=what_is("Fine-tuning"),
+            )
+        if state.sliders_moved():
+            st.button(
+                "Reset sliders",
+                key="reset",
+                type="tertiary",
+                icon=":material/restart_alt:",
+                on_click=state.reset_sliders,
+            )
+
+
+def _predicted(task: Task, recipe: Recipe) -> None:
+    """The figures of the hollow point, and how long the solid one takes."""
+    guess, baseline = loaders.prediction(task.name, recipe), loaders.baseline(task.name)
+    seconds = seconds_to_measure(recipe, loaders.candidates(task.name))
+    effort = "a minute or more" if seconds is None else words.about(seconds)
+    with st.container(gap="xxsmall", key="predicted"):
+        st.badge(
+            "predicted", icon=":material/trending_flat:", color="orange", help=what_is("Predicted")
+        )
+        if guess is None or baseline is None:
+            st.markdown("Nothing to predict from yet: two measured candidates are needed.")
+        else:
+            st.markdown(_prediction_words(guess, baseline))
+        st.caption(f"{effort[0].upper()}{effort[1:]} to measure.")
+
+
+def _prediction_words(guess: Prediction, baseline: Candidate) -> str:
+    ratios = [word.strip() for word in words.predicted(guess, baseline).split(", ")]
+    return " · ".join(f"**{plain(word)}**" for word in ratios)
+
+
+def _measured_already(known: Candidate) -> None:
+    st.badge("measured already", icon=":material/check_circle:", color="green")
+    st.caption(f"{known.words()}: this very recipe stands on the plot.")
+    if state.selected() != known.id:
+        st.button(
+            "Show it",
+            key="show_known",
+            icon=":material/my_location:",
+            width="stretch",
+            on_click=state.select,
+            args=(known.id,),
+        )
+
+
+def _measure(task: str, recipe: Recipe) -> None:
+    """Ask for the recipe's candidate, or open its card if another tab was quicker."""
+    known = loaders.candidate_of(task, recipe)
+    if known is not None and known.measured:
+        state.select(known.id)
+        return
+    try:
+        job = loaders.workspace().submit(task, recipe)
+    except OptimError as error:
+        live.say(str(error))
+        return
+    live.watch(job)
+
+
+def _limits() -> None:
+    with st.container(border=True, key="limits_panel"):
+        st.markdown("**Limits**")
+        st.select_slider(
+            "Accuracy I may lose, points",
+            state.DROPS,
+            value=state.DEFAULT_DROP,
+            key=state.MAX_DROP,
+            bind="query-params",
+            persist_state="session",
+            help=what_is("Points"),
+        )
+        time_box, size_box = st.columns(2)
+        time_box.number_input(
+            "At most, ms",
+            min_value=0.0,
+            value=None,
+            step=0.1,
+            format="%.3g",
+            placeholder="no limit",
+            key=state.MAX_MS,
+            bind="query-params",
+            persist_state="session",
+        )
+        size_box.number_input(
+            "At most, MB",
+            min_value=0.0,
+            value=None,
+            step=0.1,
+            format="%.3g",
+            placeholder="no limit",
+            key=state.MAX_MB,
+            bind="query-params",
+            persist_state="session",
+        )

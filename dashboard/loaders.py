@@ -1,0 +1,155 @@
+"""The only file that caches.
+
+Candidates and fronts are frozen values, shared by every session and never changed, so they are kept
+as resources: a cache that copies would throw their computed intervals away on each rerun. What is
+kept belongs to one version of the store; a new figure makes a new version. Models are never kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from optim.candidate import Candidate, Role
+from optim.datasets import Split
+from optim.measure.measurement import Environment
+from optim.recipe import Recipe
+from optim.search.hypervolume import HypervolumeStep, hypervolume_history
+from optim.search.pareto import Front, Limits, Objective, ranked_front
+from optim.search.predict import Prediction, predict
+from optim.search.recommend import Recommendation, recommend
+from optim.store.job import Job, JobKind
+from optim.task import load_task, sample_tasks
+from optim.workspace import Workspace, default_folder
+
+MOST_JOBS = 200
+
+
+@st.cache_resource(show_spinner=False)
+def workspace() -> Workspace:
+    """The workspace that ``dashboard.launch`` names.
+
+    Raises:
+        WorkspaceError: read-only, full disk, or written by a newer version.
+    """
+    return Workspace(default_folder())
+
+
+@st.cache_resource(show_spinner=False)
+def task_titles() -> dict[str, str]:
+    """Title of each sample task by name, in the order of the picker."""
+    return {task.name: task.title for task in sample_tasks()}
+
+
+def environment() -> Environment:
+    """Where this machine measures."""
+    return workspace().environment
+
+
+def candidates(task: str) -> tuple[Candidate, ...]:
+    """Every candidate of a task, baseline first, as of now."""
+    return _candidates(*_now(), task, _workspace=workspace())
+
+
+def baseline(task: str) -> Candidate | None:
+    """The network as it was trained, once the workspace knows it."""
+    return next((c for c in candidates(task) if c.role is Role.BASELINE), None)
+
+
+def find(task: str, candidate_id: str | None) -> Candidate | None:
+    """A candidate of this task by its id."""
+    return next((c for c in candidates(task) if c.id == candidate_id), None)
+
+
+def candidate_of(task: str, recipe: Recipe) -> Candidate | None:
+    """The candidate that this recipe gives, if the workspace knows it."""
+    return next((c for c in candidates(task) if c.recipe == recipe), None)
+
+
+def front(task: str, limits: Limits) -> Front:
+    """The candidates of a task, ranked in latency, size and accuracy together."""
+    return _front(*_now(), task, limits, _candidates=candidates(task))
+
+
+def recommendation(task: str, limits: Limits) -> Recommendation | None:
+    """The fastest candidate within the limits, and what speaks against it."""
+    return _recommendation(*_now(), task, limits, _candidates=candidates(task))
+
+
+def prediction(task: str, recipe: Recipe) -> Prediction | None:
+    """What a recipe will probably give."""
+    return _prediction(*_now(), task, recipe.fingerprint, recipe, _candidates=candidates(task))
+
+
+def volume_history(task: str) -> tuple[HypervolumeStep, ...]:
+    """How the front grew."""
+    return _history(*_now(), task, _candidates=candidates(task))
+
+
+def jobs() -> tuple[Job, ...]:
+    """The queue, newest first; never cached, for progress is not part of the version."""
+    return workspace().jobs(limit=MOST_JOBS)
+
+
+def live_jobs(task: str, *kinds: JobKind) -> tuple[Job, ...]:
+    """Jobs of a task that wait or run, newest first."""
+    return tuple(
+        job for job in jobs() if job.live and job.kind in kinds and job.payload.get("task") == task
+    )
+
+
+def predictions(candidate: Candidate) -> np.ndarray | None:
+    """The predicted class of each test example, shape (n,); None if not known."""
+    return workspace().predictions_of(candidate.id)
+
+
+def _now() -> tuple[str, int]:
+    """What a cached value belongs to: the workspace and its version."""
+    return str(workspace().path), workspace().version()
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def test_split(task: str) -> Split:
+    """The test examples of a task."""
+    return load_task(task).split("test")
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _candidates(
+    folder: str, version: int, task: str, *, _workspace: Workspace
+) -> tuple[Candidate, ...]:
+    return _workspace.candidates(task)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _front(
+    folder: str, version: int, task: str, limits: Limits, *, _candidates: tuple[Candidate, ...]
+) -> Front:
+    return ranked_front(_candidates, tuple(Objective), limits)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _recommendation(
+    folder: str, version: int, task: str, limits: Limits, *, _candidates: tuple[Candidate, ...]
+) -> Recommendation | None:
+    return recommend(_candidates, limits)
+
+
+@st.cache_resource(show_spinner=False, max_entries=256)
+def _prediction(
+    folder: str,
+    version: int,
+    task: str,
+    name: str,
+    _recipe: Recipe,
+    *,
+    _candidates: tuple[Candidate, ...],
+) -> Prediction | None:
+    return predict(_recipe, _candidates)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _history(
+    folder: str, version: int, task: str, *, _candidates: tuple[Candidate, ...]
+) -> tuple[HypervolumeStep, ...]:
+    return hypervolume_history(_candidates)

@@ -1,0 +1,188 @@
+"""Recipes and measurements told in sentences. Pure functions; nothing is drawn here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from dashboard import words
+from optim.candidate import Candidate, Role
+from optim.recipe import Fuse, Precision, Prune, Quantize, Recipe, Step, recipe_of
+from optim.search.pareto import Front
+from optim.search.recommend import Verdict, compressed_beats_control
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """One step of the order in which people should think.
+
+    Attributes:
+        title: two or three words.
+        text: what this model's measured candidates say, or what to try.
+        candidate_id: whose card proves it, if one is measured.
+        recipe: what to try, if nothing is measured yet.
+    """
+
+    title: str
+    text: str
+    candidate_id: str | None = None
+    recipe: Recipe | None = None
+
+
+def what_changed(recipe: Recipe) -> tuple[str, ...]:
+    """Each step of a recipe in a sentence for a non-expert."""
+    if not recipe.steps:
+        return ("Nothing: this is the network as it was trained, the measure for all others.",)
+    return tuple(map(_step_story, recipe.steps))
+
+
+def _step_story(step: Step) -> str:
+    match step:
+        case Prune():
+            return _prune_story(step)
+        case Fuse():
+            return "Batch norms and constants were folded into the layers before them."
+        case Quantize():
+            return _quantize_story(step)
+        case _:
+            assert_never(step)
+
+
+def _prune_story(step: Prune) -> str:
+    share = words.percent(step.ratio)
+    epochs = "1 epoch" if step.epochs == 1 else f"{step.epochs:g} epochs"
+    if not step.keep_weights:
+        return (
+            f"A network with {share} fewer channels was trained from scratch for {epochs}. It is "
+            "the control that a pruned network must beat."
+        )
+    cut = f"The {share} of channels that matter least were removed"
+    if step.epochs == 0:
+        return f"{cut}; nothing was trained afterwards."
+    teacher = " with the original as teacher" if step.distill else ""
+    return f"{cut}; the rest was fine-tuned for {epochs}{teacher}."
+
+
+def _quantize_story(step: Quantize) -> str:
+    match step.precision:
+        case Precision.FP16:
+            return "Each weight is stored in 2 bytes instead of 4."
+        case Precision.INT8:
+            return (
+                "Weights and results in between became whole numbers of 1 byte; their ranges were "
+                f"read off {step.calibration_examples} training examples."
+            )
+        case Precision.INT4:
+            return "Each weight is stored in half a byte; computing is as before."
+        case _:
+            return "The precision is as before."
+
+
+def standing(candidate: Candidate, front: Front) -> str:
+    """What the plots say of a candidate, in a few words for a badge."""
+    if candidate in front.members:
+        return "on the front"
+    if candidate in front.tied:
+        return "tied with the front"
+    if candidate in front.dominated:
+        return "dominated"
+    if candidate.id in front.broken:
+        return "out of limits"
+    return "not measured"
+
+
+def lessons(candidates: tuple[Candidate, ...], epochs: float) -> tuple[Lesson, ...]:
+    """Quantize, prune, combine, control: what this model's own figures say of each.
+
+    Args:
+        candidates: of one task.
+        epochs: fine-tuning that suits the task, for what is still to be tried.
+    """
+    baseline = next((c for c in candidates if c.role is Role.BASELINE and c.measured), None)
+    if baseline is None:
+        return ()
+    return (
+        _quantize_lesson(candidates, baseline),
+        _prune_lesson(candidates, baseline, epochs),
+        _combine_lesson(candidates, baseline, epochs),
+        _control_lesson(candidates),
+    )
+
+
+def _quantize_lesson(candidates: tuple[Candidate, ...], baseline: Candidate) -> Lesson:
+    recipe = recipe_of(precision="int8")
+    return _told(
+        "Quantize first",
+        _best(candidates, lambda c: c.recipe == recipe),
+        baseline,
+        recipe,
+        "It needs no training, so it is the first thing to try.",
+    )
+
+
+def _prune_lesson(candidates: tuple[Candidate, ...], baseline: Candidate, epochs: float) -> Lesson:
+    def is_pruned(c: Candidate) -> bool:
+        return words.method(c.recipe) == "pruned"
+
+    return _told(
+        "Then prune",
+        _best(candidates, is_pruned),
+        baseline,
+        recipe_of(pruning_ratio=0.5, epochs=epochs),
+        "Removing channels makes every engine faster, but needs some training afterwards.",
+    )
+
+
+def _combine_lesson(
+    candidates: tuple[Candidate, ...], baseline: Candidate, epochs: float
+) -> Lesson:
+    def is_both(c: Candidate) -> bool:
+        return words.method(c.recipe) == "pruned + quantized"
+
+    return _told(
+        "Combine both",
+        _best(candidates, is_both),
+        baseline,
+        recipe_of(precision="int8", pruning_ratio=0.5, epochs=epochs),
+        "The two savings multiply.",
+    )
+
+
+def _control_lesson(candidates: tuple[Candidate, ...]) -> Lesson:
+    title = "Ask the control"
+    pairs = compressed_beats_control(candidates)
+    if not pairs:
+        return Lesson(
+            title=title,
+            text="Would a small network, trained from scratch, be as good? No such pair is "
+            "measured for this model yet.",
+        )
+    worst = min(pairs, key=lambda pair: pair.difference)
+    return Lesson(
+        title=title,
+        text=worst.words,
+        candidate_id=(worst.control if worst.verdict is Verdict.CONTROL else worst.compressed).id,
+    )
+
+
+def _told(
+    title: str, found: Candidate | None, baseline: Candidate, recipe: Recipe, why: str
+) -> Lesson:
+    if found is None:
+        return Lesson(title=title, text=f"{why} Not measured for this model yet.", recipe=recipe)
+    figures = words.versus_baseline(found, baseline)
+    return Lesson(
+        title=title, text=f"{why} Here, {found.words()}: {figures}.", candidate_id=found.id
+    )
+
+
+def _best(
+    candidates: tuple[Candidate, ...], wanted: Callable[[Candidate], bool]
+) -> Candidate | None:
+    """The fastest of the wanted ones that loses at most two points, else the most accurate."""
+    found = [c for c in candidates if c.measured and c.role is not Role.CONTROL and wanted(c)]
+    kind = [c for c in found if c.accuracy and c.accuracy.difference >= -0.02]
+    if kind:
+        return max(kind, key=lambda c: c.latency.speedup if c.latency else 0.0)
+    return max(found, key=lambda c: c.accuracy.value if c.accuracy else 0.0, default=None)

@@ -1,0 +1,87 @@
+"""Candidates as a table: the plot for who does not use a mouse, and for sorting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import loaders, state, words
+from dashboard.glossary import what_is
+from optim.candidate import Candidate
+from optim.search.pareto import Front
+
+
+def candidate_table(
+    front: Front, *, baseline: Candidate | None, key: str, height: int = 360
+) -> None:
+    """Draw every measured candidate; the chosen row's card is opened."""
+    rows = front.measured + front.unmeasured
+    if not rows:
+        st.caption("No candidate is measured yet.")
+        return
+    ids = [row.id for row in rows]
+    task = rows[0].task
+    name = f"{key}_{task}_{loaders.workspace().version()}_{len(rows)}"
+
+    def select() -> None:
+        chosen = st.session_state[name].selection.rows
+        if chosen:
+            state.select(ids[chosen[0]])
+
+    chosen = state.selected()
+    st.dataframe(
+        table_of(rows, front, baseline),
+        key=name,
+        height=min(height, 38 + 35 * len(rows)),
+        hide_index=True,
+        on_select=select,
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": [ids.index(chosen)]}} if chosen in ids else None,
+        column_config=COLUMNS,
+        alt="The candidates of the plot as a table; choose a row to open its card.",
+    )
+
+
+def table_of(rows: Sequence[Candidate], front: Front, baseline: Candidate | None) -> pd.DataFrame:
+    """The figures of candidates, numbers as numbers so that they can be sorted."""
+    standing = {
+        **{c.id: "on the front" for c in front.members},
+        **{c.id: "tied with the front" for c in front.tied},
+        **{c.id: "dominated" for c in front.dominated},
+        **{c.id: "out of limits" for c in front.out_of_limits},
+    }
+    base_bytes = baseline.artifact.size_bytes if baseline and baseline.artifact else None
+    return pd.DataFrame(
+        {
+            "Candidate": [c.words() for c in rows],
+            "Accuracy": [100 * c.accuracy.value if c.accuracy else None for c in rows],
+            "Points": [100 * c.accuracy.difference if c.accuracy else None for c in rows],
+            "Latency": [c.latency.p50_ms if c.latency else None for c in rows],
+            "Faster": [c.latency.speedup if c.latency else None for c in rows],
+            "Size": [c.artifact.size_bytes / 1e6 if c.artifact else None for c in rows],
+            "Smaller": [
+                base_bytes / c.artifact.size_bytes if c.artifact and base_bytes else None
+                for c in rows
+            ],
+            "Standing": [standing.get(c.id, "not measured") for c in rows],
+            "Figures": [words.provenance(c) for c in rows],
+            "Id": [c.id for c in rows],
+        }
+    )
+
+
+_number = st.column_config.NumberColumn
+COLUMNS = {
+    "Candidate": st.column_config.TextColumn("Candidate", width="medium"),
+    "Accuracy": _number("Accuracy, %", format="%.2f", help=what_is("Accuracy")),
+    "Points": _number("Points", format="%+.2f", help=what_is("Points")),
+    "Latency": _number("Latency, ms", format="%.3g", help=what_is("Latency")),
+    "Faster": _number("Faster", format="%.3gx", help=what_is("Speed-up")),
+    "Size": _number("Size, MB", format="%.3g", help=what_is("File size")),
+    "Smaller": _number("Smaller", format="%.3gx"),
+    "Standing": st.column_config.TextColumn("Standing", help=what_is("Pareto front")),
+    "Figures": st.column_config.TextColumn("Figures", help=what_is("Recorded")),
+    "Id": st.column_config.TextColumn("Id", width="small"),
+}

@@ -1,0 +1,149 @@
+"""Compare: two to four candidates side by side, down to the examples whose answer changed."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from dashboard import charts, flips, live, loaders, state, words
+from dashboard.charts import PLOT_CONFIG
+from dashboard.glossary import what_is
+from dashboard.markup import plain
+from optim.candidate import Candidate
+from optim.errors import OptimError
+from optim.store.job import JobKind
+from optim.task import Task, load_task
+
+
+def page() -> None:
+    """Draw the page."""
+    task = load_task(state.model())
+    live.begin(task.name)
+    st.title("Compare", anchor=False)
+    st.caption(f"{plain(task.title)} · choose two to four candidates; the first is the reference.")
+    live.show_note()
+    measured = {c.id: c for c in loaders.candidates(task.name) if c.measured}
+    live.jobs_panel(task.name, tuple(JobKind), key="compared")
+    if len(measured) < 2:
+        st.info(
+            "Two measured candidates are needed. The Explore page measures them.",
+            icon=":material/hourglass_empty:",
+        )
+        return
+    chosen = [measured[name] for name in _choose(measured)]
+    if len(chosen) < 2:
+        st.info("Choose at least two candidates above.", icon=":material/compare_arrows:")
+        return
+    _warn_of_environments(chosen)
+    st.table(metrics_table(chosen), border="horizontal")
+    st.plotly_chart(
+        charts.metrics_figure(chosen, loaders.baseline(task.name) or chosen[0], **_looks()),
+        theme=None,
+        key="metrics",
+        config=PLOT_CONFIG,
+        alt="Latency, file size and accuracy lost of the chosen candidates, as in the table above.",
+    )
+    answers = {c.id: loaders.predictions(c) for c in chosen}
+    if unknown := [c for c in chosen if answers[c.id] is None]:
+        _offer_measuring(unknown)
+        return
+    known = {name: each for name, each in answers.items() if each is not None}
+    _per_class(task, chosen, known)
+    flips.panel(task, chosen, known)
+
+
+def _choose(measured: dict[str, Candidate]) -> list[str]:
+    """The picked ids; the link decides with which it opens."""
+    if state.COMPARE_BOX not in st.session_state:
+        st.session_state[state.COMPARE_BOX] = state.compared(measured) or list(measured)[:2]
+    kept = [name for name in st.session_state[state.COMPARE_BOX] if name in measured]
+    st.session_state[state.COMPARE_BOX] = kept
+    return st.multiselect(
+        "Candidates",
+        list(measured),
+        format_func=lambda name: measured[name].words(),
+        key=state.COMPARE_BOX,
+        max_selections=state.MOST_COMPARED,
+        on_change=state.keep_compared_in_url,
+        select_all=False,
+    )
+
+
+def _warn_of_environments(chosen: list[Candidate]) -> None:
+    places = {c.latency.environment.words() for c in chosen if c.latency}
+    if len(places) > 1:
+        st.warning(
+            "These latencies were measured in different places and do not compare: "
+            + plain("; ".join(sorted(places))),
+            icon=":material/warning:",
+        )
+
+
+def metrics_table(chosen: list[Candidate]) -> dict[str, list[str]]:
+    """One column of figures per candidate, in words."""
+    rows = (
+        "Accuracy", "Against the original", "Changed answers", "Latency, p50", "Speed-up",
+        "File", "Compressed", "Parameters", "Left in float", "Figures",
+    )  # fmt: skip
+    table = {"": list(rows)}
+    for c in chosen:
+        table[plain(_name(c, table))] = [
+            words.accuracy_interval(c.accuracy),
+            words.accuracy_change(c.accuracy),
+            words.changed_answers(c.accuracy),
+            words.latency(c.latency.p50_ms if c.latency else None),
+            words.speedup_interval(c.latency),
+            words.size(c.artifact.size_bytes if c.artifact else None),
+            words.size(c.artifact.compressed_bytes if c.artifact else None),
+            words.count(c.facts.parameters if c.facts else None),
+            words.float_operators(c.facts),
+            words.provenance(c),
+        ]
+    return table
+
+
+def _name(candidate: Candidate, taken: dict[str, list[str]]) -> str:
+    name = candidate.words()
+    return name if plain(name) not in taken else f"{name} ({candidate.id})"
+
+
+def _offer_measuring(unknown: list[Candidate]) -> None:
+    names = ", ".join(plain(c.words()) for c in unknown)
+    st.info(f"The single answers of {names} are not known yet.", icon=":material/quiz:")
+    st.button(
+        "Measure now",
+        key="measure_answers",
+        type="primary",
+        icon=":material/timer:",
+        on_click=_measure,
+        args=([c.id for c in unknown],),
+    )
+
+
+def _measure(ids: list[str]) -> None:
+    try:
+        for name in ids:
+            live.watch(loaders.workspace().submit_measure(name))
+    except OptimError as error:
+        live.say(str(error))
+
+
+def _per_class(task: Task, chosen: list[Candidate], answers: dict[str, np.ndarray]) -> None:
+    st.subheader("Accuracy by class", anchor=False, help=what_is("Accuracy"))
+    truth = loaders.test_split(task.name).targets
+    series = [charts.class_accuracy(c, answers[c.id], truth, task.labels) for c in chosen]
+    st.plotly_chart(
+        charts.per_class_figure(series, **_looks()),
+        theme=None,
+        key="per_class",
+        config=PLOT_CONFIG,
+        alt="; ".join(flips.worst_class(series[0], other) for other in series[1:]),
+    )
+
+
+def _looks() -> dict[str, bool]:
+    return {"narrow": state.is_phone(), "dark": state.is_dark()}
+
+
+if __name__ == "__main__":  # streamlit runs it so; a test imports it
+    page()

@@ -1,0 +1,125 @@
+"""Explore: choose a model, move two sliders, see measured Pareto plots."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import controls, live, loaders, plots, state, story, words
+from dashboard.card import card
+from dashboard.markup import plain
+from optim.candidate import Candidate
+from optim.search.pareto import Front
+from optim.search.recommend import Recommendation
+from optim.store.job import JobKind
+from optim.task import Task, load_task
+
+CARDS = (JobKind.STARTERS, JobKind.VERIFY)
+
+
+def page() -> None:
+    """Draw the page."""
+    task = load_task(state.model())
+    live.begin(task.name)
+    limits = state.limits()
+    front = loaders.front(task.name, limits)
+    advice = loaders.recommendation(task.name, limits) if front.measured else None
+    _header(task, front)
+    live.show_note()
+    left, right = st.columns([0.29, 0.71], gap="medium")
+    with left:
+        controls.panel(task)
+    with right:
+        live.jobs_panel(task.name, CARDS, key="first_figures")
+        if front.measured:
+            _plots_and_card(task, front, advice)
+        else:
+            _empty(task)
+    if front.measured:
+        _learn(task)
+
+
+def _header(task: Task, front: Front) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="header"):
+        with st.container(gap="xxsmall"):
+            st.title("Explore", anchor=False)
+            measured = len(front.measured)
+            st.caption(
+                " · ".join(
+                    (
+                        plain(task.title),
+                        f"{words.count(task.parameters)} parameters",
+                        f"{_test_examples(front)}",
+                        f"measured here: {plain(words.environment(loaders.environment()))}",
+                        "1 candidate" if measured == 1 else f"{measured} candidates",
+                    )
+                )
+            )
+        with st.popover("Share", icon=":material/link:"):
+            st.markdown("This address shows the same view again, on this machine:")
+            st.code(state.link(), language=None, wrap_lines=True)
+            st.caption("Closing the tab loses nothing: jobs go on and their results are kept.")
+
+
+def _test_examples(front: Front) -> str:
+    accuracy = next((c.accuracy for c in front.measured if c.accuracy), None)
+    return "test split" if accuracy is None else f"{accuracy.n:,} test examples"
+
+
+def _plots_and_card(task: Task, front: Front, advice: Recommendation | None) -> None:
+    recommended = advice.candidate if advice else None
+    plots.panel(task, front, recommended=recommended.id if recommended else None)
+    if advice is not None and advice.candidate is None:
+        st.warning(f"{plain(advice.reason)} {plain(advice.relax)}", icon=":material/tune:")
+    shown = _shown(task, front, recommended)
+    if shown is not None:
+        card(shown, front, advice, task)
+
+
+def _shown(task: Task, front: Front, recommended: Candidate | None) -> Candidate | None:
+    """The candidate that the link names, else the recommended one, else the original."""
+    return loaders.find(task.name, state.selected()) or recommended or front.baseline
+
+
+def _empty(task: Task) -> None:
+    with st.container(border=True, key="empty"):
+        st.markdown("### The first points are on their way")
+        st.markdown(
+            f"{plain(task.title)} comes with ready candidates. They are timed on this machine now, "
+            "in turn with the original; the first appears within seconds. Latency belongs to a "
+            "machine, so none is shipped."
+        )
+        st.caption("You may close this tab: the work goes on, and this address shows it again.")
+
+
+def _learn(task: Task) -> None:
+    """What this model's figures teach, in the order in which to try things."""
+    lessons = story.lessons(loaders.candidates(task.name), task.fine_tuning_epochs)
+    if not lessons:
+        return
+    st.subheader("What this model says so far", anchor=False)
+    for i, (box, lesson) in enumerate(zip(st.columns(4, gap="small"), lessons, strict=True)):
+        with box, st.container(border=True, height="stretch", key=f"lesson_{i}"):
+            st.markdown(f"**{i + 1}. {lesson.title}**")
+            st.caption(plain(lesson.text))
+            if lesson.candidate_id is not None:
+                st.button(
+                    "Show",
+                    key=f"lesson_show_{i}",
+                    type="tertiary",
+                    icon=":material/my_location:",
+                    on_click=state.select,
+                    args=(lesson.candidate_id,),
+                )
+            elif lesson.recipe is not None:
+                st.button(
+                    "Set the sliders",
+                    key=f"lesson_set_{i}",
+                    type="tertiary",
+                    icon=":material/tune:",
+                    on_click=state.set_sliders,
+                    args=(lesson.recipe, task),
+                )
+
+
+if __name__ == "__main__":  # streamlit runs it so; a test imports it
+    page()
