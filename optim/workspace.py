@@ -230,6 +230,19 @@ class Workspace:
         take_in_if_shipped(self.results, loaded, recipe)
         return make_and_measure(self.results, loaded, recipe, progress)
 
+    def measure(
+        self, candidate_id: str, *, progress: Progress = lambda share, words: None
+    ) -> Candidate:
+        """Measure a finished candidate in this process, whether or not it was measured before.
+
+        Raises:
+            OptimError: if there is no such candidate, or it has no file.
+        """
+        from optim.measuring import measure_candidate
+
+        found = self.candidate(candidate_id)
+        return measure_candidate(self.results, load_task(found.task), found, progress=progress)
+
     def take_starters(
         self, task: str, *, progress: Progress = lambda share, words: None
     ) -> tuple[Candidate, ...]:
