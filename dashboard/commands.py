@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from optim.recipe import Fuse, Prune, Recipe, recipe_of
+from optim.task import load_task
 
 
 def command_line(task: str, recipe: Recipe) -> str:
@@ -19,7 +20,8 @@ def command_line(task: str, recipe: Recipe) -> str:
     words = ["edge-optim", "run", shlex.quote(task)]
     if step is not None:
         words += ["--prune", f"{step.ratio:g}"]
-        words += [] if step.epochs == 1 else ["--epochs", f"{step.epochs:g}"]
+        usual = load_task(task).fine_tuning_epochs
+        words += [] if step.epochs == usual else ["--epochs", f"{step.epochs:g}"]
         words += [] if step.distill else ["--no-distill"]
     if recipe.step(Fuse) is not None:
         words.append("--fuse")

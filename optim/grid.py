@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from optim.candidate import Candidate
 from optim.errors import RefusedError
 from optim.recipe import Precision, Recipe, recipe_of
+from optim.task import load_task
 from optim.workspace import Workspace, default_folder
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def sweep(
     *,
     pruning_ratios: Sequence[float] = (0.0, 0.25, 0.5, 0.75),
     precisions: Sequence[Precision | str] = (Precision.FP32, Precision.INT8),
-    epochs: float = 1.0,
+    epochs: float | None = None,
     distill: bool = True,
     seed: int = 0,
     workspace: Workspace | Path | str | None = None,
@@ -100,7 +101,8 @@ def sweep(
         task: the name of a task; ``sample_tasks()`` lists them.
         pruning_ratios: shares of the channels removed, each 0 or above and at most 0.95.
         precisions: any of fp32, fp16, int8, int4.
-        epochs: fine-tuning after pruning, in passes over the training split.
+        epochs: fine-tuning after pruning, in passes over the training split; None is what suits
+            the task.
         distill: learn from the original network's answers as well as from the labels.
         workspace: where candidates are kept; the default is ``$EDGE_OPTIM_WORKSPACE``, else
             ``.workspace``.
@@ -119,12 +121,17 @@ def sweep(
     grid = Grid(
         pruning_ratios=pruning_ratios,
         precisions=precisions,
-        epochs=epochs,
+        epochs=suitable_epochs(task, epochs),
         distill=distill,
         seed=seed,
     )
     made = tuple(make_each(workspace, task, grid.recipes(), progress=progress))
     return rows_of(workspace, task, made)
+
+
+def suitable_epochs(task: str, epochs: float | None) -> float:
+    """Epochs of fine-tuning: those asked for, else what suits the task."""
+    return load_task(task).fine_tuning_epochs if epochs is None else epochs
 
 
 def rows_of(workspace: Workspace, task: str, candidates: Iterable[Candidate]) -> pd.DataFrame:

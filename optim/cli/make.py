@@ -19,12 +19,13 @@ from optim.cli.output import (
 )
 from optim.cli.rows import candidate_card, candidate_row
 from optim.errors import BrokenRecipeError
-from optim.grid import Grid, make_each
+from optim.grid import Grid, make_each, suitable_epochs
 from optim.recipe import MAX_RECIPE_BYTES, Precision, Recipe, recipe_of
 from optim.report.record import candidate_record, job_record
 from optim.report.words import between, count, megabytes, milliseconds, points, share, times
 
 PRECISIONS = click.Choice([str(precision) for precision in Precision], case_sensitive=False)
+EPOCHS_HELP = "Fine-tuning after pruning, in passes over the data. Default: what suits TASK."
 STEP_OPTIONS = ("prune", "quantize", "epochs", "no_distill", "fuse", "seed")
 
 
@@ -51,9 +52,7 @@ def starters(task: str, workspace: Path | None, as_json: bool) -> None:
 @click.argument("task", callback=known_task)
 @click.option("--prune", type=float, default=0.0, help="Share of channels to remove, 0 to 0.95.")
 @click.option("--quantize", type=PRECISIONS, default="fp32", help="Precision of the file.")
-@click.option(
-    "--epochs", type=float, default=1.0, show_default=True, help="Fine-tuning after pruning."
-)
+@click.option("--epochs", type=float, help=EPOCHS_HELP)
 @click.option("--no-distill", is_flag=True, help="Fine-tune on labels alone, without a teacher.")
 @click.option("--fuse", is_flag=True, help="Fold batch norms into the layers before them.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
@@ -71,7 +70,7 @@ def run(
     task: str,
     prune: float,
     quantize: str,
-    epochs: float,
+    epochs: float | None,
     no_distill: bool,
     fuse: bool,
     seed: int,
@@ -108,7 +107,7 @@ def run(
             recipe = recipe_of(
                 precision=quantize,
                 pruning_ratio=prune,
-                epochs=epochs,
+                epochs=suitable_epochs(task, epochs),
                 distill=not no_distill,
                 fuse=fuse,
                 seed=seed,
@@ -137,7 +136,7 @@ def run(
 @click.option(
     "--quantize", default="fp32,int8", show_default=True, help="Precisions, separated by commas."
 )
-@click.option("--epochs", type=float, default=1.0, show_default=True, help="Fine-tuning.")
+@click.option("--epochs", type=float, help=EPOCHS_HELP)
 @click.option("--no-distill", is_flag=True, help="Fine-tune on labels alone, without a teacher.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
 @common_options
@@ -145,7 +144,7 @@ def sweep(
     task: str,
     prune: str,
     quantize: str,
-    epochs: float,
+    epochs: float | None,
     no_distill: bool,
     seed: int,
     workspace: Path | None,
@@ -166,7 +165,7 @@ def sweep(
         recipes = Grid(
             pruning_ratios=[_number(text) for text in _parts(prune)],
             precisions=_parts(quantize),
-            epochs=epochs,
+            epochs=suitable_epochs(task, epochs),
             distill=not no_distill,
             seed=seed,
         ).recipes()
