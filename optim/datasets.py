@@ -48,6 +48,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def first(self, n: int) -> Split:
+        """The first ``n`` examples, in their order."""
+        return Split(inputs=self.inputs[:n], targets=self.targets[:n])
+
     def take(self, n: int, *, seed: int = 0) -> Split:
         """Draw ``n`` examples without replacement (all, if there are fewer), in a fixed order."""
         order = np.random.default_rng(seed).permutation(len(self))[:n]

@@ -18,6 +18,7 @@ from optim.starters import write_starters
 from optim.task import Task, load_task
 from optim.workspace import Workspace
 
+
 def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
     """The starters of a task, in the order in which a page should show them."""
     epochs = task.fine_tuning_epochs

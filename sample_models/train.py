@@ -2,8 +2,9 @@
 
     python -m sample_models.train fashion-resnet
 
-The card's ``training`` table holds the schedule; this script fills ``results``. Validation picks
-the epoch, the test split is read once, at the end. An interrupted run resumes at its last epoch.
+The card's ``training`` table holds the schedule, and may name another task as teacher; this script
+fills ``results``. Validation picks the epoch, the test split is read once, at the end. An
+interrupted run resumes at its last epoch.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
 from optim.architectures import build
 from optim.compress.training import Schedule, accuracy_of, label_views, train
 from optim.datasets import DATASETS, SAMPLES, load_split
+from optim.graph.export import export_onnx
+from optim.graph.inspect import graph_facts
+from optim.task import load_task
 
 
 def main(name: str, scratch: Path) -> None:
@@ -40,6 +45,7 @@ def main(name: str, scratch: Path) -> None:
         kind=data.kind,
         schedule=schedule,
         seed=seed,
+        teacher_logits=_teacher(card["training"].get("teacher")),
         progress=lambda share, words: (
             print(f"{share:.3f} {words}", flush=True) if "epoch" in words else None
         ),
@@ -53,11 +59,17 @@ def main(name: str, scratch: Path) -> None:
         "validation_accuracy": round(trained.accuracy, 5),
         "test_accuracy": round(accuracy_of(trained.network, load_split(data.name, "test")), 5),
         "parameters": sum(p.numel() for p in trained.network.parameters()),
+        "macs": graph_facts(export_onnx(trained.network, data.input_shape)).macs,
         "epoch_kept": max(trained.history, key=lambda e: (e.accuracy, e.epoch)).epoch,
         "training_minutes": round((time.monotonic() - started) / 60, 1),
     }
     (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
     print(json.dumps(card["results"]), flush=True)
+
+
+def _teacher(name: str | None) -> np.ndarray | None:
+    """The answers of another sample network of the same data set, if the card names one."""
+    return None if name is None else load_task(name).teacher_logits()
 
 
 if __name__ == "__main__":
