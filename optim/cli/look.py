@@ -110,7 +110,7 @@ def front(
     ]
     print_table(rows, empty=_nobody(task, found))
     if rows and found.out_of_limits:
-        click.echo(f"{count(len(found.out_of_limits))} more break a limit.")
+        click.echo(f"Left out because a limit is broken: {len(found.out_of_limits)}.")
 
 
 @click.command()

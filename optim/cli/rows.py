@@ -34,9 +34,10 @@ def candidate_card(candidate: Candidate, baseline: Candidate | None) -> str:
     accuracy, latency, artifact = candidate.accuracy, candidate.latency, candidate.artifact
     if accuracy is not None:
         tie = "; may be chance" if accuracy.tied_with_baseline and accuracy.changed else ""
+        origin = ", recorded when the file was made" if accuracy.recorded else ""
         lines += [
             f"  accuracy  {share(accuracy.value)}, 95 % interval "
-            f"{between(accuracy.interval, share)}, n = {count(accuracy.n)}",
+            f"{between(accuracy.interval, share)}, n = {count(accuracy.n)}{origin}",
             f"            {points(accuracy.difference)} against the original "
             f"({count(accuracy.changed)} answers changed{tie})",
         ]
