@@ -23,6 +23,9 @@ from optim.candidate import Candidate, Role
 from optim.recipe import Precision, Prune, Recipe
 
 MIN_UNCERTAINTY = {"latency": 0.05, "size": 0.01, "accuracy": 0.003}
+BACKFITTING_ROUNDS = 20
+MOST_LEFT_OUT = 40
+"""How many points the leave-one-out error is taken over, evenly spaced, if there are more."""
 PRIOR = {"latency": 0.5, "size": 0.3, "accuracy": 0.02}
 """One standard deviation where nothing similar is measured: log, log, share."""
 
@@ -102,10 +105,14 @@ def _fit(usable: Sequence[Candidate], recipe: Recipe, what: str) -> tuple[float,
     """Guess, low and high of one quantity (logarithms for latency and size)."""
     points = _points(usable, what)
     guess = _interpolate(points, recipe.pruning_ratio, recipe.precision)
+    n = len(points.values)
+    left_out = range(0, n, max(1, n // MOST_LEFT_OUT)) if n > 2 else range(0)
     errors = [
-        abs(points.values[i] - _interpolate(_without(points, i), ratio, precision))
-        for i, (ratio, precision) in enumerate(zip(points.ratios, points.precisions, strict=True))
-        if len(points.values) > 2
+        abs(
+            points.values[i]
+            - _interpolate(_without(points, i), points.ratios[i], points.precisions[i])
+        )
+        for i in left_out
     ]
     typical = float(np.median(errors)) if errors else PRIOR[what]
     nearest = float(np.min(np.abs(points.ratios - recipe.pruning_ratio)))
@@ -144,17 +151,22 @@ def _without(points: _Points, i: int) -> _Points:
 
 def _interpolate(points: _Points, ratio: float, precision: str | Precision) -> float:
     """Backfit offsets and curve, then read the model at one point."""
-    offsets = dict.fromkeys(np.unique(points.precisions).tolist(), 0.0)
-    knots = np.unique(points.ratios)
+    knots, at_knot = np.unique(points.ratios, return_inverse=True)
+    names, at_name = np.unique(points.precisions, return_inverse=True)
+    offsets = np.zeros(len(names))
     curve = np.zeros(len(knots))
-    for _ in range(20):
-        shifted = points.values - np.array([offsets[p] for p in points.precisions])
-        curve = np.array([shifted[points.ratios == knot].mean() for knot in knots])
-        rest = points.values - np.interp(points.ratios, knots, curve)
-        offsets = {name: float(rest[points.precisions == name].mean()) for name in offsets}
-    known = offsets.get(str(precision), 0.0)
+    for _ in range(BACKFITTING_ROUNDS):
+        curve = _mean_by(at_knot, points.values - offsets[at_name])
+        offsets = _mean_by(at_name, points.values - curve[at_knot])
+    known = dict(zip(names.tolist(), offsets.tolist(), strict=True)).get(str(precision), 0.0)
     beyond = 0.0
     if ratio > knots[-1] and len(knots) > 1:  # go on with the last slope
         slope = (curve[-1] - curve[-2]) / (knots[-1] - knots[-2])
         beyond = slope * (ratio - knots[-1])
     return float(np.interp(ratio, knots, curve) + beyond + known)
+
+
+def _mean_by(group: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Mean of the values in each group, shape (groups,)."""
+    means: np.ndarray = np.bincount(group, weights=values) / np.bincount(group)
+    return means
