@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 from dashboard.glossary import GLOSSARY, what_is
 from optim.candidate import Candidate, Role
@@ -311,6 +312,7 @@ def float_operators(facts: GraphFacts | None) -> str:
     return f"{facts.float_count} of {facts.operators} heavy operators run in float"
 
 
+@lru_cache(maxsize=64)
 def environment(value: Environment) -> str:
     """Where something was measured, one line."""
     names = {"onnxruntime": "ONNX Runtime"}

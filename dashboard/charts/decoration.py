@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-import plotly.graph_objects as go
-
 from dashboard import words
 from dashboard.charts.axes import objective_of, stored_x
-from dashboard.charts.frame import View
+from dashboard.charts.frame import Sheet, View
 from dashboard.charts.labels import Along, Box, Label, around, place, segment
 from optim.search.hypervolume import reference_of, scaled_hypervolume
 from optim.search.pareto import Limits, Objective
@@ -33,21 +31,21 @@ class Text:
     along: Along | None = None
 
 
-def add_guides(figure: go.Figure, view: View) -> None:
+def add_guides(sheet: Sheet, view: View) -> None:
     """Dashed lines through the original, to all sides."""
     spot = _baseline_spot(view)
     if spot is None:
         return
     line = {"color": view.theme.guide, "width": 1, "dash": "dot"}
-    figure.add_shape(
+    sheet.shape(
         type="line", xref="paper", x0=0, x1=1, y0=spot[1], y1=spot[1], line=line, layer="below"
     )
-    figure.add_shape(
+    sheet.shape(
         type="line", yref="paper", y0=0, y1=1, x0=spot[0], x1=spot[0], line=line, layer="below"
     )
 
 
-def add_limits(figure: go.Figure, view: View, limits: Limits) -> list[Text]:
+def add_limits(sheet: Sheet, view: View, limits: Limits) -> list[Text]:
     """Lines at the limits that this plot can show, their far side shaded; the labels they need."""
     theme = view.theme
     line = {"color": theme.limit, "width": 1.5, "dash": "dash"}
@@ -56,8 +54,8 @@ def add_limits(figure: go.Figure, view: View, limits: Limits) -> list[Text]:
     base = view.front.baseline
     if limits.max_accuracy_drop is not None and base is not None and base.accuracy is not None:
         y = 100 * (base.accuracy.value - limits.max_accuracy_drop)
-        figure.add_shape(type="rect", xref="paper", x0=0, x1=1, y0=y - 1000, y1=y, **shade)
-        figure.add_shape(type="line", xref="paper", x0=0, x1=1, y0=y, y1=y, line=line)
+        sheet.shape(type="rect", xref="paper", x0=0, x1=1, y0=y - 1000, y1=y, **shade)
+        sheet.shape(type="line", xref="paper", x0=0, x1=1, y0=y, y1=y, line=line)
         lost = words.lost(-limits.max_accuracy_drop)
         texts.append(
             Text(
@@ -71,14 +69,22 @@ def add_limits(figure: go.Figure, view: View, limits: Limits) -> list[Text]:
     most = limits.max_latency_ms if view.kind == "latency" else limits.max_size_bytes
     if most is not None:
         x = most * view.x.scale
-        figure.add_shape(type="rect", yref="paper", y0=0, y1=1, x0=x, x1=x * BEYOND, **shade)
-        figure.add_shape(type="line", yref="paper", y0=0, y1=1, x0=x, x1=x, line=line)
+        sheet.shape(type="rect", yref="paper", y0=0, y1=1, x0=x, x1=x * BEYOND, **shade)
+        sheet.shape(type="line", yref="paper", y0=0, y1=1, x0=x, x1=x, line=line)
         amount = words.latency(most) if view.kind == "latency" else words.size(most)
-        texts.append(Text(x=x, y=view.y.high, lines=(f"your limit: {amount}",), colour=theme.limit))
+        texts.append(
+            Text(
+                x=x,
+                y=view.y.high,
+                lines=(f"your limit: {amount}",),
+                colour=theme.limit,
+                along="downwards",
+            )
+        )
     return texts
 
 
-def add_iso_lines(figure: go.Figure, view: View) -> None:
+def add_iso_lines(sheet: Sheet, view: View) -> None:
     """Lines at 1, 2 and 4 times the original's speed or smallness."""
     spot = _baseline_spot(view)
     if spot is None:
@@ -87,10 +93,8 @@ def add_iso_lines(figure: go.Figure, view: View) -> None:
     for factor in (1, 2, 4):
         x = spot[0] / factor
         line = {"color": view.theme.guide, "width": 1, "dash": "dot"}
-        figure.add_shape(
-            type="line", yref="paper", y0=0, y1=1, x0=x, x1=x, line=line, layer="below"
-        )
-        figure.add_annotation(
+        sheet.shape(type="line", yref="paper", y0=0, y1=1, x0=x, x1=x, line=line, layer="below")
+        sheet.annotation(
             x=view.x.at(x),
             y=0,
             yref="paper",
@@ -102,7 +106,7 @@ def add_iso_lines(figure: go.Figure, view: View) -> None:
         )
 
 
-def add_hypervolume(figure: go.Figure, view: View) -> list[Text]:
+def add_hypervolume(sheet: Sheet, view: View) -> list[Text]:
     """Fill the area between staircase and reference point, show that point and the number."""
     base = view.front.baseline
     if base is None or not base.measured or not view.staircase:
@@ -120,7 +124,7 @@ def add_hypervolume(figure: go.Figure, view: View) -> list[Text]:
         right = inside[i + 1][0] if i + 1 < len(inside) else corner_x
         xs += [x, right]
         ys += [y, y]
-    figure.add_scatter(
+    sheet.scatter(
         x=[*xs, corner_x],
         y=[*ys, corner_y],
         name="hypervolume",
@@ -129,16 +133,14 @@ def add_hypervolume(figure: go.Figure, view: View) -> list[Text]:
         fill="toself",
         fillcolor=view.theme.volume,
         hoverinfo="skip",
-        showlegend=False,
     )
-    figure.add_scatter(
+    sheet.scatter(
         x=[corner_x],
         y=[corner_y],
         name="reference",
         mode="markers",
         marker={"symbol": "x-thin-open", "size": 10, "color": view.theme.muted},
         hoverinfo="skip",
-        showlegend=False,
     )
     objectives = (objective_of(view.kind), Objective.ACCURACY)
     volume = scaled_hypervolume([p.candidate for p in view.staircase], base, objectives)
@@ -146,11 +148,11 @@ def add_hypervolume(figure: go.Figure, view: View) -> list[Text]:
     return [Text(x=corner_x, y=corner_y, lines=lines, colour=view.theme.muted)]
 
 
-def add_prediction_box(figure: go.Figure, view: View, prediction: Prediction) -> None:
+def add_prediction_box(sheet: Sheet, view: View, prediction: Prediction) -> None:
     """The doubt of the hollow point: about 80 % of such predictions come true inside."""
     low, high = prediction.latency_interval if view.kind == "latency" else prediction.size_interval
     bottom, top = prediction.accuracy_interval
-    figure.add_shape(
+    sheet.shape(
         type="rect",
         x0=low * view.x.scale,
         x1=high * view.x.scale,
@@ -162,9 +164,9 @@ def add_prediction_box(figure: go.Figure, view: View, prediction: Prediction) ->
     )
 
 
-def add_good_corner(figure: go.Figure, view: View) -> None:
+def add_good_corner(sheet: Sheet, view: View) -> None:
     """An arrow into the corner where everybody wants to be."""
-    figure.add_annotation(
+    sheet.annotation(
         x=0,
         xref="paper",
         y=1,
@@ -182,11 +184,9 @@ def add_good_corner(figure: go.Figure, view: View) -> None:
     )
 
 
-def add_labels(
-    figure: go.Figure, view: View, texts: Sequence[Text], obstacles: Sequence[Box]
-) -> None:
+def add_labels(sheet: Sheet, view: View, texts: Sequence[Text], obstacles: Sequence[Box]) -> None:
     """Write each text where it covers least, with a thin line to its point."""
-    width, height = view.layout.inner
+    width, height = view.layout.width, view.layout.height
     labels = [
         Label(lines=t.lines, x=spot[0], y=spot[1], along=t.along)
         for t in texts
@@ -202,7 +202,7 @@ def add_labels(
             if text.along
             else {"ax": dx, "ay": dy, "arrowcolor": text.colour, "arrowwidth": 1, "arrowhead": 0}
         )
-        figure.add_annotation(
+        sheet.annotation(
             x=view.x.at(text.x),
             y=text.y,
             text="<br>".join(lines),
@@ -215,17 +215,17 @@ def add_labels(
         )
 
 
-def obstacles_of(figure: go.Figure, view: View) -> list[Box]:
+def obstacles_of(sheet: Sheet, view: View) -> list[Box]:
     """Boxes of what labels should not cover: markers, lines, error bars, the good corner."""
-    width, height = view.layout.inner
+    width, height = view.layout.width, view.layout.height
     boxes = [Box(left=0, top=0, right=74, bottom=46, weight=3.0)]
-    for trace in figure.data:
-        if trace.customdata is None or "markers" not in (trace.mode or ""):
+    for trace in sheet.traces:
+        if "customdata" not in trace:
             continue
-        sizes = trace.marker.size
-        faint = 1.2 if trace.name == "dominated" else 2.0
-        for i, (x, y) in enumerate(zip(trace.x, trace.y, strict=True)):
-            size = sizes[i] if isinstance(sizes, list | tuple) else sizes
+        sizes = trace["marker"]["size"]
+        faint = 1.2 if trace["name"] == "dominated" else 2.0
+        for i, (x, y) in enumerate(zip(trace["x"], trace["y"], strict=True)):
+            size = sizes if isinstance(sizes, int | float) else sizes[i]
             boxes.append(around(*view.pixel(x, y), size / 2 + 3, weight=faint))
     steps = [view.pixel(*view.spot(p)) for p in view.staircase]
     for (x0, y0), (x1, y1) in pairwise(steps):
@@ -233,16 +233,17 @@ def obstacles_of(figure: go.Figure, view: View) -> list[Box]:
     if steps:
         boxes.append(segment(*steps[0], steps[0][0], height, weight=1.5))
         boxes.append(segment(*steps[-1], width, steps[-1][1], weight=1.5))
-    for shape in figure.layout.shapes:
-        if shape.type == "line" and shape.xref == "paper":
-            y = view.pixel(view.x.low, shape.y0)[1]
+    for shape in sheet.shapes:
+        across, upright = shape.get("xref") == "paper", shape.get("yref") == "paper"
+        if shape["type"] == "line" and across:
+            y = view.pixel(view.x.low, shape["y0"])[1]
             boxes.append(segment(0, y, width, y, weight=1.2))
-        elif shape.type == "line":
-            x = view.pixel(shape.x0, view.y.low)[0]
+        elif shape["type"] == "line":
+            x = view.pixel(shape["x0"], view.y.low)[0]
             boxes.append(segment(x, 0, x, height, weight=1.2))
-        elif shape.xref != "paper" and shape.yref != "paper":
-            left, top = view.pixel(shape.x0, shape.y1)
-            right, bottom = view.pixel(shape.x1, shape.y0)
+        elif not across and not upright:
+            left, top = view.pixel(shape["x0"], shape["y1"])
+            right, bottom = view.pixel(shape["x1"], shape["y0"])
             boxes.append(Box(left=left, top=top, right=right, bottom=bottom, weight=0.3))
     for point in view.staircase:
         accuracy = point.candidate.accuracy

@@ -1,8 +1,12 @@
-"""The frame of a Pareto plot: its axes, its size in pixels, and the way from one to the other."""
+"""The frame of a Pareto plot: axes, pixels, and the sheet on which its layers are collected."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import plotly.graph_objects as go
 
 from dashboard.charts.axes import Axis, XAxis
 from dashboard.charts.points import Point
@@ -12,27 +16,64 @@ from optim.search.pareto import Front
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Pixels. The width is a guess, for a page stretches its charts; only labels rely on it."""
+    """Pixels of the plot itself, and around it.
+
+    The width is a guess, for a page stretches its charts; only labels rely on it.
+    """
 
     width: int
     height: int
     left: int
     right: int
     top: int
-    bottom: int
+    axis: int
+
+    def margin(self, legend_rows: int) -> dict[str, int]:
+        """For ``layout.margin``: axis title and legend have their room below the plot."""
+        bottom = self.axis + LEGEND_ROW * legend_rows
+        return {"l": self.left, "r": self.right, "t": self.top, "b": bottom}
+
+    def total_height(self, legend_rows: int) -> int:
+        """For ``layout.height``."""
+        return self.top + self.height + self.axis + LEGEND_ROW * legend_rows
+
+
+LEGEND_ROW = 21
+WIDE = Layout(width=640, height=350, left=62, right=10, top=12, axis=56)
+NARROW = Layout(width=290, height=306, left=52, right=8, top=12, axis=54)
+
+
+@dataclass(kw_only=True)
+class Sheet:
+    """Plain traces, shapes and annotations; plotly checks them once, when the figure is made."""
+
+    traces: list[dict[str, Any]] = field(default_factory=list)
+    shapes: list[dict[str, Any]] = field(default_factory=list)
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+
+    def scatter(self, **trace: Any) -> None:
+        """Put a scatter trace on top."""
+        self.traces.append({"type": "scatter", "showlegend": False, **trace})
+
+    def shape(self, **shape: Any) -> None:
+        """Add a shape."""
+        self.shapes.append(shape)
+
+    def annotation(self, **annotation: Any) -> None:
+        """Add a text."""
+        self.annotations.append(annotation)
 
     @property
-    def inner(self) -> tuple[float, float]:
-        """Width and height of the plot itself."""
-        return self.width - self.left - self.right, self.height - self.top - self.bottom
+    def legend_names(self) -> Sequence[str]:
+        """What the legend will list."""
+        return [trace["name"] for trace in self.traces if trace["showlegend"]]
 
-    def margin(self) -> dict[str, int]:
-        """For ``layout.margin``."""
-        return {"l": self.left, "r": self.right, "t": self.top, "b": self.bottom}
-
-
-WIDE = Layout(width=700, height=440, left=62, right=10, top=12, bottom=80)
-NARROW = Layout(width=350, height=450, left=52, right=8, top=12, bottom=132)
+    def figure(self, layout: dict[str, Any]) -> go.Figure:
+        """The finished figure."""
+        return go.Figure(
+            data=self.traces,
+            layout={**layout, "shapes": self.shapes, "annotations": self.annotations},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +91,10 @@ class View:
 
     def pixel(self, x: float, y: float) -> tuple[float, float]:
         """Where a point lies in the plot, for shown units, from the top left corner."""
-        width, height = self.layout.inner
-        return self.x.share(x) * width, (1 - self.y.share(y)) * height
+        return (
+            self.x.share(x) * self.layout.width,
+            (1 - self.y.share(y)) * self.layout.height,
+        )
 
     def spot(self, point: Point) -> tuple[float, float]:
         """A point in shown units."""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 Along = Literal["leftwards", "downwards"]
 
 CHARACTER_WIDTH = 6.3
@@ -26,11 +28,9 @@ class Box:
     bottom: float
     weight: float = 1.0
 
-    def overlap(self, other: Box) -> float:
-        """Area that both cover."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return width * height if width > 0 and height > 0 else 0.0
+    def row(self) -> tuple[float, float, float, float, float]:
+        """For an array of boxes: left, top, right, bottom, weight."""
+        return self.left, self.top, self.right, self.bottom, self.weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +82,14 @@ def place(
     Greedy in the order given; a label is an obstacle for the next ones. Leaving the frame costs
     most, then covering something, then distance.
     """
-    taken = list(obstacles)
+    taken = [box.row() for box in obstacles]
     offsets = []
     for label in labels:
-        options = [
-            (_cost(_box(label, dx, dy), taken, width, height) + 0.25 * math.hypot(dx, dy), dx, dy)
-            for dx, dy in _offsets(label)
-        ]
-        _, dx, dy = min(options)
-        taken.append(_grown(_box(label, dx, dy)))
+        options = _offsets(label)
+        boxes = np.array([_box(label, dx, dy).row() for dx, dy in options])
+        costs = _costs(boxes, np.array(taken).reshape(-1, 5), width, height)
+        dx, dy = options[int(np.argmin(costs + 0.25 * np.hypot(*np.array(options).T)))]
+        taken.append(_grown(_box(label, dx, dy)).row())
         offsets.append((dx, dy))
     return tuple(offsets)
 
@@ -135,11 +134,17 @@ def _grown(box: Box) -> Box:
     )
 
 
-def _cost(box: Box, taken: Sequence[Box], width: float, height: float) -> float:
+def _costs(boxes: np.ndarray, taken: np.ndarray, width: float, height: float) -> np.ndarray:
+    """What each box covers, and how far it leaves the frame; both arrays (n, 5), costs (n,)."""
+    left, top, right, bottom = boxes[:, :4].T
     beyond = (
-        max(0.0, -box.left)
-        + max(0.0, -box.top)
-        + max(0.0, box.right - width)
-        + max(0.0, box.bottom - height)
+        np.maximum(0, -left)
+        + np.maximum(0, -top)
+        + np.maximum(0, right - width)
+        + np.maximum(0, bottom - height)
     )
-    return 100 * beyond + sum(other.weight * box.overlap(other) for other in taken)
+    across = np.minimum(right[:, None], taken[:, 2]) - np.maximum(left[:, None], taken[:, 0])
+    down = np.minimum(bottom[:, None], taken[:, 3]) - np.maximum(top[:, None], taken[:, 1])
+    covered = np.maximum(0, across) * np.maximum(0, down) @ taken[:, 4]
+    costs: np.ndarray = 100 * beyond + covered
+    return costs

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import plotly.graph_objects as go
-
-from dashboard.charts.frame import View
+from dashboard.charts.frame import Sheet, View
 from dashboard.charts.points import third
 from dashboard.charts.theme import METHOD_SYMBOLS
 from dashboard.words import method
@@ -23,7 +21,7 @@ SHORT = {
 
 
 def add_legend(
-    figure: go.Figure,
+    sheet: Sheet,
     view: View,
     drawn: Iterable[Candidate],
     *,
@@ -33,7 +31,7 @@ def add_legend(
     theme = view.theme
     drawn = tuple(drawn)
     if len(view.staircase) > 1:
-        _entry(figure, "front", mode="lines", line={"color": theme.primary, "width": 2.5})
+        _entry(sheet, "front", mode="lines", line={"color": theme.primary, "width": 2.5})
     present = {method(c.recipe) for c in drawn if c.role is not Role.BASELINE}
     for name, short in SHORT.items():
         if name in present:
@@ -43,13 +41,13 @@ def add_legend(
                 "size": 11,
                 "line": {"width": 2 if name == "small net from scratch" else 0},
             }
-            _entry(figure, short, mode="markers", marker=marker)
+            _entry(sheet, short, mode="markers", marker=marker)
     if view.front.out_of_limits:
         marker = {"symbol": "x", "color": theme.muted, "size": 9, "opacity": 0.6}
-        _entry(figure, "off limits", mode="markers", marker=marker)
+        _entry(sheet, "off limits", mode="markers", marker=marker)
     if pending:
         marker = {"symbol": "hourglass-open", "color": theme.predicted, "size": 11}
-        _entry(figure, "in the queue", mode="markers", marker=marker)
+        _entry(sheet, "in the queue", mode="markers", marker=marker)
     if len(drawn) > 1:
         larger = "larger file" if third(view.kind) == "size" else "slower"
         marker = {
@@ -58,8 +56,8 @@ def add_legend(
             "size": 13,
             "line": {"width": 0},
         }
-        _entry(figure, f"bigger = {larger}", mode="markers", marker=marker)
+        _entry(sheet, f"bigger = {larger}", mode="markers", marker=marker)
 
 
-def _entry(figure: go.Figure, name: str, **style: Any) -> None:
-    figure.add_scatter(x=[None], y=[None], name=name, hoverinfo="skip", showlegend=True, **style)
+def _entry(sheet: Sheet, name: str, **style: Any) -> None:
+    sheet.scatter(x=[None], y=[None], name=name, hoverinfo="skip", showlegend=True, **style)

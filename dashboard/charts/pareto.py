@@ -7,7 +7,9 @@ original, and the hollow points that are only predicted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -23,7 +25,7 @@ from dashboard.charts.decoration import (
     add_limits,
     obstacles_of,
 )
-from dashboard.charts.frame import NARROW, WIDE, View
+from dashboard.charts.frame import NARROW, WIDE, Sheet, View
 from dashboard.charts.legend import add_legend
 from dashboard.charts.points import (
     staircase_of,
@@ -74,27 +76,26 @@ def pareto_figure(
     view = _view(
         ranked, x, prediction, pending, log_x, show_dominated, show_hypervolume, narrow, dark
     )
-    figure = go.Figure()
-    texts = add_limits(figure, view, ranked.limits)
-    add_guides(figure, view)
+    sheet = Sheet()
+    texts = add_limits(sheet, view, ranked.limits)
+    add_guides(sheet, view)
     if iso_lines:
-        add_iso_lines(figure, view)
+        add_iso_lines(sheet, view)
     if show_hypervolume:
-        texts += add_hypervolume(figure, view)
-    add_staircase(figure, view)
-    add_points(figure, view, show_dominated)
-    add_hollow(figure, view, prediction, pending)
-    add_ring(figure, view, selected, view.theme.text, 1.5)
-    add_ring(figure, view, recommended, view.theme.primary, 2.5)
+        texts += add_hypervolume(sheet, view)
+    add_staircase(sheet, view)
+    add_points(sheet, view, show_dominated)
+    add_hollow(sheet, view, prediction, pending)
+    add_ring(sheet, view, selected, view.theme.text, 1.5)
+    add_ring(sheet, view, recommended, view.theme.primary, 2.5)
     own = _own_texts(view, prediction, recommended)
     texts = own[:1] + texts + own[1:]
-    add_labels(figure, view, texts, obstacles_of(figure, view))
-    add_good_corner(figure, view)
-    _add_deeper_note(figure, view)
+    add_labels(sheet, view, texts, obstacles_of(sheet, view))
+    add_good_corner(sheet, view)
+    _add_deeper_note(sheet, view)
     drawn = _drawn(ranked, show_dominated)
-    add_legend(figure, view, drawn, pending=bool(pending))
-    _lay_out(figure, view)
-    return figure
+    add_legend(sheet, view, drawn, pending=bool(pending))
+    return sheet.figure(_layout(view, _legend_rows(sheet, view)))
 
 
 def _reranked(front: Front | Sequence[Candidate], limits: Limits) -> Front:
@@ -193,7 +194,7 @@ def _own_texts(view: View, prediction: Prediction | None, recommended: str | Non
     return texts
 
 
-def _add_deeper_note(figure: go.Figure, view: View) -> None:
+def _add_deeper_note(sheet: Sheet, view: View) -> None:
     """Say how many points lie below the view, instead of squeezing everything else."""
     deeper = [
         c.accuracy.value
@@ -202,7 +203,7 @@ def _add_deeper_note(figure: go.Figure, view: View) -> None:
     ]
     if not deeper:
         return
-    figure.add_annotation(
+    sheet.annotation(
         x=0.5,
         xref="paper",
         y=0,
@@ -215,16 +216,26 @@ def _add_deeper_note(figure: go.Figure, view: View) -> None:
     )
 
 
-def _lay_out(figure: go.Figure, view: View) -> None:
-    figure.update_layout(
-        template=view.theme.template,
-        uirevision=f"pareto-{view.kind}",
-        height=view.layout.height,
-        margin=view.layout.margin(),
-        hovermode="closest",
-        dragmode="pan",
-        clickmode="event+select",
-        legend={
+def _legend_rows(sheet: Sheet, view: View) -> int:
+    """How many rows the legend will take: one if its entries fit, else equal columns."""
+    widths = [5.6 * len(name) + 42 for name in sheet.legend_names]
+    whole = view.layout.left + view.layout.width + view.layout.right
+    if sum(widths) <= whole or not widths:
+        return min(1, len(widths))
+    columns = max(1, int(whole // max(widths)))
+    return math.ceil(len(widths) / columns)
+
+
+def _layout(view: View, legend_rows: int) -> dict[str, Any]:
+    return {
+        "template": view.theme.template,
+        "uirevision": f"pareto-{view.kind}",
+        "height": view.layout.total_height(legend_rows),
+        "margin": view.layout.margin(legend_rows),
+        "hovermode": "closest",
+        "dragmode": "pan",
+        "clickmode": "event+select",
+        "legend": {
             "yref": "container",
             "y": 0.0,
             "yanchor": "bottom",
@@ -233,6 +244,6 @@ def _lay_out(figure: go.Figure, view: View) -> None:
             "xanchor": "center",
             "itemwidth": 30,
         },
-        xaxis={**view.x.layout(), "showgrid": False, "showline": True, "ticks": "outside"},
-        yaxis=view.y.layout(),
-    )
+        "xaxis": {**view.x.layout(), "showgrid": False, "showline": True, "ticks": "outside"},
+        "yaxis": view.y.layout(),
+    }

@@ -75,7 +75,11 @@ def third(x: XAxis) -> Objective:
 
 
 def marker_sizes(candidates: Sequence[Candidate], x: XAxis) -> dict[str, float]:
-    """Diameter in pixels by id; the area grows with the logarithm of the third objective."""
+    """Diameter in pixels by id; the area grows with the logarithm of the third objective.
+
+    Above 60 candidates all of them shrink, so that the plot does not become one blot.
+    """
+    crowd = min(1.0, (60 / max(1, len(candidates))) ** 0.25)
     other: XAxis = "size" if third(x) is Objective.SIZE else "latency"
     logs = {
         c.id: math.log(value)
@@ -85,9 +89,8 @@ def marker_sizes(candidates: Sequence[Candidate], x: XAxis) -> dict[str, float]:
     low, high = min(logs.values(), default=0.0), max(logs.values(), default=0.0)
     span = (high - low) or 1.0
     return {
-        c.id: math.sqrt(
-            SMALLEST**2 + (LARGEST**2 - SMALLEST**2) * (logs.get(c.id, low) - low) / span
-        )
+        c.id: crowd
+        * math.sqrt(SMALLEST**2 + (LARGEST**2 - SMALLEST**2) * (logs.get(c.id, low) - low) / span)
         for c in candidates
     }
 

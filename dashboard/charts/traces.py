@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import plotly.graph_objects as go
+import numpy as np
 
 from dashboard import words
 from dashboard.charts.axes import stored_x
 from dashboard.charts.decoration import add_prediction_box
-from dashboard.charts.frame import View
+from dashboard.charts.frame import Sheet, View
 from dashboard.charts.points import HOVER, Point, hover_texts, marker_sizes, points_of, ties_of
 from dashboard.charts.theme import METHOD_SYMBOLS
 from optim.candidate import Candidate, Role
@@ -20,7 +20,7 @@ from optim.search.predict import Prediction
 from optim.store.job import JobState
 
 MOST_BARS = 40
-"""Beaten points get error bars only while there are few of them."""
+"""A trace gets error bars only while it has few points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Pending:
     prediction: Prediction
 
 
-def add_staircase(figure: go.Figure, view: View) -> None:
+def add_staircase(sheet: Sheet, view: View) -> None:
     """Steps through the front, with thin ends that say how far it holds; a faint fill below."""
     if not view.staircase:
         return
@@ -41,8 +41,8 @@ def add_staircase(figure: go.Figure, view: View) -> None:
     (x0, y0), (x1, y1) = spots[0], spots[-1]
     right = max(view.x.high, x1) * 10
     line = {"shape": "hv", "color": view.theme.primary, "width": 2.5}
-    style: dict[str, Any] = {"mode": "lines", "hoverinfo": "skip", "showlegend": False}
-    figure.add_scatter(
+    style: dict[str, Any] = {"mode": "lines", "hoverinfo": "skip"}
+    sheet.scatter(
         x=[x0, *(x for x, _ in spots), right, right],
         y=[-1000.0, *(y for _, y in spots), y1, -1000.0],
         name="beaten area",
@@ -51,19 +51,19 @@ def add_staircase(figure: go.Figure, view: View) -> None:
         fillcolor=view.theme.fill,
         **style,
     )
-    figure.add_scatter(
+    sheet.scatter(
         x=[x0, x0, None, x1, right],
         y=[-1000.0, y0, None, y1, y1],
         name="ends of the staircase",
         line={**line, "width": 1.2},
         **style,
     )
-    figure.add_scatter(
+    sheet.scatter(
         x=[x for x, _ in spots], y=[y for _, y in spots], name="staircase", line=line, **style
     )
 
 
-def add_points(figure: go.Figure, view: View, show_dominated: bool) -> None:
+def add_points(sheet: Sheet, view: View, show_dominated: bool) -> None:
     """One trace for each role, the least interesting first."""
     front, colours = view.front, view.theme
     plain = [c for c in front.members if c.role is Role.CANDIDATE]
@@ -81,13 +81,13 @@ def add_points(figure: go.Figure, view: View, show_dominated: bool) -> None:
     def add(name: str, candidates: Iterable[Candidate], **style: Any) -> None:
         points = points_of(candidates, view.kind)
         texts = [hover_texts(p, front.baseline, notes=notes, ties=ties) for p in points]
-        _add_trace(figure, view, name, points, texts, **style)
+        _add_trace(sheet, view, name, points, texts, **style)
 
     def grown(share: float, more: float = 0.0) -> Callable[[Point], float]:
         return lambda point: share * sizes[point.candidate.id] + more
 
     if show_dominated:
-        add("dominated", beaten, size=grown(0.75), opacity=0.35, bars=len(beaten) <= MOST_BARS)
+        add("dominated", beaten, size=grown(0.75), opacity=0.35)
     add(
         "out of limits",
         outside,
@@ -97,22 +97,22 @@ def add_points(figure: go.Figure, view: View, show_dominated: bool) -> None:
         colour=colours.muted,
         bars=False,
     )
-    add("tied", tied, size=grown(0.9), opacity=0.75, bars=True)
-    add("front", plain, size=grown(1.0), bars=True)
-    add("control", control, size=grown(1.0, 6.0), bars=True)
+    add("tied", tied, size=grown(0.9), opacity=0.75)
+    add("front", plain, size=grown(1.0))
+    add("control", control, size=grown(1.0, 8.0))
     if front.baseline is not None and front.baseline.measured:
-        add("baseline", [front.baseline], size=lambda _: 22.0, bars=True)
+        add("baseline", [front.baseline], size=lambda _: 22.0)
 
 
 def _add_trace(
-    figure: go.Figure,
+    sheet: Sheet,
     view: View,
     name: str,
     points: Sequence[Point],
     texts: Sequence[list[str]],
     *,
     size: Callable[[Point], float],
-    bars: bool,
+    bars: bool = True,
     opacity: float = 1.0,
     symbol: str | None = None,
     colour: str | None = None,
@@ -126,7 +126,7 @@ def _add_trace(
     spots = [view.spot(point) for point in points]
     colour_of_bars = view.theme.faint_bars if opacity < 0.5 else view.theme.bars
     counts = [f"{p.count} alike" if p.count > 1 else "" for p in points]
-    figure.add_scatter(
+    sheet.scatter(
         x=[x for x, _ in spots],
         y=[y for _, y in spots],
         name=name,
@@ -135,20 +135,24 @@ def _add_trace(
         textposition="bottom right",
         textfont={"size": 11, "color": view.theme.muted},
         marker={
-            "symbol": [symbol or METHOD_SYMBOLS[one] for one in methods],
-            "color": [colour or view.theme.methods[one] for one in methods],
+            "symbol": symbol or _same([METHOD_SYMBOLS[one] for one in methods]),
+            "color": colour or _same([view.theme.methods[one] for one in methods]),
             "size": [size(point) for point in points],
             "opacity": opacity,
             "line": {"width": 2.4 if open_symbols else 1.4}
-            | ({} if open_symbols else {"color": rims}),
+            | ({} if open_symbols else {"color": _same(rims)}),
         },
         selected={"marker": {"opacity": opacity}},
         unselected={"marker": {"opacity": opacity}},
-        customdata=texts,
+        customdata=np.array(texts, dtype=object),
         hovertemplate=HOVER,
-        showlegend=False,
-        **(_error_bars(view, points, colour_of_bars) if bars else {}),
+        **(_error_bars(view, points, colour_of_bars) if bars and len(points) <= MOST_BARS else {}),
     )
+
+
+def _same(values: list[str]) -> list[str] | str:
+    """One value where all are equal: plotly checks a thousand colours one by one."""
+    return values[0] if len(set(values)) == 1 else values
 
 
 def _error_bars(view: View, points: Sequence[Point], colour: str) -> dict[str, Any]:
@@ -184,13 +188,13 @@ def _error_bars(view: View, points: Sequence[Point], colour: str) -> dict[str, A
 
 
 def add_hollow(
-    figure: go.Figure, view: View, prediction: Prediction | None, pending: Sequence[Pending]
+    sheet: Sheet, view: View, prediction: Prediction | None, pending: Sequence[Pending]
 ) -> None:
     """What is only predicted, never to be taken for a measurement."""
     symbols = {JobState.FAILED: "x-thin-open", JobState.CANCELLED: "x-thin-open"}
 
     def add(name: str, ids: list[str], texts: list[str], guesses: list[Prediction], **marker: Any):
-        figure.add_scatter(
+        sheet.scatter(
             x=[
                 (g.latency_ms if view.kind == "latency" else g.size_bytes) * view.x.scale
                 for g in guesses
@@ -201,7 +205,6 @@ def add_hollow(
             marker={"color": view.theme.predicted, "line": {"width": 2.2}, **marker},
             customdata=list(map(list, zip(ids, texts, strict=True))),
             hovertemplate="%{customdata[1]}<extra></extra>",
-            showlegend=False,
         )
 
     def told(head: str, guess: Prediction) -> str:
@@ -221,7 +224,7 @@ def add_hollow(
             size=12,
         )
     if prediction is not None:
-        add_prediction_box(figure, view, prediction)
+        add_prediction_box(sheet, view, prediction)
         add(
             "predicted",
             [""],
@@ -232,15 +235,13 @@ def add_hollow(
         )
 
 
-def add_ring(
-    figure: go.Figure, view: View, candidate_id: str | None, colour: str, width: float
-) -> None:
+def add_ring(sheet: Sheet, view: View, candidate_id: str | None, colour: str, width: float) -> None:
     """A ring around a candidate; two of different width stand inside each other."""
     found = view.front.find(candidate_id)
     if found is None or found.accuracy is None:
         return
     larger = 14 if width > 2 else 7
-    figure.add_scatter(
+    sheet.scatter(
         x=[stored_x(found, view.kind) * view.x.scale],
         y=[found.accuracy.value * view.y.scale],
         name="recommended" if width > 2 else "selected",
@@ -252,5 +253,4 @@ def add_ring(
             "line": {"width": width},
         },
         hoverinfo="skip",
-        showlegend=False,
     )
