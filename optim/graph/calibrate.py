@@ -19,6 +19,8 @@ from optim.recipe import Calibration
 BATCH = 32
 BINS = 2048
 KEPT_SHARE = 0.9999
+HISTOGRAM_EXAMPLES = 128
+"""Counting is slow and every example gives thousands of values; the extremes come from all."""
 Ranges = dict[str, tuple[float, float]]
 Run = Callable[[np.ndarray], list[np.ndarray]]
 
@@ -53,7 +55,8 @@ def activation_ranges(
     bounds = list(zip(lows.tolist(), highs.tolist(), strict=True))
     if method is not Calibration.MINMAX:
         cut = cut_percentile if method is Calibration.PERCENTILE else cut_entropy
-        counts = _histograms(_batches(run, calibration), bounds)
+        every = -(-len(calibration) // HISTOGRAM_EXAMPLES)
+        counts = _histograms(_batches(run, calibration[::every]), bounds)
         bounds = [cut(count, *bound) for count, bound in zip(counts, bounds, strict=True)]
     return dict(zip(tensors, bounds, strict=True))
 

@@ -17,7 +17,7 @@ from optim.graph.int8 import output_axis
 from optim.graph.onnx_file import attribute, constants
 
 EXAMPLES = 256
-MIN_PATCHES, PATCHES_PER_INPUT = 8192, 3
+MIN_PATCHES, PATCHES_PER_INPUT = 4096, 3
 
 
 def second_moments(
@@ -51,10 +51,18 @@ def second_moments(
             size = grouped(weight, node).shape[2]
             wanted = max(MIN_PATCHES, PATCHES_PER_INPUT * size) * len(batch) // len(examples)
             rows = _rows(seen[node.input[0]], node, weight, max(1, wanted), rng)
-            rows = rows.transpose(1, 0, 2)  # (S, G, d) -> (G, S, d)
-            sums[key] = sums.get(key, 0.0) + (rows.transpose(0, 2, 1) @ rows).astype(np.float64)
-            counts[key] += rows.shape[1]
+            sums[key] = sums.get(key, 0.0) + _products(rows)
+            counts[key] += len(rows)
     return {key: total / counts[key] for key, total in sums.items()}
+
+
+def _products(rows: np.ndarray) -> np.ndarray:
+    """Sum of x x^T over the rows, (S, G, d) -> (G, d, d) float64."""
+    if rows.shape[1] == 1:  # NumPy sees that both factors are one, and does half of the work
+        product: np.ndarray = rows[:, 0].T @ rows[:, 0]
+        return product[None].astype(np.float64)
+    by_group = rows.transpose(1, 0, 2)  # (S, G, d) -> (G, S, d)
+    return np.asarray((by_group.transpose(0, 2, 1) @ by_group).astype(np.float64))
 
 
 def grouped(weight: np.ndarray, node: NodeProto) -> np.ndarray:
