@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import plotly.graph_objects as go
@@ -36,6 +36,11 @@ class Layout:
     def total_height(self, legend_rows: int) -> int:
         """For ``layout.height``."""
         return self.top + self.height + self.axis + LEGEND_ROW * legend_rows
+
+    def fitted(self, total: int, legend_rows: int) -> Layout:
+        """The same with a plot that fills a chart of this height, but never a sliver."""
+        rest = self.total_height(legend_rows) - self.height
+        return replace(self, height=max(120, total - rest))
 
 
 LEGEND_ROW = 21

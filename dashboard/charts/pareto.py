@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import plotly.graph_objects as go
@@ -25,7 +26,7 @@ from dashboard.charts.decoration import (
     add_limits,
     obstacles_of,
 )
-from dashboard.charts.frame import NARROW, WIDE, Sheet, View
+from dashboard.charts.frame import NARROW, WIDE, Layout, Sheet, View
 from dashboard.charts.legend import add_legend
 from dashboard.charts.points import (
     staircase_of,
@@ -54,6 +55,7 @@ def pareto_figure(
     show_hypervolume: bool = False,
     narrow: bool = False,
     dark: bool = False,
+    height: int | None = None,
 ) -> go.Figure:
     """Draw a front: accuracy upwards, latency or size to the right.
 
@@ -71,12 +73,25 @@ def pareto_figure(
         iso_lines: lines at 1, 2 and 4 times the original's speed (or smallness).
         show_hypervolume: fill the area up to the reference point, and show that point.
         narrow: for phones.
+        height: of the whole chart in pixels, if the page fixes it; None takes what suits.
     """
     ranked = as_front(front) if limits is None else _reranked(front, limits)
+    guesses = [*([prediction] if prediction else []), *(p.prediction for p in pending)]
     view = _view(
-        ranked, x, prediction, pending, log_x, show_dominated, show_hypervolume, narrow, dark
+        ranked,
+        x,
+        guesses,
+        log_x=log_x,
+        show_dominated=show_dominated,
+        show_reference=show_hypervolume,
+        layout=NARROW if narrow else WIDE,
+        dark=dark,
     )
-    sheet = Sheet()
+    sheet, legend = Sheet(), Sheet()
+    add_legend(legend, view, _drawn(ranked, show_dominated), pending=bool(pending))
+    rows = _legend_rows(legend, view)
+    if height is not None:
+        view = replace(view, layout=view.layout.fitted(height, rows))
     texts = add_limits(sheet, view, ranked.limits)
     add_guides(sheet, view)
     if iso_lines:
@@ -93,9 +108,8 @@ def pareto_figure(
     add_labels(sheet, view, texts, obstacles_of(sheet, view))
     add_good_corner(sheet, view)
     _add_deeper_note(sheet, view)
-    drawn = _drawn(ranked, show_dominated)
-    add_legend(sheet, view, drawn, pending=bool(pending))
-    return sheet.figure(_layout(view, _legend_rows(sheet, view)))
+    sheet.traces += legend.traces
+    return sheet.figure(_layout(view, rows))
 
 
 def _reranked(front: Front | Sequence[Candidate], limits: Limits) -> Front:
@@ -114,17 +128,16 @@ def _drawn(front: Front, show_dominated: bool) -> tuple[Candidate, ...]:
 def _view(
     front: Front,
     x: XAxis,
-    prediction: Prediction | None,
-    pending: Sequence[Pending],
+    guesses: Sequence[Prediction],
+    *,
     log_x: bool | None,
     show_dominated: bool,
-    show_hypervolume: bool,
-    narrow: bool,
+    show_reference: bool,
+    layout: Layout,
     dark: bool,
 ) -> View:
     """Axes that hold every drawn point, limit, prediction and, if asked for, the reference."""
-    drawn = _drawn(front, show_dominated)
-    guesses = [*([prediction] if prediction else []), *(p.prediction for p in pending)]
+    drawn, narrow = _drawn(front, show_dominated), layout is NARROW
     also_x = [g.latency_ms if x == "latency" else g.size_bytes for g in guesses]
     also_y = [g.accuracy for g in guesses]
     base = front.baseline if front.baseline is not None and front.baseline.measured else None
@@ -134,7 +147,7 @@ def _view(
     if base is not None and base.accuracy is not None:
         if front.limits.max_accuracy_drop is not None:
             also_y.append(base.accuracy.value - min(front.limits.max_accuracy_drop, 0.15))
-        if show_hypervolume:
+        if show_reference:
             reference = reference_of(base)
             also_x.append(reference.latency_ms if x == "latency" else reference.size_bytes)
             also_y.append(reference.accuracy)
@@ -152,7 +165,7 @@ def _view(
             also=also_y,
         ),
         theme=theme(dark),
-        layout=NARROW if narrow else WIDE,
+        layout=layout,
         staircase=staircase_of(front, x),
         narrow=narrow,
     )

@@ -122,7 +122,7 @@ def theme(dark: bool) -> ChartTheme:
             "veil": "rgba(251,251,249,0.62)",
             "limit": "#B84E00",
             "forbidden": "rgba(213,94,0,0.07)",
-            "predicted": "#C65600",
+            "predicted": "#B84E00",
             "outline": "#FBFBF9",
         }
         methods = dict(METHOD_COLOURS)
