@@ -8,7 +8,8 @@ factor of M^-1, rounding column i by an error e_i moves the columns j > i by
     w_j <- w_j - e_i / U_ii * U_ij.
 
 Source: Frantar et al. 2023, "GPTQ", algorithm 1; we round the columns of large inputs first. At
-four bits this takes the sample SqueezeNet from 0.8 points below float32 to within 0.1.
+four bits this takes the sample SqueezeNet from 0.8 points below float32 to 0.2 (0.0 to 0.3, by the
+examples drawn: the noise in the logits is the same, 28 dB below them).
 """
 
 from __future__ import annotations
