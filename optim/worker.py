@@ -336,10 +336,14 @@ def _log(folder: Path, name: str) -> Iterator[IO[bytes]]:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with this very package first on the path of modules."""
+    """Ours, with this very package first on the path of modules.
+
+    The small linear algebra of quantization loses more by waiting for a second thread than it gains.
+    """
     root = str(Path(optim.__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     inherited = {name: value for name, value in os.environ.items() if name != MARKER}
+    inherited.setdefault("OPENBLAS_NUM_THREADS", "1")
     return {**inherited, "PYTHONPATH": os.pathsep.join(paths)}
 
 
