@@ -15,6 +15,7 @@ from optim.errors import OptimError
 
 EXPLORE, COMPARE, JOBS = state.EXPLORE, state.COMPARE, state.JOBS
 STATIC = Path(__file__).resolve().parent / "static"
+SIDEBAR_PX = 240
 
 
 def main() -> None:
@@ -23,9 +24,11 @@ def main() -> None:
         page_title="Edge Optimizer",
         page_icon=str(STATIC / "icon.svg"),
         layout="wide",
+        initial_sidebar_state=SIDEBAR_PX,
         menu_items={"About": "Edge Optimizer: measured Pareto plots for small, fast networks."},
     )
     st.logo(str(STATIC / "logo.svg"), size="large", icon_image=str(STATIC / "icon.svg"))
+    st.html(STATIC / "page.css")
     page = st.navigation(
         {
             "Choose": [

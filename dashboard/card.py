@@ -111,7 +111,7 @@ def _sentences(candidate: Candidate, front: Front, advice: Recommendation | None
         sentences.append(f"Out of your limits: it {plain('; '.join(broken))}.")
     if candidate.role is not Role.BASELINE and candidate.accuracy is not None:
         sentences.append(_difference(candidate))
-    tied = [name for name in front.tied_with(candidate.id)]
+    tied = front.tied_with(candidate.id)
     known = {c.id: c.words() for c in front.measured}
     if tied:
         others = ", ".join(plain(known[name]) for name in tied[:3] if name in known)
@@ -132,7 +132,9 @@ def _difference(candidate: Candidate) -> str:
 
 
 def _buttons(candidate: Candidate, task: Task) -> None:
-    with st.container(horizontal=True, gap="small", key="card_buttons"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="small", key="card_buttons"
+    ):
         st.download_button(
             "Download ONNX",
             lambda: _file(candidate),
@@ -153,22 +155,28 @@ def _buttons(candidate: Candidate, task: Task) -> None:
         )
         with st.popover("Command", icon=":material/terminal:"):
             st.caption("The same on the command line, and in Python.")
-            st.code(commands.command_line(task.name, candidate.recipe), language="bash")
-            st.code(commands.python_code(task.name, candidate.recipe), language="python")
+            st.code(commands.command_line(task, candidate.recipe), language="bash")
+            st.code(commands.python_code(task, candidate.recipe), language="python")
         st.button(
             "Measure again",
             key="measure_again",
+            type="tertiary",
             icon=":material/refresh:",
             on_click=_measure_again,
             args=(candidate.id,),
         )
         if candidate.role is not Role.BASELINE:
-            if st.button("Compare with original", key="compare", icon=":material/compare_arrows:"):
-                _compare(candidate, task)
+            st.page_link(
+                state.COMPARE,
+                label="Compare with original",
+                icon=":material/compare_arrows:",
+                query_params=_comparison(candidate, task),
+            )
             if state.fits_sliders(candidate.recipe, task):
                 st.button(
                     "Use these settings",
                     key="use_settings",
+                    type="tertiary",
                     icon=":material/tune:",
                     on_click=state.set_sliders,
                     args=(candidate.recipe, task),
@@ -190,11 +198,10 @@ def _measure_again(candidate_id: str) -> None:
         live.say(str(error))
 
 
-def _compare(candidate: Candidate, task: Task) -> None:
+def _comparison(candidate: Candidate, task: Task) -> dict[str, str]:
     baseline = loaders.baseline(task.name)
     ids = [baseline.id] if baseline else []
-    query = {state.MODEL: task.name, state.IDS: ",".join([*ids, candidate.id])}
-    st.switch_page(state.COMPARE, query_params=query)
+    return {state.MODEL: task.name, state.IDS: ",".join([*ids, candidate.id])}
 
 
 def _details(candidate: Candidate, baseline: Candidate | None) -> None:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import shlex
 
 from optim.recipe import Fuse, Prune, Recipe, recipe_of
-from optim.task import load_task
+from optim.task import Task
 
 
-def command_line(task: str, recipe: Recipe) -> str:
+def command_line(task: Task, recipe: Recipe) -> str:
     """The command that makes and measures a recipe.
 
-    >>> command_line("fashion-resnet", recipe_of(pruning_ratio=0.5, precision="int8"))
-    'edge-optim run fashion-resnet --prune 0.5 --quantize int8'
+    >>> from optim.task import load_task
+    >>> command_line(load_task("fashion-resnet"), recipe_of(precision="int8", fuse=True))
+    'edge-optim run fashion-resnet --fuse --quantize int8'
     """
     if not _in_options(recipe):
-        return f"edge-optim run {shlex.quote(task)} --recipe recipe.yaml"
+        return f"edge-optim run {shlex.quote(task.name)} --recipe recipe.yaml"
     step = recipe.step(Prune)
-    words = ["edge-optim", "run", shlex.quote(task)]
+    words = ["edge-optim", "run", shlex.quote(task.name)]
     if step is not None:
         words += ["--prune", f"{step.ratio:g}"]
-        usual = load_task(task).fine_tuning_epochs
+        usual = task.fine_tuning_epochs
         words += [] if step.epochs == usual else ["--epochs", f"{step.epochs:g}"]
         words += [] if step.distill else ["--no-distill"]
     if recipe.step(Fuse) is not None:
@@ -32,7 +33,7 @@ def command_line(task: str, recipe: Recipe) -> str:
     return " ".join(words)
 
 
-def python_code(task: str, recipe: Recipe) -> str:
+def python_code(task: Task, recipe: Recipe) -> str:
     """A few lines of Python that do the same."""
     if _in_options(recipe):
         made = f"optim.recipe_of({', '.join(_arguments(recipe))})"
@@ -42,7 +43,7 @@ def python_code(task: str, recipe: Recipe) -> str:
         "import optim\n\n"
         'workspace = optim.Workspace(".workspace")\n'
         f"recipe = {made}\n"
-        f"candidate = workspace.make({task!r}, recipe)\n"
+        f"candidate = workspace.make({task.name!r}, recipe)\n"
         "print(candidate.latency.p50_ms, candidate.accuracy.value, candidate.artifact.path)"
     )
 

@@ -15,6 +15,8 @@ from optim.search.predict import Prediction
 from optim.store.job import JobKind
 from optim.task import Task
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 
 def panel(task: Task) -> None:
     """Sliders, prediction, Measure, the job that runs, and limits."""
@@ -122,8 +124,9 @@ def _predicted(task: Task, recipe: Recipe) -> None:
 
 
 def _prediction_words(guess: Prediction, baseline: Candidate) -> str:
-    ratios = [word.strip() for word in words.predicted(guess, baseline).split(", ")]
-    return " · ".join(f"**{plain(word)}**" for word in ratios)
+    """The figures in one line that breaks between them, not within them."""
+    figures = [plain(figure) for figure in words.predicted(guess, baseline).split(", ")]
+    return " · ".join(f"**{figure.replace(' ', NO_BREAK)}**" for figure in figures)
 
 
 def _measured_already(known: Candidate) -> None:

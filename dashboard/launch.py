@@ -45,10 +45,12 @@ def launch(
         OptimError: if the port is in use, or the host is not this machine alone.
     """
     check_host(host, port)
-    folder = Workspace(workspace).path
+    opened = Workspace(workspace)
+    opened.version()  # opens the store, so that an unusable one is told here and not on the page
     check_port(host, port)
+    environment = _environment(opened.path)
     process = subprocess.Popen(
-        command(host, port), env=_environment(folder), cwd=APP.parent, stdout=subprocess.DEVNULL
+        command(host, port), env=environment, cwd=APP.parent, stdout=subprocess.DEVNULL
     )
     url = f"http://{'localhost' if host == '::1' else host}:{port}"
     with _terminated_by_sigterm():
@@ -94,8 +96,8 @@ def check_host(host: str, port: int) -> None:
     if host == "localhost":
         return
     raise OptimError(
-        f"the dashboard listens on this machine alone, and {host!r:.60} would let others in without "
-        "a login. From another computer, use an SSH tunnel: "
+        f"the dashboard listens on this machine alone, and {host!r:.60} would let others in "
+        "without a login. From another computer, use an SSH tunnel: "
         f"ssh -L {port}:127.0.0.1:{port} USER@THIS-MACHINE; for several people, put a proxy with "
         "TLS and a login (OpenID Connect) in front of 127.0.0.1."
     )

@@ -17,6 +17,8 @@ from optim.search.predict import Prediction
 from optim.store.job import JobKind
 from optim.task import Task
 
+PLOT_HEIGHT = 380
+"""Pixels: the card begins above the fold of a small laptop."""
 LOG = {"auto": None, "log": True, "linear": False}
 
 
@@ -66,6 +68,7 @@ def _pareto(
         st.plotly_chart(
             figure,
             theme=None,
+            height=PLOT_HEIGHT,
             key=key,
             on_select=_selects(key),
             selection_mode="points",
@@ -82,7 +85,7 @@ def _options() -> tuple[str, bool, bool, bool]:
     """The row of toggles below a plot."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="plot_row"):
         dominated = st.toggle(
-            "Dominated points",
+            "Dominated",
             value=True,
             key=state.SHOW_DOMINATED,
             bind="query-params",
@@ -90,7 +93,7 @@ def _options() -> tuple[str, bool, bool, bool]:
             help=what_is("Dominated"),
         )
         iso = st.toggle(
-            "Lines at 1x, 2x, 4x", key=state.ISO_LINES, bind="query-params", persist_state="session"
+            "1x, 2x, 4x lines", key=state.ISO_LINES, bind="query-params", persist_state="session"
         )
         volume = st.toggle(
             "Hypervolume",

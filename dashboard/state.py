@@ -17,15 +17,15 @@ from optim.recipe import Fuse, Precision, Prune, Recipe, recipe_of
 from optim.search.pareto import Limits
 from optim.task import SAMPLE_ORDER, Task
 
-# --- pages, as streamlit names them ------------------------------------------------------------------
+# --- pages, as streamlit names them ---------------------------------------------------------------
 EXPLORE, COMPARE, JOBS = "views/explore.py", "views/compare.py", "views/jobs.py"
 
-# --- URL parameters parsed here --------------------------------------------------------------------
+# --- URL parameters parsed here -------------------------------------------------------------------
 MODEL = "model"
 CANDIDATE = "candidate"
 IDS = "ids"
 
-# --- URL parameters bound to widgets of the same key -----------------------------------------------
+# --- URL parameters bound to widgets of the same key ----------------------------------------------
 PRECISION = "precision"
 PRUNE = "prune"
 DISTILL = "distill"
@@ -42,7 +42,7 @@ HYPERVOLUME = "volume"
 THREE_KIND = "three"
 PAGE_OF_FLIPS = "flips"
 
-# --- session keys ------------------------------------------------------------------------------------
+# --- session keys ---------------------------------------------------------------------------------
 MODEL_BOX = "model_box"
 COMPARE_BOX = "compare_box"
 BEGUN = "tasks_begun"
@@ -67,7 +67,7 @@ DEFAULT_DROP = "2"
 _ID = re.compile(r"[0-9a-f]{12}")
 
 
-# --- model -------------------------------------------------------------------------------------------
+# --- model ----------------------------------------------------------------------------------------
 def model_from_url(known: Collection[str]) -> str | None:
     """The task that the link names, if it is one of ``known``."""
     name = st.query_params.get(MODEL)
@@ -93,7 +93,7 @@ def forget_choices() -> None:
         st.query_params.pop(name, None)
 
 
-# --- selected candidates -----------------------------------------------------------------------------
+# --- selected candidates --------------------------------------------------------------------------
 def selected() -> str | None:
     """The candidate whose card is open, as the link says it."""
     ids = _ids(st.query_params.get(CANDIDATE, ""))
@@ -121,7 +121,7 @@ def _ids(text: str) -> list[str]:
     return list(dict.fromkeys(part for part in parts if _ID.fullmatch(part)))
 
 
-# --- sliders -----------------------------------------------------------------------------------------
+# --- sliders --------------------------------------------------------------------------------------
 def recipe(task: Task) -> Recipe:
     """What the sliders and toggles mean."""
     state = st.session_state
@@ -187,7 +187,7 @@ def sliders_moved() -> bool:
     )
 
 
-# --- limits ------------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------
 def limits() -> Limits:
     """What the user will not accept."""
     state = st.session_state
@@ -200,7 +200,7 @@ def limits() -> Limits:
     )
 
 
-# --- the browser -------------------------------------------------------------------------------------
+# --- the browser ----------------------------------------------------------------------------------
 def is_dark() -> bool:
     """True if the browser shows the dark theme."""
     return st.context.theme.type == "dark"

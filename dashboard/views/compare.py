@@ -9,7 +9,7 @@ from dashboard import charts, flips, live, loaders, state, words
 from dashboard.charts import PLOT_CONFIG
 from dashboard.glossary import what_is
 from dashboard.markup import plain
-from optim.candidate import Candidate
+from optim.candidate import Candidate, Role
 from optim.errors import OptimError
 from optim.store.job import JobKind
 from optim.task import Task, load_task
@@ -55,7 +55,7 @@ def page() -> None:
 def _choose(measured: dict[str, Candidate]) -> list[str]:
     """The picked ids; the link decides with which it opens."""
     if state.COMPARE_BOX not in st.session_state:
-        st.session_state[state.COMPARE_BOX] = state.compared(measured) or list(measured)[:2]
+        st.session_state[state.COMPARE_BOX] = state.compared(measured) or _opening(measured)
     kept = [name for name in st.session_state[state.COMPARE_BOX] if name in measured]
     st.session_state[state.COMPARE_BOX] = kept
     return st.multiselect(
@@ -67,6 +67,15 @@ def _choose(measured: dict[str, Candidate]) -> list[str]:
         on_change=state.keep_compared_in_url,
         select_all=False,
     )
+
+
+def _opening(measured: dict[str, Candidate]) -> list[str]:
+    """The original and the candidate that Explore recommends."""
+    advice = loaders.recommendation(state.model(), state.limits())
+    best = advice.candidate if advice else None
+    ids = [name for name, c in measured.items() if c.role is Role.BASELINE]
+    ids += [best.id] if best else []
+    return list(dict.fromkeys([*ids, *measured]))[:2]
 
 
 def _warn_of_environments(chosen: list[Candidate]) -> None:
@@ -88,7 +97,7 @@ def metrics_table(chosen: list[Candidate]) -> dict[str, list[str]]:
     table = {"": list(rows)}
     for c in chosen:
         table[plain(_name(c, table))] = [
-            words.accuracy_interval(c.accuracy),
+            f"{words.accuracy(c.accuracy)}: {words.accuracy_interval(c.accuracy)}",
             words.accuracy_change(c.accuracy),
             words.changed_answers(c.accuracy),
             words.latency(c.latency.p50_ms if c.latency else None),

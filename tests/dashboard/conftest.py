@@ -1,0 +1,43 @@
+"""Pages over a fake workspace: no network, no engine, no worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+import dashboard.loaders
+from tests.dashboard.fake_workspace import TASK, FakeWorkspace
+
+APP = Path(dashboard.loaders.__file__).parent
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorkspace:
+    workspace = FakeWorkspace(tmp_path)
+    monkeypatch.setattr(dashboard.loaders, "workspace", lambda: workspace)
+    monkeypatch.setattr(dashboard.loaders, "task_titles", lambda: {TASK: "A model"})
+    return workspace
+
+
+@pytest.fixture
+def open_page(fake: FakeWorkspace) -> Iterator[Open]:
+    """Open a page by its path below ``dashboard``, with URL parameters."""
+
+    def opened(path: str = "app.py", **query: str) -> AppTest:
+        page = AppTest.from_file(str(APP / "app.py"), default_timeout=60)
+        if path != "app.py":
+            page.switch_page(path)
+        page.session_state["model_box"] = TASK
+        for key, value in query.items():
+            page.query_params[key] = value
+        page.run()
+        assert not page.exception, page.exception
+        return page
+
+    yield opened
+    st.cache_resource.clear()

@@ -1,0 +1,146 @@
+"""What pages say and copy: commands, lessons, links, and text that strangers wrote."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard import commands, flips, state, story
+from dashboard.markup import plain
+from optim.cli.make import run
+from optim.grid import suitable_epochs
+from optim.recipe import Calibration, Precision, Quantize, Recipe, recipe_of
+from optim.search.effort import seconds_to_measure
+from optim.search.pareto import Objective, ranked_front
+from optim.task import load_task
+from tests.dashboard.factories import candidate, control, sample_candidates
+
+TASK = load_task("fashion-squeezenet")
+
+recipes = st.builds(
+    recipe_of,
+    precision=st.sampled_from(list(Precision)),
+    pruning_ratio=st.integers(0, 18).map(lambda step: step / 20),
+    epochs=st.sampled_from([0.0, 0.5, 1.0, 4.0]),
+    distill=st.booleans(),
+    fuse=st.booleans(),
+    seed=st.integers(0, 3),
+)
+
+
+@given(recipes)
+def test_the_copied_command_makes_the_same_recipe(recipe: Recipe) -> None:
+    words = commands.command_line(TASK, recipe).split()
+    assert words[:2] == ["edge-optim", "run"]
+    options = run.make_context("run", words[2:]).params
+    again = recipe_of(
+        precision=options["quantize"],
+        pruning_ratio=options["prune"],
+        epochs=suitable_epochs(TASK.name, options["epochs"]),
+        distill=not options["no_distill"],
+        fuse=options["fuse"],
+        seed=options["seed"],
+    )
+    assert again.fingerprint == recipe.fingerprint
+
+
+@given(recipes)
+def test_the_copied_python_makes_the_same_recipe(recipe: Recipe) -> None:
+    line = next(x for x in commands.python_code(TASK, recipe).splitlines() if "recipe =" in x)
+    call = line.removeprefix("recipe = optim.")
+    assert eval(call, {"recipe_of": recipe_of}) == recipe
+
+
+def test_a_recipe_beyond_the_options_is_copied_as_a_file() -> None:
+    recipe = Recipe(steps=(Quantize(calibration=Calibration.ENTROPY),))
+    assert commands.command_line(TASK, recipe).endswith("--recipe recipe.yaml")
+    assert "recipe.yaml" in commands.python_code(TASK, recipe)
+    assert commands.command_line(TASK, control(0.5)).endswith("--recipe recipe.yaml")
+
+
+def test_every_step_is_told_in_a_sentence() -> None:
+    recipe = recipe_of(pruning_ratio=0.5, precision="int8", epochs=2)
+    prune, quantize = story.what_changed(recipe)
+    assert prune == (
+        "The 50 % of channels that matter least were removed; the rest was fine-tuned for "
+        "2 epochs with the original as teacher."
+    )
+    assert "512 training examples" in quantize
+    assert "scratch" in story.what_changed(control(0.5))[0]
+    assert "as it was trained" in story.what_changed(Recipe())[0]
+
+
+def test_lessons_point_to_the_candidate_that_they_quote() -> None:
+    candidates = sample_candidates()
+    lessons = story.lessons(candidates, epochs=1.0)
+    by_id = {c.id: c for c in candidates}
+    quoted = [by_id[lesson.candidate_id].words() for lesson in lessons[:3] if lesson.candidate_id]
+    assert quoted == ["INT8", "prune 50 % of channels", "prune 50 % of channels, INT8"]
+    assert all(words in lesson.text for words, lesson in zip(quoted, lessons, strict=False))
+    assert lessons[3].candidate_id is not None
+
+
+def test_lessons_without_a_measured_candidate_say_what_to_try() -> None:
+    only = story.lessons((candidate(Recipe()),), epochs=3.0)
+    assert only[1].recipe == recipe_of(pruning_ratio=0.5, epochs=3.0)
+    assert "Not measured" in only[1].text
+    assert story.lessons((), epochs=1.0) == ()
+
+
+def test_each_candidate_has_one_standing() -> None:
+    front = ranked_front(sample_candidates(), tuple(Objective))
+    assert {story.standing(c, front) for c in front.members} == {"on the front"}
+    unknown = replace(front.members[0], id="0" * 12, latency=None)
+    assert story.standing(unknown, front) == "not measured"
+
+
+def test_sliders_show_only_recipes_that_they_can_say() -> None:
+    task = TASK
+    assert state.fits_sliders(recipe_of(pruning_ratio=0.45, precision="int8"), task)
+    assert state.fits_sliders(Recipe(), task)
+    assert not state.fits_sliders(recipe_of(pruning_ratio=0.47), task)
+    assert not state.fits_sliders(recipe_of(pruning_ratio=0.95), task)
+    assert not state.fits_sliders(recipe_of(precision="int8", seed=1), task)
+    assert not state.fits_sliders(control(0.5), task)
+
+
+def test_flips_are_sorted_by_what_became_of_them() -> None:
+    truth = np.array([0, 0, 0, 0])
+    before, after = np.array([0, 1, 1, 0]), np.array([1, 0, 2, 0])
+    found = flips.flips_between(before, after, truth)
+    assert (found.worse.tolist(), found.better.tolist(), found.other.tolist()) == ([0], [1], [2])
+
+
+@given(st.integers(0, 3), st.integers(2, 200))
+def test_no_changed_answer_is_lost_or_shown_twice(seed: int, n: int) -> None:
+    truth, before, after = np.random.default_rng(seed).integers(0, 3, (3, n))
+    found = flips.flips_between(before, after, truth)
+    together = np.concatenate([found.worse, found.better, found.other])
+    assert sorted(together.tolist()) == np.flatnonzero(before != after).tolist()
+
+
+@pytest.mark.parametrize("text", ["<b>x</b>", "[a](http://b)", "**bold** `code`", ":red[x] $y$"])
+def test_foreign_text_keeps_no_markup(text: str) -> None:
+    escaped = plain(text)
+    assert escaped.replace("\\", "") == text
+    for i, character in enumerate(escaped):
+        if character in "<[*`:$(":
+            assert escaped[i - 1] == "\\"
+
+
+def test_a_finished_prefix_is_not_counted_again() -> None:
+    base = candidate(Recipe())
+    half = replace(candidate(recipe_of(pruning_ratio=0.5)), seconds=60.0)
+    int8 = recipe_of(pruning_ratio=0.5, precision="int8")
+    assert seconds_to_measure(int8, [base]) is None
+    quick = seconds_to_measure(int8, [base, half])
+    longer = seconds_to_measure(recipe_of(pruning_ratio=0.4, precision="int8"), [base, half])
+    assert quick is not None
+    assert longer == pytest.approx(quick + 60.0)
+    assert seconds_to_measure(recipe_of(precision="int8"), [base]) == quick
+    twice = seconds_to_measure(recipe_of(pruning_ratio=0.4, epochs=2.0), [base, half])
+    assert twice == pytest.approx(quick + 120.0)
