@@ -17,6 +17,7 @@ from typing import Any, TypeVar, assert_never
 from optim.errors import BrokenRecipeError
 
 MAX_RECIPE_BYTES = 64 * 1024
+MAX_DEPTH = 8
 MAX_RATIO = 0.95
 
 
@@ -254,25 +255,21 @@ class Recipe:
 
     @classmethod
     def from_text(cls, text: str) -> Recipe:
-        """Read a recipe from YAML or JSON (which is YAML), as if a stranger had written it.
+        """Read a recipe from JSON or YAML, as if a stranger had written it.
 
         Raises:
-            BrokenRecipeError: too long, not YAML, aliases, foreign tags, unknown keys or values.
+            BrokenRecipeError: too long, neither JSON nor YAML, nested deep, aliases, foreign tags,
+                unknown keys or values.
         """
-        import yaml
-
         if len(text.encode()) > MAX_RECIPE_BYTES:
             raise BrokenRecipeError(
                 f"a recipe file may have {MAX_RECIPE_BYTES // 1024} KB, this one has more. "
                 "Is it really a recipe?"
             )
-        try:
-            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-                raise BrokenRecipeError("a recipe file may not use YAML aliases (*name).")
-            data = yaml.safe_load(text)
-        except (yaml.YAMLError, RecursionError) as error:
-            reason = str(error).splitlines()[0] if str(error) else "nested too deep"
-            raise BrokenRecipeError(f"the recipe file is not readable YAML: {reason}.") from error
+        try:  # JSON first: YAML reads its 1e-05 as a word
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            data = _from_yaml(text)
         return cls.from_dict(data)
 
 
@@ -352,8 +349,27 @@ def step_words(step: Step) -> str:
             assert_never(step)
 
 
+def _from_yaml(text: str) -> object:
+    """The data in a YAML text; what would be slow to read is refused before it is."""
+    import yaml
+
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise BrokenRecipeError("a recipe file may not use YAML aliases (*name).")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise BrokenRecipeError(f"a recipe file may be nested {MAX_DEPTH} levels deep.")
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = str(error).splitlines()[0]
+        raise BrokenRecipeError(f"the recipe file is not readable YAML: {reason}.") from error
+
+
 def _step_from_dict(data: object) -> Step:
-    if not isinstance(data, dict) or data.get("step") not in STEP_TYPES:
+    if not isinstance(data, dict) or data.get("step") not in STEP_ORDER:
         raise BrokenRecipeError(
             f"each step needs 'step: NAME' with one of {', '.join(STEP_TYPES)}; got {data!r:.80}."
         )
