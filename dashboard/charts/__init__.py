@@ -3,9 +3,10 @@
 from dashboard.charts.compare import ClassAccuracy, class_accuracy, metrics_figure, per_class_figure
 from dashboard.charts.hypervolume import hypervolume_figure
 from dashboard.charts.objectives import three_objectives_figure
-from dashboard.charts.pareto import Pending, pareto_figure
+from dashboard.charts.pareto import pareto_figure
 from dashboard.charts.sentences import alt_text, caption, notice
 from dashboard.charts.theme import PLOT_CONFIG, ChartTheme, theme
+from dashboard.charts.traces import Pending
 
 __all__ = [
     "PLOT_CONFIG",

@@ -101,6 +101,14 @@ class View:
             (1 - self.y.share(y)) * self.layout.height,
         )
 
+    def holds(self, y: float) -> bool:
+        """True if an accuracy, in percent, is not below the view."""
+        return y >= self.y.low
+
+    def inside(self, y: float) -> float:
+        """The accuracy itself, or just above the lower edge of the view."""
+        return max(y, self.y.low + 0.07 * (self.y.high - self.y.low))
+
     def spot(self, point: Point) -> tuple[float, float]:
         """A point in shown units."""
         return point.x * self.x.scale, point.y * self.y.scale

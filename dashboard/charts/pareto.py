@@ -139,7 +139,7 @@ def _view(
     """Axes that hold every drawn point, limit, prediction and, if asked for, the reference."""
     drawn, narrow = _drawn(front, show_dominated), layout is NARROW
     also_x = [g.latency_ms if x == "latency" else g.size_bytes for g in guesses]
-    also_y = [g.accuracy for g in guesses]
+    also_y: list[float] = []
     base = front.baseline if front.baseline is not None and front.baseline.measured else None
     most = front.limits.max_latency_ms if x == "latency" else front.limits.max_size_bytes
     if most:
@@ -159,7 +159,7 @@ def _view(
         kind=x,
         x=x_axis(x, [stored_x(c, x) for c in drawn], log=log_x, also=also_x, narrow=narrow),
         y=y_axis(
-            shares + ends,
+            [*shares, *ends, *(g.accuracy for g in guesses)],
             baseline=base.accuracy.value if base is not None and base.accuracy else None,
             n=examples.pop() if len(examples) == 1 and not narrow else None,
             also=also_y,
@@ -178,8 +178,8 @@ def _own_texts(view: View, prediction: Prediction | None, recommended: str | Non
     if base is not None and base.measured and base.accuracy is not None:
         same = choice is not None and choice.id == base.id
         x, y = stored_x(base, view.kind) * view.x.scale, base.accuracy.value * view.y.scale
-        lines = ("original (FP32)", "recommended") if same else ("original (FP32)",)
-        texts.append(Text(x=x, y=y, lines=lines, colour=view.theme.text))
+        name = ("original (FP32)", "recommended") if same else ("original (FP32)",)
+        texts.append(Text(x=x, y=y, lines=name, colour=view.theme.text))
     if choice is not None and choice is not base and choice.accuracy is not None:
         change = words.versus_baseline(choice, base).split(", ")
         lines = tuple(change) if view.narrow else (", ".join(change[:2]), *change[2:])
@@ -194,13 +194,13 @@ def _own_texts(view: View, prediction: Prediction | None, recommended: str | Non
         )
     if prediction is not None:
         guess = prediction.latency_ms if view.kind == "latency" else prediction.size_bytes
+        y = prediction.accuracy * view.y.scale
+        told = "(predicted)" if view.holds(y) else f"(predicted: {y:.0f} %, far below)"
         texts.append(
             Text(
                 x=guess * view.x.scale,
-                y=prediction.accuracy * view.y.scale,
-                lines=("your sliders", "(predicted)")
-                if view.narrow
-                else ("your sliders (predicted)",),
+                y=view.inside(y),
+                lines=("your sliders", told) if view.narrow else (f"your sliders {told}",),
                 colour=view.theme.predicted,
             )
         )
@@ -217,8 +217,9 @@ def _add_deeper_note(sheet: Sheet, view: View) -> None:
     if not deeper:
         return
     sheet.annotation(
-        x=0.5,
+        x=1,
         xref="paper",
+        xanchor="right",
         y=0,
         yref="paper",
         yanchor="bottom",
@@ -246,7 +247,7 @@ def _layout(view: View, legend_rows: int) -> dict[str, Any]:
         "height": view.layout.total_height(legend_rows),
         "margin": view.layout.margin(legend_rows),
         "hovermode": "closest",
-        "dragmode": "pan",
+        "dragmode": False if view.narrow else "pan",  # a finger scrolls the page
         "clickmode": "event+select",
         "legend": {
             "yref": "container",

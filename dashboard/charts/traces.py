@@ -193,13 +193,15 @@ def add_hollow(
     """What is only predicted, never to be taken for a measurement."""
     symbols = {JobState.FAILED: "x-thin-open", JobState.CANCELLED: "x-thin-open"}
 
-    def add(name: str, ids: list[str], texts: list[str], guesses: list[Prediction], **marker: Any):
+    def add(
+        name: str, ids: list[str], texts: list[str], guesses: list[Prediction], **marker: Any
+    ) -> None:
         sheet.scatter(
             x=[
                 (g.latency_ms if view.kind == "latency" else g.size_bytes) * view.x.scale
                 for g in guesses
             ],
-            y=[g.accuracy * view.y.scale for g in guesses],
+            y=[view.inside(g.accuracy * view.y.scale) for g in guesses],
             name=name,
             mode="markers",
             marker={"color": view.theme.predicted, "line": {"width": 2.2}, **marker},
@@ -230,7 +232,9 @@ def add_hollow(
             [""],
             [told(prediction.recipe.words(), prediction)],
             [prediction],
-            symbol="circle-open-dot",
+            symbol="circle-open-dot"
+            if view.holds(prediction.accuracy * view.y.scale)
+            else "triangle-down-open",
             size=15,
         )
 

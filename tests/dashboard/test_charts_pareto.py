@@ -312,6 +312,19 @@ def test_very_deep_points_are_counted_instead_of_squeezing_the_rest(front: Front
     assert any("1 more below, down to 24.0 %" in text for text in labels(figure))
 
 
+def test_a_hopeless_prediction_stays_visible_without_squeezing_the_rest(
+    front: Front, prediction: Prediction
+) -> None:
+    hopeless = replace(prediction, accuracy=0.38, accuracy_interval=(0.2, 0.5))
+    figure = pareto_figure(front, prediction=hopeless)
+    low, high = figure.layout.yaxis.range
+    shown = trace(figure, "predicted")
+    assert low > 75
+    assert low < shown.y[0] < high
+    assert shown.marker.symbol == "triangle-down-open"
+    assert any("far below" in text for text in labels(figure))
+
+
 def test_only_svg_is_used(front: Front) -> None:
     for one in (pareto_figure(front), pareto_figure(many_candidates(1_000))):
         assert {t.type for t in one.data} == {"scatter"}
