@@ -105,6 +105,7 @@ class Task:
         Raises:
             BrokenArtifactError: if the weights are missing or do not fit.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         from optim.architectures import build
@@ -114,7 +115,7 @@ class Task:
         )
         try:
             network.load_state_dict(load_file(self.weights_path))
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise BrokenArtifactError(
                 f"the weights of {self.name} cannot be read from {self.weights_path.name}: "
                 f"{error}. Restore the file, for example with `git checkout`."

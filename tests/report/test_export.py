@@ -1,0 +1,195 @@
+"""A folder to take away: whole, true, and enough to run the model without us."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import optim
+from optim.artifact import Artifact, sha256_of, store_artifact
+from optim.candidate import Candidate
+from optim.datasets import load_split
+from optim.errors import BrokenArtifactError, OptimError, Refusal
+from optim.recipe import Recipe, recipe_of
+from optim.report.export import export_candidate
+from optim.task import Task, load_task
+from tests.dashboard.factories import candidate
+
+FILES = ("model.onnx", "recipe.yaml", "card.json", "README.txt")
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return load_task("fashion-squeezenet")
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    """A linear network that answers the class of the brightest of ten pixels."""
+    weight = np.zeros((784, 10), np.float32)
+    weight[range(10), range(10)] = 1.0
+    nodes = [
+        helper.make_node("Flatten", ["input"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weight"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 1, 28, 28])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 10])],
+        [numpy_helper.from_array(weight, "weight")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    onnx.checker.check_model(model)
+    return store_artifact(model.SerializeToString(), tmp_path / "artifacts")
+
+
+@pytest.fixture
+def made(artifact: Artifact) -> Candidate:
+    recipe = recipe_of(pruning_ratio=0.5, precision="int8")
+    return replace(candidate(recipe, speedup=10.9, lost=69, better=62), artifact=artifact)
+
+
+def test_the_folder_holds_four_files(made: Candidate, task: Task, tmp_path: Path) -> None:
+    written = export_candidate(made, task, tmp_path / "new" / "model")
+    assert tuple(path.name for path in written) == FILES
+    assert sorted(p.name for p in (tmp_path / "new" / "model").iterdir()) == sorted(FILES)
+    assert made.artifact is not None
+    assert written[0].read_bytes() == made.artifact.path.read_bytes()
+    assert Recipe.from_text(written[1].read_text()) == made.recipe
+
+
+def test_the_card_holds_hashes_figures_and_what_a_device_needs(
+    made: Candidate, task: Task, tmp_path: Path
+) -> None:
+    model, recipe, card, _ = export_candidate(made, task, tmp_path / "model")
+    said = json.loads(card.read_text())
+    for path in (model, recipe):
+        assert said["files"][path.name]["sha256"] == sha256_of(path.read_bytes())
+    assert made.accuracy is not None
+    assert made.latency is not None
+    assert said["accuracy"]["value"] == made.accuracy.value
+    assert said["accuracy"]["difference_interval"] == list(made.accuracy.difference_interval)
+    assert said["latency"]["speedup_interval"] == list(made.latency.speedup_interval)
+    assert said["latency"]["environment"]["cpu"] == made.latency.environment.cpu
+    assert said["labels"] == list(task.labels)
+    assert said["input"]["shape"] == [1, 28, 28]
+    assert said["licence"] == {"network": "Apache-2.0", "data": "MIT"}
+    assert said["edge_optim"] == optim.__version__
+    assert str(tmp_path) not in card.read_text(), "a card must not name folders of this machine"
+
+
+def test_the_same_candidate_gives_the_same_bytes(
+    made: Candidate, task: Task, tmp_path: Path
+) -> None:
+    first = export_candidate(made, task, tmp_path / "a")
+    second = export_candidate(made, task, tmp_path / "b")
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def program_of(readme: str) -> str:
+    """The indented program in README.txt."""
+    lines = readme.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.strip() == "import json")
+    end = next(i for i, line in enumerate(lines) if i > start and line.startswith("To make"))
+    return "\n".join(line.removeprefix("    ") for line in lines[start:end])
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_the_program_in_the_readme_runs_without_us(
+    made: Candidate, task: Task, tmp_path: Path, precision: str
+) -> None:
+    made = replace(made, recipe=recipe_of(precision=precision))
+    export_candidate(made, task, tmp_path / "model")
+    program = program_of((tmp_path / "model" / "README.txt").read_text())
+    assert len(program.strip().splitlines()) <= 11
+    assert ("disable_quant_qdq" in program) == (precision == "int4")
+    zeros = 'np.zeros([1, *card["input"]["shape"]], np.float32)'
+    assert zeros in program
+    brightest = program.replace(zeros, "np.eye(1, 784, 7, dtype=np.float32).reshape(1, 1, 28, 28)")
+    process = subprocess.run(
+        [sys.executable, "-I", "-c", brightest],
+        cwd=tmp_path / "model", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert process.stdout.strip() == "Sneaker"
+
+
+def test_the_readme_says_the_figures_and_how_to_make_it_again(
+    made: Candidate, task: Task, tmp_path: Path
+) -> None:
+    export_candidate(made, task, tmp_path)
+    readme = (tmp_path / "README.txt").read_text()
+    for words in (
+        "prune 50 % of channels, INT8",
+        "93.31 %",
+        "-0.69 points against the original",
+        "as fast as the original",
+        "AMD EPYC",
+        "edge-optim run fashion-squeezenet --recipe recipe.yaml",
+        "(pixel / 255 - 0.2860) / 0.3530",
+        "Apache-2.0",
+    ):
+        assert words in readme, words
+    assert max(map(len, readme.splitlines())) <= 140
+
+
+def test_what_was_not_measured_is_said_and_not_invented(
+    made: Candidate, task: Task, tmp_path: Path
+) -> None:
+    export_candidate(replace(made, latency=None, accuracy=None), task, tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["latency"] is None
+    assert card["accuracy"] is None
+    assert "not measured on this machine" in (tmp_path / "README.txt").read_text()
+
+
+def test_a_recorded_accuracy_is_called_recorded(
+    made: Candidate, task: Task, tmp_path: Path
+) -> None:
+    recorded = candidate(made.recipe, recorded=True).accuracy
+    export_candidate(replace(made, accuracy=recorded), task, tmp_path)
+    assert json.loads((tmp_path / "card.json").read_text())["accuracy"]["recorded"] is True
+    assert "recorded when the file was made" in (tmp_path / "README.txt").read_text()
+
+
+def test_the_numbers_in_the_card_prepare_a_pixel_as_the_test_split_does(
+    made: Candidate, task: Task, tmp_path: Path
+) -> None:
+    export_candidate(made, task, tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())["input"]
+    black = (0 - card["mean"][0]) / card["deviation"][0]
+    assert load_split("fashion-mnist", "test").inputs.min() == pytest.approx(black, abs=1e-6)
+
+
+def test_a_candidate_without_a_file_is_answered_with_the_reason(
+    made: Candidate, task: Task, tmp_path: Path
+) -> None:
+    refusal = Refusal(reason="It has no layers.", remedy="Give it some.")
+    with pytest.raises(OptimError, match=r"no model file to export\. It was refused: It has no"):
+        export_candidate(replace(made, artifact=None, refusal=refusal), task, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_changed_file_is_not_exported(
+    made: Candidate, artifact: Artifact, task: Task, tmp_path: Path
+) -> None:
+    artifact.path.write_bytes(b"something else")
+    with pytest.raises(BrokenArtifactError, match="its hash differs"):
+        export_candidate(made, task, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(
+    made: Candidate, task: Task, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OptimError, match=r"cannot be made: .*\. Choose another folder"):
+        export_candidate(made, task, tmp_path / "file" / "below")
