@@ -1,6 +1,6 @@
 """Write docs/command-line.md from the help of the commands; a test compares the two.
 
-    python scripts/command_line_docs.py
+python scripts/command_line_docs.py
 """
 
 from __future__ import annotations

@@ -48,9 +48,7 @@ def test_a_changed_or_missing_file_is_noticed(tmp_path: Path) -> None:
     artifact = store_artifact(b"weights", tmp_path)
     artifact.verify()
     artifact.path.write_bytes(b"weightz")
-    with pytest.raises(
-        BrokenArtifactError, match=r"its hash differs\. Delete it and make"
-    ):
+    with pytest.raises(BrokenArtifactError, match=r"its hash differs\. Delete it and make"):
         artifact.verify()
     artifact.path.unlink()
     with pytest.raises(BrokenArtifactError, match=r"is gone from the workspace\. Make it again"):
