@@ -13,7 +13,14 @@ from dashboard import loaders, state
 from dashboard.markup import plain
 from optim.errors import OptimError
 
-EXPLORE, COMPARE, JOBS = state.EXPLORE, state.COMPARE, state.JOBS
+TITLES = ((state.EXPLORE, "Explore"), (state.COMPARE, "Compare"), (state.JOBS, "Jobs"))
+GROUPS = {
+    "Choose": {
+        state.EXPLORE: ":material/scatter_plot:",
+        state.COMPARE: ":material/compare_arrows:",
+    },
+    "Set up": {state.JOBS: ":material/list_alt:"},
+}
 STATIC = Path(__file__).resolve().parent / "static"
 SIDEBAR_PX = 240
 
@@ -29,41 +36,64 @@ def main() -> None:
     )
     st.logo(str(STATIC / "logo.svg"), size="large", icon_image=str(STATIC / "icon.svg"))
     st.html(STATIC / "page.css")
-    page = st.navigation(
-        {
-            "Choose": [
-                st.Page(EXPLORE, title="Explore", icon=":material/scatter_plot:", default=True),
-                st.Page(COMPARE, title="Compare", icon=":material/compare_arrows:"),
-            ],
-            "Set up": [st.Page(JOBS, title="Jobs", icon=":material/list_alt:")],
-        }
-    )
+    pages = [st.Page(path, title=title, default=path == state.EXPLORE) for path, title in TITLES]
+    page = st.navigation(pages, position="hidden")
     try:
-        _pick_model()
+        titles = _titles()
+        _open_model(titles)
+        with st.sidebar:
+            _navigation()
+            _model_picker(titles)
         page.run()
     except OptimError as error:
         st.error(plain(str(error)), icon=":material/error:")
 
 
-def _pick_model() -> None:
-    """The model picker in the sidebar; the link decides where it opens."""
+def _titles() -> dict[str, str]:
     titles = loaders.task_titles()
     if not titles:
         raise OptimError(
             "no sample model has its weights. Restore sample_models, for example with "
             "`git checkout sample_models`."
         )
+    return titles
+
+
+def _open_model(titles: dict[str, str]) -> None:
+    """The link decides with which model a session opens."""
     if state.MODEL_BOX not in st.session_state:
         st.session_state[state.MODEL_BOX] = state.model_from_url(titles) or next(iter(titles))
-    st.sidebar.selectbox(
+    state.keep_model_in_url()
+
+
+def _navigation() -> None:
+    """Links that take the model with them, in groups.
+
+    Streamlit's own grouped navigation puts a ``div`` between list and items, which a screen reader
+    cannot count, and it drops the model from the address.
+    """
+    for group, links in GROUPS.items():
+        with st.container(gap="xxsmall", key=f"group_{group.lower().replace(' ', '_')}"):
+            st.caption(group)
+            for path, icon in links.items():
+                st.page_link(
+                    path,
+                    icon=icon,
+                    width="stretch",
+                    query_params={state.MODEL: state.model()},
+                )
+
+
+def _model_picker(titles: dict[str, str]) -> None:
+    st.divider()
+    st.selectbox(
         "Model",
         list(titles),
         format_func=lambda name: titles[name],
         key=state.MODEL_BOX,
         on_change=state.forget_choices,
     )
-    state.keep_model_in_url()
-    st.sidebar.caption(f"Measured on {plain(loaders.environment().cpu)}")
+    st.caption(f"Measured on {plain(loaders.environment().cpu)}")
 
 
 main()

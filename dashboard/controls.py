@@ -45,7 +45,7 @@ def panel(task: Task) -> None:
 
 def _sliders(task: Task) -> None:
     precision = st.select_slider(
-        "**Precision**",
+        "Precision",
         state.PRECISIONS,
         value=state.DEFAULT_PRECISION,
         key=state.PRECISION,
@@ -55,7 +55,7 @@ def _sliders(task: Task) -> None:
     )
     st.caption(words.precision_note(Precision(precision.lower()), loaders.environment().engine))
     ratio = st.slider(
-        "**Pruning**, % of channels",
+        "Pruning, % of channels",
         0,
         90,
         value=state.DEFAULT_PRUNE,

@@ -93,7 +93,8 @@ def _progress(job: Job) -> None:
     with st.container(gap="xsmall", key=f"job_{job.id}"):
         waits = job.state is JobState.QUEUED
         message = "waits for its turn" if waits else job.message or "begins"
-        st.progress(min(max(job.progress, 0.0), 1.0), text=f"**{plain(job.words)}**")
+        name = plain(job.words[:1].upper() + job.words[1:])
+        st.progress(min(max(job.progress, 0.0), 1.0), text=f"**{name}**")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(plain(words.job_state(job) if job.cancel_requested else message))
             st.button(

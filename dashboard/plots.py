@@ -43,7 +43,8 @@ def panel(task: Task, front: Front, *, recommended: str | None) -> None:
 def _pareto(
     task: Task, front: Front, x: Literal["latency", "size"], *, recommended: str | None
 ) -> None:
-    if notice := charts.notice(front):
+    on_their_way = loaders.live_jobs(task.name, JobKind.STARTERS)
+    if (notice := charts.notice(front)) and not on_their_way:
         st.info(notice, icon=":material/info:")
     plot, options = st.container(), st.container()
     with options:
@@ -61,6 +62,7 @@ def _pareto(
         iso_lines=iso,
         show_hypervolume=volume,
         narrow=state.is_phone(),
+        height=None if state.is_phone() else PLOT_HEIGHT,
         dark=state.is_dark(),
     )
     key = f"pareto_{task.name}_{x}"
@@ -68,7 +70,6 @@ def _pareto(
         st.plotly_chart(
             figure,
             theme=None,
-            height=PLOT_HEIGHT,
             key=key,
             on_select=_selects(key),
             selection_mode="points",

@@ -126,10 +126,11 @@ def recipe(task: Task) -> Recipe:
     """What the sliders and toggles mean."""
     state = st.session_state
     precision = Precision(state.get(PRECISION, DEFAULT_PRECISION).lower())
+    epochs = state.get(EPOCHS)
     return recipe_of(
         precision=precision,
         pruning_ratio=state.get(PRUNE, DEFAULT_PRUNE) / 100,
-        epochs=state.get(EPOCHS) or task.fine_tuning_epochs,
+        epochs=task.fine_tuning_epochs if epochs is None else epochs,
         distill=state.get(DISTILL, True),
         fuse=state.get(FUSE, False) and can_fuse(precision),
     )
