@@ -44,14 +44,18 @@ def test_a_run_prints_a_card_for_people(run: Run, measured: Path) -> None:
 
 
 def test_the_front_lists_who_is_not_beaten_and_keeps_the_limits(run: Run, measured: Path) -> None:
-    _, out, _ = run("front", TASK, "--workspace", measured, "--json")
-    everyone = json.loads(out)
-    assert "original, FP32" in [c["words"] for c in everyone["front"] + everyone["tied"]]
-    largest = max(c["file"]["size_bytes"] for c in everyone["front"])
-    _, out, _ = run("front", TASK, "--workspace", measured, "--max-mb", largest / 2e6, "--json")
+    known = json.loads(run("candidates", TASK, "--workspace", measured, "--json")[1])
+    everyone = json.loads(run("front", TASK, "--workspace", measured, "--json")[1])
+    sorted_ids = [c["id"] for c in everyone["front"] + everyone["tied"]] + everyone["dominated"]
+    assert sorted(sorted_ids) == sorted(c["id"] for c in known)
+    sizes = {c["id"]: c["file"]["size_bytes"] for c in known}
+    smallest = min(sizes, key=sizes.__getitem__)
+    assert smallest in [c["id"] for c in everyone["front"]]
+    limit = (sizes[smallest] + 1) / 1e6
+    _, out, _ = run("front", TASK, "--workspace", measured, "--max-mb", limit, "--json")
     limited = json.loads(out)
-    assert limited["out_of_limits"]
-    assert all(c["file"]["size_bytes"] <= largest / 2 for c in limited["front"])
+    assert [c["id"] for c in limited["front"]] == [smallest]
+    assert set(limited["out_of_limits"]) == set(sizes) - {smallest}
 
 
 def test_limits_that_nobody_keeps_are_answered_in_words(run: Run, measured: Path) -> None:
