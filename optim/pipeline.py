@@ -178,7 +178,7 @@ def fine_tuning_schedule(task: Task, step: Prune) -> Schedule:
     return replace(
         base,
         epochs=step.epochs,
-        max_lr=base.max_lr * (0.5 if step.keep_weights else 1.0),
+        max_lr=base.max_lr * (0.25 if step.keep_weights else 1.0),
         batch_size=min(base.batch_size, 128),
         label_smoothing=0.0,
         ema_decay=0.0 if step.epochs < 3 else base.ema_decay,

@@ -3,6 +3,11 @@
 Images are mirrored, shifted by up to two pixels and lose one 8 x 8 square (Cutout, DeVries and
 Taylor 2017). Sensor windows are scaled per axis, shifted in time and get a little noise (Um et al.
 2017).
+
+A teacher whose answers come from a table has seen the example as it is, or mirrored. The student
+then gets *gentle* changes only: an answer to a picture that it does not see teaches it nonsense
+("consistent teaching", Beyer et al. 2022, "Knowledge distillation: A good teacher is patient and
+consistent").
 """
 
 from __future__ import annotations
@@ -11,19 +16,25 @@ from typing import Literal
 
 import torch
 
-SHIFT = 2
+SHIFT, GENTLE_SHIFT = 2, 1
 CUTOUT = 8
-TIME_SHIFT = 16
+TIME_SHIFT, GENTLE_TIME_SHIFT = 16, 4
+SCALE, NOISE, GENTLE_NOISE = 0.2, 0.05, 0.02
 
 
 def augment(
-    x: torch.Tensor, kind: Literal["image", "series"], *, generator: torch.Generator
+    x: torch.Tensor,
+    kind: Literal["image", "series"],
+    *,
+    gentle: bool = False,
+    generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Change a batch at random.
 
     Args:
         x: (N, C, H, W) for images, (N, C, L) for series.
         kind: which family of changes makes sense.
+        gentle: only what leaves a recorded answer of the teacher true.
         generator: the source of chance.
 
     Returns:
@@ -31,8 +42,10 @@ def augment(
         0.
     """
     if kind == "series":
-        return _augment_series(x, generator), torch.zeros(len(x), dtype=torch.int64)
-    return _augment_images(x, generator)
+        return _augment_series(x, gentle, generator), torch.zeros(len(x), dtype=torch.int64)
+    shift = GENTLE_SHIFT if gentle else SHIFT
+    moved, mirrored = _mirror_and_shift(x, shift, generator)
+    return (moved if gentle else _cut_out(moved, generator)), mirrored
 
 
 def views(x: torch.Tensor, kind: Literal["image", "series"]) -> tuple[torch.Tensor, ...]:
@@ -40,13 +53,13 @@ def views(x: torch.Tensor, kind: Literal["image", "series"]) -> tuple[torch.Tens
     return (x, x.flip(3)) if kind == "image" else (x,)
 
 
-def _augment_images(
-    x: torch.Tensor, generator: torch.Generator
+def _mirror_and_shift(
+    x: torch.Tensor, shift: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     n, _, height, width = x.shape
     mirrored = torch.rand(n, generator=generator) < 0.5
-    rows = torch.arange(height) + _integers(n, -SHIFT, SHIFT, generator)
-    columns = torch.arange(width) + _integers(n, -SHIFT, SHIFT, generator)
+    rows = torch.arange(height) + _integers(n, -shift, shift, generator)
+    columns = torch.arange(width) + _integers(n, -shift, shift, generator)
     columns = torch.where(mirrored[:, None], width - 1 - columns, columns)
     outside = ((rows < 0) | (rows >= height))[:, :, None] | ((columns < 0) | (columns >= width))[
         :, None, :
@@ -57,23 +70,29 @@ def _augment_images(
         rows.clamp(0, height - 1)[:, :, None],
         columns.clamp(0, width - 1)[:, None, :],
     ].permute(0, 3, 1, 2)  # (N, H, W, C) -> (N, C, H, W)
-    shifted = torch.where(outside[:, None], x.amin(), shifted)
+    return torch.where(outside[:, None], x.amin(), shifted), mirrored.long()
+
+
+def _cut_out(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    n, _, height, width = x.shape
     top = _integers(n, 0, height - CUTOUT, generator)
     left = _integers(n, 0, width - CUTOUT, generator)
     in_rows = (torch.arange(height) >= top) & (torch.arange(height) < top + CUTOUT)
     in_columns = (torch.arange(width) >= left) & (torch.arange(width) < left + CUTOUT)
     hole = in_rows[:, :, None] & in_columns[:, None, :]
-    return shifted.masked_fill(hole[:, None], 0.0), mirrored.long()
+    return x.masked_fill(hole[:, None], 0.0)
 
 
-def _augment_series(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _augment_series(x: torch.Tensor, gentle: bool, generator: torch.Generator) -> torch.Tensor:
     n, axes, length = x.shape
-    steps = (torch.arange(length) + _integers(n, -TIME_SHIFT, TIME_SHIFT, generator)).clamp(
-        0, length - 1
-    )
+    shift = GENTLE_TIME_SHIFT if gentle else TIME_SHIFT
+    steps = (torch.arange(length) + _integers(n, -shift, shift, generator)).clamp(0, length - 1)
     shifted = x.gather(2, steps[:, None, :].expand(n, axes, length))
-    scale = 1 + 0.2 * torch.randn(n, axes, 1, generator=generator)
-    return shifted * scale + 0.05 * torch.randn(x.shape, generator=generator)
+    noise = torch.randn(x.shape, generator=generator)
+    if gentle:
+        return shifted + GENTLE_NOISE * noise
+    scale = 1 + SCALE * torch.randn(n, axes, 1, generator=generator)
+    return shifted * scale + NOISE * noise
 
 
 def _integers(n: int, low: int, high: int, generator: torch.Generator) -> torch.Tensor:

@@ -278,7 +278,7 @@ def _one_epoch(
     for rows in _batches(order, run.schedule.batch_size):
         if run.step >= run.total_steps:
             break
-        x, view = augment(inputs[rows], kind, generator=generator)
+        x, view = augment(inputs[rows], kind, gentle=teacher is not None, generator=generator)
         soft = None if teacher is None else teacher[view, rows].to(run.where)
         for group in run.optimizer.param_groups:
             group["lr"] = run.learning_rate()

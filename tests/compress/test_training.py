@@ -140,6 +140,19 @@ def test_an_image_loses_one_square_and_keeps_its_shape():
     assert ((changed == 0).sum((1, 2, 3)) == CUTOUT * CUTOUT).all()
 
 
+def test_gentle_changes_leave_the_picture_whole_and_nearly_in_place():
+    x = torch.rand(16, 1, 28, 28) + 1.0
+    changed, view = augment(x, "image", gentle=True, generator=torch.Generator().manual_seed(0))
+    assert (changed != 0).all()
+    for before, after, mirrored in zip(x, changed, view, strict=True):
+        whole = before.flip(2) if mirrored else before
+        places = [(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1)]
+        assert any(
+            torch.equal(after[0, 1:-1, 1:-1], whole[0, 1 + r : 27 + r, 1 + c : 27 + c])
+            for r, c in places
+        )
+
+
 def test_a_series_keeps_its_shape_and_has_one_view():
     x = torch.randn(4, 6, 128)
     changed, view = augment(x, "series", generator=torch.Generator().manual_seed(0))
