@@ -42,8 +42,9 @@ def command_line_page() -> str:
 
 def _section(name: str, command: click.Command) -> str:
     parent = None if command is cli else click.Context(cli, info_name="edge-optim")
+    names = cli.context_settings["help_option_names"]
     context = click.Context(
-        command, info_name=name, parent=parent, terminal_width=WIDTH, help_option_names=["--help"]
+        command, info_name=name, parent=parent, terminal_width=WIDTH, help_option_names=names
     )
     return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
 
