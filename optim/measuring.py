@@ -59,7 +59,13 @@ def measure_candidate(
 
 
 def measure_latency_of(
-    results: Results, task: Task, candidate: Candidate, *, progress: Progress, budget_s: float = 1.5
+    results: Results,
+    task: Task,
+    candidate: Candidate,
+    *,
+    progress: Progress,
+    budget_s: float = 1.5,
+    max_restarts: int = 2,
 ) -> None:
     """Time the candidate's file in turn with the baseline's."""
     artifact = _artifact(candidate)
@@ -72,6 +78,7 @@ def measure_latency_of(
         np.ascontiguousarray(task.split("calibration").inputs[:1]),
         environment=here(),
         budget_s=budget_s,
+        max_restarts=max_restarts,
     )
     results.add_latency(candidate.id, latency)
 
