@@ -175,10 +175,12 @@ def fine_tuning_schedule(task: Task, step: Prune) -> Schedule:
     from optim.compress.training import Schedule
 
     base = Schedule(**task.card["training"]["schedule"])
+    # Adam scales its steps itself; SGD at the full rate would undo what the weights have learnt.
+    share = 0.25 if step.keep_weights and base.optimizer == "sgd" else 1.0
     return replace(
         base,
         epochs=step.epochs,
-        max_lr=base.max_lr * (0.25 if step.keep_weights else 1.0),
+        max_lr=base.max_lr * share,
         batch_size=min(base.batch_size, 128),
         label_smoothing=0.0,
         ema_decay=0.0 if step.epochs < 3 else base.ema_decay,
