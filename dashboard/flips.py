@@ -111,7 +111,7 @@ def _picture(task: Task, example: np.ndarray) -> np.ndarray:
     scale = normalisation(task.dataset.name)
     mean, deviation = np.array(scale["mean"]), np.array(scale["deviation"])
     pixels = (example * deviation[:, None, None] + mean[:, None, None]).round().clip(0, 255)
-    picture = pixels.astype(np.uint8).transpose(1, 2, 0)
+    picture: np.ndarray = pixels.astype(np.uint8).transpose(1, 2, 0)
     factor = max(1, 2 * ENLARGED // picture.shape[0])
     picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-    return picture[:, :, 0] if picture.shape[2] == 1 else picture
+    return picture.squeeze(2) if picture.shape[2] == 1 else picture

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from dashboard import story
+from dashboard.story import Lesson
 from optim.candidate import Candidate, Role
 from optim.datasets import Split
 from optim.measure.measurement import Environment
@@ -48,7 +50,7 @@ def environment() -> Environment:
 
 def candidates(task: str) -> tuple[Candidate, ...]:
     """Every candidate of a task, baseline first, as of now."""
-    return _candidates(*_now(), task, _workspace=workspace())
+    return _candidates_now(task)[1]
 
 
 def baseline(task: str) -> Candidate | None:
@@ -68,22 +70,32 @@ def candidate_of(task: str, recipe: Recipe) -> Candidate | None:
 
 def front(task: str, limits: Limits) -> Front:
     """The candidates of a task, ranked in latency, size and accuracy together."""
-    return _front(*_now(), task, limits, _candidates=candidates(task))
+    now, rows = _candidates_now(task)
+    return _front(*now, task, limits, _candidates=rows)
 
 
 def recommendation(task: str, limits: Limits) -> Recommendation | None:
     """The fastest candidate within the limits, and what speaks against it."""
-    return _recommendation(*_now(), task, limits, _candidates=candidates(task))
+    now, rows = _candidates_now(task)
+    return _recommendation(*now, task, limits, _candidates=rows)
 
 
 def prediction(task: str, recipe: Recipe) -> Prediction | None:
     """What a recipe will probably give."""
-    return _prediction(*_now(), task, recipe.fingerprint, recipe, _candidates=candidates(task))
+    now, rows = _candidates_now(task)
+    return _prediction(*now, task, recipe.fingerprint, recipe, _candidates=rows)
 
 
 def volume_history(task: str) -> tuple[HypervolumeStep, ...]:
     """How the front grew."""
-    return _history(*_now(), task, _candidates=candidates(task))
+    now, rows = _candidates_now(task)
+    return _history(*now, task, _candidates=rows)
+
+
+def lessons(task: str) -> tuple[Lesson, ...]:
+    """What the figures of this task teach."""
+    now, rows = _candidates_now(task)
+    return _lessons(*now, task, _candidates=rows)
 
 
 def jobs() -> tuple[Job, ...]:
@@ -103,9 +115,11 @@ def predictions(candidate: Candidate) -> np.ndarray | None:
     return workspace().predictions_of(candidate.id)
 
 
-def _now() -> tuple[str, int]:
-    """What a cached value belongs to: the workspace and its version."""
-    return str(workspace().path), workspace().version()
+def _candidates_now(task: str) -> tuple[tuple[str, int], tuple[Candidate, ...]]:
+    """The candidates of a task with what they belong to: the workspace and its version."""
+    source = workspace()
+    now = (str(source.path), source.version())
+    return now, _candidates(*now, task, _workspace=source)
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
@@ -153,3 +167,10 @@ def _history(
     folder: str, version: int, task: str, *, _candidates: tuple[Candidate, ...]
 ) -> tuple[HypervolumeStep, ...]:
     return hypervolume_history(_candidates)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _lessons(
+    folder: str, version: int, task: str, *, _candidates: tuple[Candidate, ...]
+) -> tuple[Lesson, ...]:
+    return story.lessons(_candidates, load_task(task).fine_tuning_epochs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
@@ -57,7 +58,7 @@ DROPS = ("0.1", "0.25", "0.5", "1", "2", "3", "5", "10", NO_LIMIT)
 
 TABS = ("Accuracy against latency", "Accuracy against size", "All three", "Table")
 LOG_CHOICES = ("auto", "log", "linear")
-THREE_KINDS = ("matrix", "3d", "parallel")
+THREE_KINDS: tuple[Literal["matrix", "3d", "parallel"], ...] = ("matrix", "3d", "parallel")
 MOST_COMPARED = 4
 
 DEFAULT_PRECISION = "INT8"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import controls, live, loaders, plots, state, story, words
+from dashboard import controls, live, loaders, plots, state, words
 from dashboard.card import card
 from dashboard.markup import plain
 from optim.candidate import Candidate
@@ -93,7 +93,7 @@ def _empty(task: Task) -> None:
 
 def _learn(task: Task) -> None:
     """What this model's figures teach, in the order in which to try things."""
-    lessons = story.lessons(loaders.candidates(task.name), task.fine_tuning_epochs)
+    lessons = loaders.lessons(task.name)
     if not lessons:
         return
     st.subheader("What this model says so far", anchor=False)
