@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import loaders, state, words
 from dashboard.glossary import what_is
+from dashboard.markup import plain
 from optim.candidate import Candidate
 from optim.search.pareto import Front
 
@@ -70,6 +71,34 @@ def table_of(rows: Sequence[Candidate], front: Front, baseline: Candidate | None
             "Id": [c.id for c in rows],
         }
     )
+
+
+def metrics_table(chosen: list[Candidate]) -> dict[str, list[str]]:
+    """One column of figures per candidate, in words."""
+    rows = (
+        "Accuracy", "Against the original", "Changed answers", "Latency, p50", "Speed-up",
+        "File", "Compressed", "Parameters", "Left in float", "Figures",
+    )  # fmt: skip
+    table = {"": list(rows)}
+    for c in chosen:
+        table[plain(_name(c, table))] = [
+            f"{words.accuracy(c.accuracy)}: {words.accuracy_interval(c.accuracy)}",
+            words.accuracy_change(c.accuracy),
+            words.changed_answers(c.accuracy),
+            words.latency(c.latency.p50_ms if c.latency else None),
+            words.speedup_interval(c.latency),
+            words.size(c.artifact.size_bytes if c.artifact else None),
+            words.size(c.artifact.compressed_bytes if c.artifact else None),
+            words.count(c.facts.parameters if c.facts else None),
+            words.float_operators(c.facts),
+            words.provenance(c),
+        ]
+    return table
+
+
+def _name(candidate: Candidate, taken: dict[str, list[str]]) -> str:
+    name = candidate.words()
+    return name if plain(name) not in taken else f"{name} ({candidate.id})"
 
 
 _number = st.column_config.NumberColumn

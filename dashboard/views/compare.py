@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard import charts, flips, live, loaders, state, words
+from dashboard import charts, flips, live, loaders, state, tables
 from dashboard.charts import PLOT_CONFIG
 from dashboard.glossary import what_is
 from dashboard.markup import plain
@@ -35,7 +35,7 @@ def page() -> None:
         st.info("Choose at least two candidates above.", icon=":material/compare_arrows:")
         return
     _warn_of_environments(chosen)
-    st.table(metrics_table(chosen), border="horizontal")
+    st.table(tables.metrics_table(chosen), border="horizontal")
     st.plotly_chart(
         charts.metrics_figure(chosen, loaders.baseline(task.name) or chosen[0], **_looks()),
         theme=None,
@@ -86,34 +86,6 @@ def _warn_of_environments(chosen: list[Candidate]) -> None:
             + plain("; ".join(sorted(places))),
             icon=":material/warning:",
         )
-
-
-def metrics_table(chosen: list[Candidate]) -> dict[str, list[str]]:
-    """One column of figures per candidate, in words."""
-    rows = (
-        "Accuracy", "Against the original", "Changed answers", "Latency, p50", "Speed-up",
-        "File", "Compressed", "Parameters", "Left in float", "Figures",
-    )  # fmt: skip
-    table = {"": list(rows)}
-    for c in chosen:
-        table[plain(_name(c, table))] = [
-            f"{words.accuracy(c.accuracy)}: {words.accuracy_interval(c.accuracy)}",
-            words.accuracy_change(c.accuracy),
-            words.changed_answers(c.accuracy),
-            words.latency(c.latency.p50_ms if c.latency else None),
-            words.speedup_interval(c.latency),
-            words.size(c.artifact.size_bytes if c.artifact else None),
-            words.size(c.artifact.compressed_bytes if c.artifact else None),
-            words.count(c.facts.parameters if c.facts else None),
-            words.float_operators(c.facts),
-            words.provenance(c),
-        ]
-    return table
-
-
-def _name(candidate: Candidate, taken: dict[str, list[str]]) -> str:
-    name = candidate.words()
-    return name if plain(name) not in taken else f"{name} ({candidate.id})"
 
 
 def _offer_measuring(unknown: list[Candidate]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import controls, live, loaders, plots, state, words
+from dashboard import controls, learn, live, loaders, plots, state, words
 from dashboard.card import card
 from dashboard.markup import plain
 from optim.candidate import Candidate
@@ -35,7 +35,7 @@ def page() -> None:
         else:
             _empty(task)
     if front.measured:
-        _learn(task)
+        learn.strip(task)
 
 
 def _header(task: Task, front: Front) -> None:
@@ -89,36 +89,6 @@ def _empty(task: Task) -> None:
             "machine, so none is shipped."
         )
         st.caption("You may close this tab: the work goes on, and this address shows it again.")
-
-
-def _learn(task: Task) -> None:
-    """What this model's figures teach, in the order in which to try things."""
-    lessons = loaders.lessons(task.name)
-    if not lessons:
-        return
-    st.subheader("What this model says so far", anchor=False)
-    for i, (box, lesson) in enumerate(zip(st.columns(4, gap="small"), lessons, strict=True)):
-        with box, st.container(border=True, height="stretch", key=f"lesson_{i}"):
-            st.markdown(f"**{i + 1}. {lesson.title}**")
-            st.caption(plain(lesson.text))
-            if lesson.candidate_id is not None:
-                st.button(
-                    "Show",
-                    key=f"lesson_show_{i}",
-                    type="tertiary",
-                    icon=":material/my_location:",
-                    on_click=state.select,
-                    args=(lesson.candidate_id,),
-                )
-            elif lesson.recipe is not None:
-                st.button(
-                    "Set the sliders",
-                    key=f"lesson_set_{i}",
-                    type="tertiary",
-                    icon=":material/tune:",
-                    on_click=state.set_sliders,
-                    args=(lesson.recipe, task),
-                )
 
 
 if __name__ == "__main__":  # streamlit runs it so; a test imports it

@@ -1,0 +1,77 @@
+"""One job as a row of the Jobs page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import live, loaders, words
+from dashboard.markup import plain
+from optim.errors import OptimError
+from optim.store.job import Job, JobState
+
+COLOURS = {
+    JobState.QUEUED: "gray",
+    JobState.RUNNING: "blue",
+    JobState.DONE: "green",
+    JobState.FAILED: "red",
+    JobState.CANCELLED: "orange",
+}
+
+
+def row(job: Job) -> None:
+    """State, progress, what came of it, and what can be done about it."""
+    with st.container(border=True, gap="xsmall", key=f"row_{job.id}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.badge(words.job_state(job), color=COLOURS[job.state])  # type: ignore[arg-type]
+            st.markdown(f"**{plain(job.words)}**", width="stretch")
+            _actions(job)
+        if job.live:
+            st.progress(min(max(job.progress, 0.0), 1.0), text=plain(job.message) or None)
+        st.caption(" · ".join(_facts(job)))
+        if job.error:
+            st.markdown(f":red[{plain(job.error)}]")
+        if log := loaders.workspace().job_log(job.id):
+            with st.expander("Log", key=f"log_{job.id}"):
+                st.code(log, language=None, wrap_lines=True, height=240)
+
+
+def _facts(job: Job) -> list[str]:
+    facts = [words.job_kind(job.kind), plain(str(job.payload.get("task", "")))]
+    if job.started is None:
+        facts.append(f"asked for {words.ago(job.created)}")
+    else:
+        facts.append(f"started {words.ago(job.started)}")
+    if job.started is not None and job.finished is not None:
+        facts.append(f"took {words.duration(job.finished - job.started)}")
+    if job.attempts > 1:
+        facts.append(f"attempt {job.attempts}")
+    return [*facts, f"job {job.id}"]
+
+
+def _actions(job: Job) -> None:
+    if job.live:
+        st.button(
+            "Cancel",
+            key=f"cancel_{job.id}",
+            type="tertiary",
+            icon=":material/stop_circle:",
+            disabled=job.cancel_requested,
+            on_click=loaders.workspace().cancel,
+            args=(job.id,),
+        )
+    elif job.state is not JobState.DONE:
+        st.button(
+            "Try again",
+            key=f"retry_{job.id}",
+            type="tertiary",
+            icon=":material/refresh:",
+            on_click=_retry,
+            args=(job.id,),
+        )
+
+
+def _retry(job_id: str) -> None:
+    try:
+        loaders.workspace().retry(job_id)
+    except OptimError as error:
+        live.say(str(error))
