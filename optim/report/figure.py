@@ -5,6 +5,7 @@ The dashboard draws far more from the store; this is the figure that a DataFrame
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from typing import Any
 
@@ -29,6 +30,9 @@ SYMBOLS = {
     Precision.INT4: "triangle-up",
 }
 
+LOG_FROM = 20.0
+"""From this ratio of slowest to fastest on, latency is drawn on a logarithmic axis."""
+
 
 def pareto_figure(table: pd.DataFrame, *, title: str = "") -> go.Figure:
     """Draw measured candidates: latency, accuracy with its 95 % interval, size as marker area.
@@ -45,7 +49,7 @@ def pareto_figure(table: pd.DataFrame, *, title: str = "") -> go.Figure:
         raise ValueError(
             "the table has no measured candidate. Make some with optim.sweep, or wait for the jobs."
         )
-    figure = go.Figure(layout=_layout(title))
+    figure = go.Figure(layout=_layout(title, measured["latency_ms"]))
     figure.add_trace(_staircase(measured))
     for precision in Precision:
         rows = measured[measured["precision"] == precision.value]
@@ -106,10 +110,18 @@ def _staircase(measured: pd.DataFrame) -> go.Scatter:
     )
 
 
-def _layout(title: str) -> go.Layout:
+def _layout(title: str, latency_ms: pd.Series[float]) -> go.Layout:
+    """Axes that hold every point; the error bars of a restless measurement may be cut off."""
+    low, high = float(latency_ms.min()), float(latency_ms.max())
+    wide = high > LOG_FROM * low
+    limits = [math.log10(low / 1.3), math.log10(high * 1.3)] if wide else [0, 1.15 * high]
     return go.Layout(
         title={"text": title},
-        xaxis={"title": {"text": "Latency p50, ms (lower is better ←)"}, "rangemode": "tozero"},
+        xaxis={
+            "title": {"text": "Latency p50, ms (lower is better ←)"},
+            "type": "log" if wide else "linear",
+            "range": limits,
+        },
         yaxis={"title": {"text": "Accuracy, % (higher is better ↑)"}},
         template="simple_white",
         legend={"orientation": "h", "y": 1.08},

@@ -48,6 +48,16 @@ def test_the_front_is_a_staircase_through_who_is_not_beaten(table: pd.DataFrame)
         assert beaten  # by itself, if it is on the front
 
 
+def test_a_wild_error_bar_does_not_squeeze_the_points(table: pd.DataFrame) -> None:
+    table.loc[0, "latency_p90_ms"] = 100 * table["latency_ms"].max()
+    for rows, kind in ((table, "log"), (table[table["pruning_ratio"] < 0.6], "linear")):
+        axis = pareto_figure(rows).layout.xaxis
+        assert axis.type == kind
+        low, high = (10**limit if kind == "log" else limit for limit in axis.range)
+        assert low < rows["latency_ms"].min()
+        assert rows["latency_ms"].max() < high < 2 * rows["latency_ms"].max()
+
+
 def test_larger_files_are_larger_points(table: pd.DataFrame) -> None:
     sizes = {
         name: size
