@@ -48,9 +48,15 @@ def test_the_first_snippet_gives_a_table_and_a_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With ready candidates instead of minutes of training; the slow twin below leaves them out."""
-    candidates = {c.recipe: c for c in sample_candidates()}
+    ready = {
+        (c.recipe.pruning_ratio, c.recipe.precision): c
+        for c in sample_candidates()
+        if not c.recipe.is_control
+    }
     monkeypatch.setattr(
-        optim.Workspace, "make", lambda self, task, recipe, *, progress: candidates[recipe]
+        optim.Workspace,
+        "make",
+        lambda self, task, recipe, *, progress: ready[recipe.pruning_ratio, recipe.precision],
     )
     monkeypatch.setattr(optim.Workspace, "candidates", lambda self, task: sample_candidates())
     monkeypatch.chdir(tmp_path)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from optim.recipe import Recipe, recipe_of
+from optim.recipe import Prune, Recipe, recipe_of
 from optim.store.jobs import JobQueue
+from optim.task import load_task
 from optim.workspace import Workspace
 from tests.cli.conftest import TASK, Run
 
@@ -96,7 +97,17 @@ def test_a_sweep_asks_for_each_pair_once_and_keeps_refusals(
     run: Run, no_making: list[Recipe]
 ) -> None:
     code, out, _ = run(
-        "sweep", TASK, "--prune", "0,0.5,0.5", "--quantize", "int8,FP32", "--seed", 3, "--json"
+        "sweep",
+        TASK,
+        "--prune",
+        "0,0.5,0.5",
+        "--quantize",
+        "int8,FP32",
+        "--epochs",
+        1,
+        "--seed",
+        3,
+        "--json",
     )
     assert code == 0
     assert [r.words() for r in no_making] == [
@@ -105,6 +116,16 @@ def test_a_sweep_asks_for_each_pair_once_and_keeps_refusals(
     assert {r.seed for r in no_making} == {3}
     refused = [record["refusal"] for record in json.loads(out)]
     assert [r is None for r in refused] == [True, True, False, False]
+
+
+def test_without_epochs_fine_tuning_takes_what_suits_the_task(
+    run: Run, no_making: list[Recipe]
+) -> None:
+    run("sweep", "motion-cnn", "--prune", 0.5, "--quantize", "fp32")
+    run("run", "motion-cnn", "--prune", 0.5, "--epochs", 2)
+    steps = [recipe.step(Prune) for recipe in no_making]
+    suits = load_task("motion-cnn").fine_tuning_epochs
+    assert [step.epochs for step in steps if step is not None] == [suits, 2.0]
 
 
 def test_options_and_recipe_file_mean_the_same(
