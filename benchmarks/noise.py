@@ -37,7 +37,8 @@ def main() -> None:
             assert latency is not None
             inside += abs(latency.speedup - 1) <= WITHIN
             print(
-                f"  {latency.speedup:.3f}  {latency.null_ratio:.3f}  {latency.spread_of_ratios:.1%}",
+                f"  {latency.speedup:.3f}  {latency.null_ratio:.3f}"
+                f"  {latency.spread_of_ratios:.1%}",
                 flush=True,
             )
     print(f"within 0.95-1.05: {inside} of {TIMES}")

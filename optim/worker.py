@@ -338,7 +338,8 @@ def _log(folder: Path, name: str) -> Iterator[IO[bytes]]:
 def _environment() -> dict[str, str]:
     """Ours, with this very package first on the path of modules.
 
-    The small linear algebra of quantization loses more by waiting for a second thread than it gains.
+    The small linear algebra of quantization loses more by waiting for a second thread than it
+    gains.
     """
     root = str(Path(optim.__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
