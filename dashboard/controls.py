@@ -19,7 +19,7 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def panel(task: Task) -> None:
-    """Sliders, prediction, Measure, the job that runs, and limits."""
+    """Sliders, prediction, Measure, and the job that runs."""
     with st.container(border=True, key="recipe_panel"):
         _sliders(task)
         recipe = state.recipe(task)
@@ -40,7 +40,6 @@ def panel(task: Task) -> None:
                 args=(task.name, recipe),
             )
         live.jobs_panel(task.name, (JobKind.MAKE, JobKind.MEASURE), key="made")
-    _limits()
 
 
 def _sliders(task: Task) -> None:
@@ -157,7 +156,8 @@ def _measure(task: str, recipe: Recipe) -> None:
     live.watch(job)
 
 
-def _limits() -> None:
+def limits() -> None:
+    """What the user cannot accept: points lost, milliseconds, megabytes."""
     with st.container(border=True, key="limits_panel"):
         st.markdown("**Limits**")
         st.select_slider(

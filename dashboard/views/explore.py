@@ -28,12 +28,16 @@ def page() -> None:
     left, right = st.columns([0.29, 0.71], gap="medium")
     with left:
         controls.panel(task)
+        if not state.is_phone():
+            controls.limits()
     with right:
         live.jobs_panel(task.name, CARDS, key="first_figures")
         if front.measured:
             _plots_and_card(task, front, advice)
         else:
             _empty(task)
+    if state.is_phone():  # where columns become rows, the plot comes before the limits
+        controls.limits()
     if front.measured:
         learn.strip(task)
 
