@@ -42,7 +42,7 @@ def build(architecture: str, *, in_channels: int, classes: int) -> nn.Module:
         case "mobilenetv2":
             return _timm_stem_stride_1("mobilenetv2_050", in_channels, classes)
         case "efficientnet_lite0":
-            return _timm("efficientnet_lite0", in_channels, classes)
+            return _timm_stem_stride_1("efficientnet_lite0", in_channels, classes)
         case "squeezenet":
             return _squeezenet(in_channels, classes)
         case _:
@@ -66,14 +66,10 @@ def _resnet(in_channels: int, classes: int) -> nn.Module:
     return _module(network)
 
 
-def _timm(name: str, in_channels: int, classes: int) -> nn.Module:
+def _timm_stem_stride_1(name: str, in_channels: int, classes: int) -> nn.Module:
     import timm
 
-    return _module(timm.create_model(name, in_chans=in_channels, num_classes=classes))
-
-
-def _timm_stem_stride_1(name: str, in_channels: int, classes: int) -> nn.Module:
-    network: Any = _timm(name, in_channels, classes)
+    network: Any = timm.create_model(name, in_chans=in_channels, num_classes=classes)
     network.conv_stem.stride = (1, 1)
     return _module(network)
 
