@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from dashboard import commands, live, loaders, state, story, words
@@ -14,7 +16,9 @@ from optim.search.pareto import Front
 from optim.search.recommend import Recommendation
 from optim.task import Task
 
-BADGE_COLOURS = {
+RESTLESS = 0.05
+"""Spread of the speed-up between rounds above which it is not to be trusted."""
+BADGE_COLOURS: dict[str, Literal["green", "blue", "gray", "orange"]] = {
     "on the front": "green",
     "tied with the front": "blue",
     "dominated": "gray",
@@ -42,7 +46,7 @@ def card(candidate: Candidate, front: Front, advice: Recommendation | None, task
 
 
 def _title(candidate: Candidate, front: Front, *, recommended: bool) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         name = candidate.words()
         st.markdown(f"### {plain(name[0].upper() + name[1:])}", width="content")
         provenance = words.provenance(candidate)
@@ -54,7 +58,7 @@ def _title(candidate: Candidate, front: Front, *, recommended: bool) -> None:
             help=what_is("Recorded") if recorded else None,
         )
         place = story.standing(candidate, front)
-        st.badge(place, color=BADGE_COLOURS[place])  # type: ignore[arg-type]
+        st.badge(place, color=BADGE_COLOURS[place])
         if recommended:
             st.badge("recommended", icon=":material/thumb_up:", color="primary")
 
@@ -111,6 +115,9 @@ def _sentences(candidate: Candidate, front: Front, advice: Recommendation | None
         sentences.append(f"Out of your limits: it {plain('; '.join(broken))}.")
     if candidate.role is not Role.BASELINE and candidate.accuracy is not None:
         sentences.append(_difference(candidate))
+    latency = candidate.latency
+    if advice is None and latency is not None and latency.spread_of_ratios > RESTLESS:
+        sentences.append("The machine was restless while it was timed; measure again.")
     tied = front.tied_with(candidate.id)
     known = {c.id: c.words() for c in front.measured}
     if tied:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Literal
 
 import numpy as np
 import streamlit as st
+from PIL import Image
 
 from dashboard import loaders, state
 from dashboard.charts import ClassAccuracy
@@ -106,12 +109,21 @@ def _examples(
                 st.caption(f"**{plain(label)}**  \n{plain(was)} → {plain(now)}")
 
 
-def _picture(task: Task, example: np.ndarray) -> np.ndarray:
-    """Undo the normalisation and enlarge without smoothing: (C, H, W) -> (H', W') of 0..255."""
+def _picture(task: Task, example: np.ndarray) -> str:
+    """Undo the normalisation and enlarge without smoothing; (C, H, W) -> an address with the PNG.
+
+    The picture travels with the page: a file of its own could be gone when the page is drawn anew
+    before the browser has asked for it.
+    """
     scale = normalisation(task.dataset.name)
     mean, deviation = np.array(scale["mean"]), np.array(scale["deviation"])
     pixels = (example * deviation[:, None, None] + mean[:, None, None]).round().clip(0, 255)
-    picture: np.ndarray = pixels.astype(np.uint8).transpose(1, 2, 0)
-    factor = max(1, 2 * ENLARGED // picture.shape[0])
-    picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-    return picture.squeeze(2) if picture.shape[2] == 1 else picture
+    channels_last = pixels.astype(np.uint8).transpose(1, 2, 0)
+    image = Image.fromarray(
+        channels_last.squeeze(2) if channels_last.shape[2] == 1 else channels_last
+    )
+    factor = max(1, 2 * ENLARGED // image.height)
+    enlarged = image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
+    file = BytesIO()
+    enlarged.save(file, "PNG")
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from dashboard import live, loaders, words
@@ -9,7 +11,7 @@ from dashboard.markup import plain
 from optim.errors import OptimError
 from optim.store.job import Job, JobState
 
-COLOURS = {
+COLOURS: dict[JobState, Literal["gray", "blue", "green", "red", "orange"]] = {
     JobState.QUEUED: "gray",
     JobState.RUNNING: "blue",
     JobState.DONE: "green",
@@ -22,17 +24,23 @@ def row(job: Job) -> None:
     """State, progress, what came of it, and what can be done about it."""
     with st.container(border=True, gap="xsmall", key=f"row_{job.id}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.badge(words.job_state(job), color=COLOURS[job.state])  # type: ignore[arg-type]
-            st.markdown(f"**{plain(job.words)}**", width="stretch")
+            st.badge(words.job_state(job), color=COLOURS[job.state])
+            st.markdown(f"**{plain(job.words[:1].upper() + job.words[1:])}**", width="stretch")
+            _log(job)
             _actions(job)
-        if job.live:
-            st.progress(min(max(job.progress, 0.0), 1.0), text=plain(job.message) or None)
+        if job.state is JobState.RUNNING:
+            st.progress(min(max(job.progress, 0.0), 1.0), text=plain(job.message or "begins"))
         st.caption(" · ".join(_facts(job)))
         if job.error:
             st.markdown(f":red[{plain(job.error)}]")
-        if log := loaders.workspace().job_log(job.id):
-            with st.expander("Log", key=f"log_{job.id}"):
-                st.code(log, language=None, wrap_lines=True, height=240)
+
+
+def _log(job: Job) -> None:
+    """For a technical reader; every attempt begins with a line of its own."""
+    log = loaders.workspace().job_log(job.id)
+    if any(not line.startswith("---") for line in log.splitlines()):
+        with st.popover("Log", type="tertiary", icon=":material/notes:", key=f"log_{job.id}"):
+            st.code(log, language=None, wrap_lines=True, height=240)
 
 
 def _facts(job: Job) -> list[str]:

@@ -23,7 +23,7 @@ def page() -> None:
     st.caption(f"{plain(task.title)} · choose two to four candidates; the first is the reference.")
     live.show_note()
     measured = {c.id: c for c in loaders.candidates(task.name) if c.measured}
-    live.jobs_panel(task.name, tuple(JobKind), key="compared")
+    live.jobs_panel(task.name, (JobKind.MAKE, JobKind.MEASURE), key="compared")
     if len(measured) < 2:
         st.info(
             "Two measured candidates are needed. The Explore page measures them.",

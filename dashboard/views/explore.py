@@ -13,8 +13,6 @@ from optim.search.recommend import Recommendation
 from optim.store.job import JobKind
 from optim.task import Task, load_task
 
-CARDS = (JobKind.STARTERS, JobKind.VERIFY)
-
 
 def page() -> None:
     """Draw the page."""
@@ -31,7 +29,7 @@ def page() -> None:
         if not state.is_phone():
             controls.limits()
     with right:
-        live.jobs_panel(task.name, CARDS, key="first_figures")
+        live.jobs_panel(task.name, (JobKind.STARTERS,), key="first_figures")
         if front.measured:
             _plots_and_card(task, front, advice)
         else:

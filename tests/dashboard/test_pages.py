@@ -11,6 +11,7 @@ from dashboard import state
 from optim.candidate import Candidate
 from optim.errors import Refusal
 from optim.recipe import Recipe, recipe_of
+from optim.store.job import JobKind
 from optim.task import load_task
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace
 
@@ -220,6 +221,17 @@ def test_a_first_start_asks_for_the_starters_and_says_what_happens(
     assert not page.get("plotly_chart")
     page.run()
     assert fake.started == [TASK]
+
+
+def test_checks_in_the_background_take_one_line_however_many_they_are(
+    open_page: Open, fake: FakeWorkspace
+) -> None:
+    for candidate in list(fake.rows.values())[:3]:
+        payload = {"task": TASK, "candidate": candidate.id}
+        fake._add(JobKind.VERIFY, f"verify:{candidate.id}", payload, f"check {candidate.words()}")
+    page = open_page()
+    assert "recorded accuracy of 3 files is measured again" in texts(page)
+    assert not any(each.label == "Cancel" for each in page.button)
 
 
 def test_the_lessons_quote_the_measured_candidates(open_page: Open) -> None:
