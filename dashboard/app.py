@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import loaders, state
+from dashboard import loaders, state, viewport
 from dashboard.markup import plain
 from optim.errors import OptimError
 
@@ -45,6 +45,7 @@ def main() -> None:
             _navigation()
             _model_picker(titles)
         page.run()
+        viewport.watch()
     except OptimError as error:
         st.error(plain(str(error)), icon=":material/error:")
 

@@ -48,7 +48,7 @@ def card(candidate: Candidate, front: Front, advice: Recommendation | None, task
 def _title(candidate: Candidate, front: Front, *, recommended: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         name = candidate.words()
-        st.markdown(f"### {plain(name[0].upper() + name[1:])}", width="content")
+        st.markdown(f"## {plain(name[0].upper() + name[1:])}", width="content")
         provenance = words.provenance(candidate)
         recorded = provenance != "measured"
         st.badge(
@@ -66,6 +66,7 @@ def _title(candidate: Candidate, front: Front, *, recommended: bool) -> None:
 def _metrics(candidate: Candidate, baseline: Candidate | None) -> None:
     accuracy, latency, artifact = candidate.accuracy, candidate.latency, candidate.artifact
     original = candidate.role is Role.BASELINE
+    restless = latency is not None and latency.spread_of_ratios > RESTLESS
     boxes = st.columns(4, gap="small")
     boxes[0].metric(
         "Accuracy",
@@ -79,7 +80,7 @@ def _metrics(candidate: Candidate, baseline: Candidate | None) -> None:
         "Latency, p50",
         words.latency(latency.p50_ms if latency else None),
         None if original or not latency else words.faster(latency.speedup),
-        delta_color="normal" if latency and latency.speedup > 1.05 else "off",
+        delta_color="normal" if latency and latency.speedup > 1.05 and not restless else "off",
         delta_arrow="off",
         help=f"{what_is('p50')} {words.latency_spread(latency)}.",
     )

@@ -12,9 +12,10 @@ import streamlit as st
 from PIL import Image
 
 from dashboard import loaders, state
-from dashboard.charts import ClassAccuracy
+from dashboard.charts import ClassAccuracy, theme
 from dashboard.glossary import what_is
 from dashboard.markup import plain
+from dashboard.sparkline import series_svg
 from optim.candidate import Candidate
 from optim.datasets import normalisation
 from optim.task import Task
@@ -61,7 +62,7 @@ def worst_class(reference: ClassAccuracy, other: ClassAccuracy) -> str:
 def panel(task: Task, chosen: list[Candidate], answers: dict[str, np.ndarray]) -> None:
     """Choose a candidate and a kind, and look at the examples, page by page."""
     reference = chosen[0]
-    st.subheader("Examples whose answer changed", anchor=False, help=what_is("Changed answers"))
+    st.header("Examples whose answer changed", anchor=False, help=what_is("Changed answers"))
     others = {c.id: c for c in chosen[1:]}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         name = next(iter(others))
@@ -89,6 +90,8 @@ def panel(task: Task, chosen: list[Candidate], answers: dict[str, np.ndarray]) -
     pages = -(-len(rows[kind]) // PER_PAGE)
     number = st.pagination(pages, key=f"{state.PAGE_OF_FLIPS}_{name}_{kind}") if pages > 1 else 1
     shown = rows[kind][(number - 1) * PER_PAGE :][:PER_PAGE]
+    if task.dataset.kind == "series":
+        st.caption(f"{plain(task.dataset.input_names.capitalize())}; three axes share a band.")
     _examples(task, shown, truth, answers[reference.id], answers[name])
 
 
@@ -105,8 +108,16 @@ def _examples(
                     case "image":
                         st.image(_picture(task, inputs[row]), width=ENLARGED, alt=about)
                     case "series":
-                        st.line_chart(inputs[row].T, height=ENLARGED, width=ENLARGED + 64)
+                        st.image(_curves(inputs[row]), width=ENLARGED + 48, alt=about)
                 st.caption(f"**{plain(label)}**  \n{plain(was)} → {plain(now)}")
+
+
+def _curves(example: np.ndarray) -> str:
+    colours = theme(state.is_dark())
+    methods = [colours.methods[name] for name in ("quantized", "pruned", "pruned + quantized")]
+    return series_svg(
+        example, width=ENLARGED + 48, height=ENLARGED, colours=methods, rule=colours.grid
+    )
 
 
 def _picture(task: Task, example: np.ndarray) -> str:

@@ -14,7 +14,7 @@ def strip(task: Task) -> None:
     lessons = loaders.lessons(task.name)
     if not lessons:
         return
-    st.subheader("What this model says so far", anchor=False)
+    st.header("What this model says so far", anchor=False)
     for i, (box, lesson) in enumerate(zip(st.columns(4, gap="small"), lessons, strict=True)):
         with box, st.container(border=True, height="stretch", key=f"lesson_{i}"):
             st.markdown(f"**{i + 1}. {lesson.title}**")

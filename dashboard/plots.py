@@ -61,8 +61,8 @@ def _pareto(
         log_x=LOG[log],
         iso_lines=iso,
         show_hypervolume=volume,
-        narrow=state.is_phone(),
-        height=None if state.is_phone() else PLOT_HEIGHT,
+        narrow=state.is_narrow(),
+        height=None if state.is_narrow() else PLOT_HEIGHT,
         dark=state.is_dark(),
     )
     key = f"pareto_{task.name}_{x}"
@@ -129,7 +129,7 @@ def _all_three(task: Task, front: Front) -> None:
         label_visibility="collapsed",
     )
     figure = charts.three_objectives_figure(
-        front, kind, selected=state.selected(), narrow=state.is_phone(), dark=state.is_dark()
+        front, kind, selected=state.selected(), narrow=state.is_narrow(), dark=state.is_dark()
     )
     key = f"three_{task.name}_{kind}"
     shared: dict[str, Any] = {
@@ -149,7 +149,7 @@ def _volume(task: Task) -> None:
     if not history:
         return
     st.plotly_chart(
-        charts.hypervolume_figure(history, narrow=state.is_phone(), dark=state.is_dark()),
+        charts.hypervolume_figure(history, narrow=state.is_narrow(), dark=state.is_dark()),
         theme=None,
         key=f"volume_{task.name}",
         config=PLOT_CONFIG,

@@ -46,6 +46,7 @@ PAGE_OF_FLIPS = "flips"
 # --- session keys ---------------------------------------------------------------------------------
 MODEL_BOX = "model_box"
 COMPARE_BOX = "compare_box"
+VIEWPORT = "viewport"
 BEGUN = "tasks_begun"
 WATCHED = "job_watched"
 SEEN_VERSION = "version_drawn"
@@ -208,8 +209,11 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def is_phone() -> bool:
-    """True if the browser calls itself a phone's."""
+def is_narrow() -> bool:
+    """True if the window is a phone's: it says so itself, and until then the browser's name does."""
+    told = st.session_state.get(VIEWPORT)
+    if told is not None and told.get("narrow") is not None:
+        return bool(told["narrow"])
     return "Mobi" in st.context.headers.get("User-Agent", "")
 
 

@@ -110,7 +110,7 @@ def _measure(ids: list[str]) -> None:
 
 
 def _per_class(task: Task, chosen: list[Candidate], answers: dict[str, np.ndarray]) -> None:
-    st.subheader("Accuracy by class", anchor=False, help=what_is("Accuracy"))
+    st.header("Accuracy by class", anchor=False, help=what_is("Accuracy"))
     truth = loaders.test_split(task.name).targets
     series = [charts.class_accuracy(c, answers[c.id], truth, task.labels) for c in chosen]
     st.plotly_chart(
@@ -123,7 +123,7 @@ def _per_class(task: Task, chosen: list[Candidate], answers: dict[str, np.ndarra
 
 
 def _looks() -> dict[str, bool]:
-    return {"narrow": state.is_phone(), "dark": state.is_dark()}
+    return {"narrow": state.is_narrow(), "dark": state.is_dark()}
 
 
 if __name__ == "__main__":  # streamlit runs it so; a test imports it

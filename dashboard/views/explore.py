@@ -26,7 +26,7 @@ def page() -> None:
     left, right = st.columns([0.29, 0.71], gap="medium")
     with left:
         controls.panel(task)
-        if not state.is_phone():
+        if not state.is_narrow():
             controls.limits()
     with right:
         live.jobs_panel(task.name, (JobKind.STARTERS,), key="first_figures")
@@ -34,7 +34,7 @@ def page() -> None:
             _plots_and_card(task, front, advice)
         else:
             _empty(task)
-    if state.is_phone():  # where columns become rows, the plot comes before the limits
+    if state.is_narrow():  # where columns become rows, the plot comes before the limits
         controls.limits()
     if front.measured:
         learn.strip(task)
@@ -84,7 +84,7 @@ def _shown(task: Task, front: Front, recommended: Candidate | None) -> Candidate
 
 def _empty(task: Task) -> None:
     with st.container(border=True, key="empty"):
-        st.markdown("### The first points are on their way")
+        st.markdown("## The first points are on their way")
         st.markdown(
             f"{plain(task.title)} comes with ready candidates. They are timed on this machine now, "
             "in turn with the original; the first appears within seconds. Latency belongs to a "

@@ -33,7 +33,7 @@ def _queue() -> None:
     jobs = loaders.jobs()
     if not jobs:
         with st.container(border=True, key="empty"):
-            st.markdown("### No job yet")
+            st.markdown("## No job yet")
             st.markdown("Press **Measure this** on the Explore page, and its job appears here.")
             st.page_link(
                 state.EXPLORE,
@@ -44,13 +44,13 @@ def _queue() -> None:
         return
     running = [job for job in jobs if job.live]
     ended = [job for job in jobs if not job.live]
-    st.subheader(f"Waiting and running: {len(running)}", anchor=False)
+    st.header(f"Waiting and running: {len(running)}", anchor=False)
     for job in running:
         job_rows.row(job)
     if not running:
         st.caption("Nothing is running.")
     if ended:
-        st.subheader(f"Ended: {len(ended)}", anchor=False)
+        st.header(f"Ended: {len(ended)}", anchor=False)
     for job in ended[:FINISHED_SHOWN]:
         job_rows.row(job)
     if len(ended) > FINISHED_SHOWN:

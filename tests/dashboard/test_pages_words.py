@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from dashboard import commands, flips, state, story
 from dashboard.markup import plain
+from dashboard.sparkline import series_svg
 from optim.cli.make import run
 from optim.grid import suitable_epochs
 from optim.recipe import Calibration, Precision, Quantize, Recipe, recipe_of
@@ -144,3 +146,20 @@ def test_a_finished_prefix_is_not_counted_again() -> None:
     assert seconds_to_measure(recipe_of(precision="int8"), [base]) == quick
     twice = seconds_to_measure(recipe_of(pruning_ratio=0.4, epochs=2.0), [base, half])
     assert twice == pytest.approx(quick + 120.0)
+
+
+def test_a_sparkline_draws_every_axis_inside_its_band() -> None:
+    readings = np.random.default_rng(0).normal(size=(6, 40))
+    readings[5] = 7.0  # an axis that says nothing
+    colours = ["#000001", "#000002", "#000003"]
+    drawn = series_svg(readings, width=120, height=80, colours=colours, rule="#000000")
+    lines = re.findall(r'points="([^"]+)"', drawn)
+    assert len(lines) == 6
+    for axis, line in enumerate(lines):
+        points = np.array([point.split(",") for point in line.split()], float)
+        assert points.shape == (40, 2)
+        band = axis // 3
+        assert (points[:, 1] >= 40 * band).all()
+        assert (points[:, 1] <= 40 * (band + 1)).all()
+        # pixels count downwards: the largest reading is the highest point
+        assert readings[axis].argmax() == 0 or points[:, 1].argmin() == readings[axis].argmax()

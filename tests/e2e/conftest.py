@@ -23,7 +23,8 @@ from playwright.sync_api import Error as PlaywrightError
 from optim.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
-TASK = "fashion-squeezenet"
+TASK, IMAGES = "motion-cnn", "fashion-resnet"
+"""The first is measured within seconds; the second has images to show."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
     "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb",

@@ -22,6 +22,25 @@ def test_a_phone_needs_no_sideways_scrolling(tab: OpenTab, path: str) -> None:
     assert page.evaluate(f"{main}.scrollWidth <= {main}.clientWidth")
 
 
+def test_in_a_narrow_window_the_plot_comes_before_the_limits(tab: OpenTab) -> None:
+    page = tab(width=390, height=844, model=TASK)
+    plot = page.locator(".js-plotly-plot").first
+    page.wait_for_function(
+        """() => {
+          const top = selector => document.querySelector(selector)?.getBoundingClientRect().top;
+          return top('.js-plotly-plot') < top('.st-key-limits_panel');
+        }"""
+    )
+    box = plot.bounding_box()
+    assert box is not None
+    assert box["width"] <= 390
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.wait_for_function(
+        """() => document.querySelector('.st-key-limits_panel').getBoundingClientRect().right
+          < document.querySelector('.js-plotly-plot').getBoundingClientRect().left"""
+    )
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
 def test_axe_finds_nothing_serious(tab: OpenTab, path: str, theme: str) -> None:

@@ -13,7 +13,7 @@ from optim.candidate import Candidate
 from optim.recipe import Recipe, recipe_of
 from optim.store.job import JobKind
 from optim.task import load_task, sample_tasks
-from tests.e2e.conftest import TASK, App, OpenTab, ready, tabs, wait_until
+from tests.e2e.conftest import IMAGES, TASK, App, OpenTab, ready, tabs, wait_until
 
 INT8, INT4 = recipe_of(precision="int8"), recipe_of(precision="int4")
 QUICK = recipe_of(precision="int8", pruning_ratio=0.3, epochs=0)
@@ -109,7 +109,7 @@ def test_measure_shows_progress_and_then_a_solid_point(tab: OpenTab, app: App) -
     assert made.measured
     assert address(page)["candidate"] == made.id
     assert made.id in page.evaluate(DRAWN)
-    expect(page.locator(".st-key-card h3")).to_have_text("Prune 30 % of channels (0 epochs), INT8")
+    expect(page.locator(".st-key-card h2")).to_have_text("Prune 30 % of channels (0 epochs), INT8")
     expect(page.get_by_text("measured already")).to_be_visible()
 
 
@@ -134,7 +134,7 @@ def test_a_clicked_point_opens_its_card(tab: OpenTab, app: App) -> None:
     for candidate in (starter(app, INT4), starter(app, INT8)):
         click_point(page, candidate.id)
         name = candidate.words()
-        expect(page.locator(".st-key-card h3")).to_have_text(name[0].upper() + name[1:])
+        expect(page.locator(".st-key-card h2")).to_have_text(name[0].upper() + name[1:])
 
 
 def test_the_table_opens_the_same_card(tab: OpenTab, app: App) -> None:
@@ -173,7 +173,7 @@ def test_a_link_shows_the_same_to_somebody_else(tab: OpenTab, app: App) -> None:
     ready(page)
     other = tab(page.url)
     assert address(other) == address(page)
-    for place in (".st-key-card h3", ".st-key-predicted", ".st-key-limits_panel"):
+    for place in (".st-key-card h2", ".st-key-predicted", ".st-key-limits_panel"):
         expect(other.locator(place)).to_have_text(page.locator(place).text_content() or "")
     tabs_open = other.get_by_role("tab", selected=True)
     expect(tabs_open).to_have_text("Accuracy against size")
@@ -212,18 +212,31 @@ def test_other_pages_keep_the_model_and_the_sliders(tab: OpenTab) -> None:
 
 
 def test_compare_shows_the_images_whose_answer_changed(tab: OpenTab, app: App) -> None:
-    candidate = max(
-        (c for c in app.workspace.candidates(TASK) if c.accuracy),
-        key=lambda c: c.accuracy.worse if c.accuracy else 0,
-    )
-    page = tab(model=TASK, candidate=candidate.id)
+    app.workspace.start_task(IMAGES)
+    recipe = recipe_of(pruning_ratio=0.5, precision="int8")
+
+    def measured() -> bool:
+        found = app.workspace.candidate_of(IMAGES, recipe)
+        return found is not None and found.measured
+
+    wait_until(measured, "the starters of the images are measured")
+    candidate = app.workspace.candidate_of(IMAGES, recipe)
+    assert candidate is not None
+    page = tab(model=IMAGES, candidate=candidate.id)
     page.get_by_role("link", name="Compare with original").click()
     page.wait_for_url("**/compare*")
     ready(page)
     assert candidate.id in address(page)["ids"]
-    images = page.locator(".st-key-flip_grid img")
-    expect(images.first).to_be_visible()
-    assert any(label in images.first.get_attribute("alt") for label in load_task(TASK).labels)
+    image = page.locator(".st-key-flip_grid img").first
+    expect(image).to_be_visible()
+    assert any(label in (image.get_attribute("alt") or "") for label in load_task(IMAGES).labels)
+
+
+def test_compare_draws_the_readings_whose_answer_changed(tab: OpenTab, app: App) -> None:
+    changed = [c for c in app.workspace.candidates(TASK) if c.accuracy and c.accuracy.worse]
+    baseline = starter(app, Recipe())
+    page = tab("/compare", model=TASK, ids=f"{baseline.id},{changed[0].id}")
+    expect(page.locator(".st-key-flip_grid img").first).to_be_visible()
 
 
 @pytest.mark.parametrize("place", ["model", "candidate", "ids"])
