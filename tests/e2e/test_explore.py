@@ -13,7 +13,7 @@ from optim.candidate import Candidate
 from optim.recipe import Recipe, recipe_of
 from optim.store.job import JobKind
 from optim.task import load_task, sample_tasks
-from tests.e2e.conftest import IMAGES, TASK, App, OpenTab, ready, tabs, wait_until
+from tests.e2e.conftest import IMAGES, TASK, App, OpenTab, ready, settled, tabs, wait_until
 
 INT8, INT4 = recipe_of(precision="int8"), recipe_of(precision="int4")
 QUICK = recipe_of(precision="int8", pruning_ratio=0.3, epochs=0)
@@ -138,9 +138,12 @@ def test_a_clicked_point_opens_its_card(tab: OpenTab, app: App) -> None:
 
 
 def test_the_table_opens_the_same_card(tab: OpenTab, app: App) -> None:
+    wait_until(lambda: settled(app.workspace), "no figure arrives that would draw the table anew")
     page = tab(model=TASK, view="Table")
-    canvas = page.get_by_test_id("stDataFrame").locator("canvas").first
-    canvas.click(position={"x": 16, "y": 52}, force=True)
+    rows = page.get_by_test_id("stDataFrame").locator("canvas").first
+    rows.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    rows.click(position={"x": 16, "y": 52}, force=True)
     page.wait_for_url("**candidate=*")
     ids = {c.id for c in app.workspace.candidates(TASK)}
     assert address(page)["candidate"] in ids
