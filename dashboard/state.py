@@ -210,7 +210,7 @@ def is_dark() -> bool:
 
 
 def is_narrow() -> bool:
-    """True if the window is as narrow as a phone; until it has said so, the browser's name tells."""
+    """True if the window is as narrow as a phone; at first the browser's name tells."""
     told = st.session_state.get(VIEWPORT)
     if told is not None and told.get("narrow") is not None:
         return bool(told["narrow"])
