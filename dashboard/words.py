@@ -262,5 +262,7 @@ def job_kind(kind: JobKind) -> str:
             return "measure again"
         case JobKind.STARTERS:
             return "first figures"
+        case JobKind.ANALYSE:
+            return "look inside"
         case JobKind.VERIFY:
             return "check recorded accuracy"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import assert_never
 
+from optim.analyses import analyse
 from optim.candidate import Candidate
 from optim.errors import OptimError, RefusedError
 from optim.measure.latency import RESTLESS, restlessness
@@ -13,6 +14,7 @@ from optim.measuring import here, measure_accuracy_of, measure_candidate, measur
 from optim.pipeline import candidate_id, make_candidate
 from optim.recipe import Recipe
 from optim.starters import take_in
+from optim.store.analyses import AnalysisKind
 from optim.store.job import Job, JobKind
 from optim.store.jobs import JobQueue
 from optim.store.results import Results
@@ -40,6 +42,9 @@ def run_job(folder: Path, job: Job, progress: Progress) -> None:
                 submit_verify(queue, parent)
         case JobKind.MEASURE:
             measure_candidate(results, task, _known(results, job), progress=progress)
+        case JobKind.ANALYSE:
+            kind = AnalysisKind(job.payload["analysis"])
+            analyse(results, task, _known(results, job), kind, progress=progress)
         case JobKind.VERIFY:
             _verify(results, task, _known(results, job), progress)
         case JobKind.STARTERS:

@@ -11,19 +11,27 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from optim.artifact import Artifact, store_artifact
 from optim.candidate import Candidate, role_of
 from optim.errors import RefusedError
-from optim.recipe import Fuse, Prune, Quantize, Recipe
+from optim.recipe import (
+    Fuse,
+    MixedPrecision,
+    Prune,
+    Quantize,
+    QuantizeAware,
+    Recipe,
+    ReplaceActivation,
+    TrainingStep,
+)
 from optim.task import Task
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
 
-    from optim.compress.training import Schedule
     from optim.store.results import Results
 
 Progress = Callable[[float, str], None]
@@ -88,10 +96,13 @@ def _build(results: Results, task: Task, recipe: Recipe, progress: Progress) -> 
         assert parent.refusal is not None  # made or refused
         raise RefusedError(parent.refusal)
     content = parent.artifact.path.read_bytes()
+    mixed = recipe.step(MixedPrecision)
     for step in recipe.steps:
         match step:
-            case Prune():
+            case ReplaceActivation() | Prune() | QuantizeAware():
                 pass  # done in the prefix
+            case MixedPrecision():
+                pass  # part of the quantization before it
             case Fuse():
                 from optim.graph.fuse import fuse
 
@@ -101,10 +112,24 @@ def _build(results: Results, task: Task, recipe: Recipe, progress: Progress) -> 
                 from optim.graph.quantize import quantize
 
                 progress(TRAINING_SHARE, f"quantizing to {step.precision.upper()}")
-                content = quantize(content, step, task.split("calibration").inputs)
+                content = quantize(
+                    content,
+                    step,
+                    _calibration(task, step),
+                    layers=dict(mixed.layers) if mixed else {},
+                    weight_scales=_weight_scales(results, task, prefix),
+                )
             case _:
                 assert_never(step)
     return content
+
+
+def _calibration(task: Task, step: Quantize) -> np.ndarray:
+    """The examples that ranges are read from: the first ones, or drawn by the step's seed."""
+    split = task.split("calibration")
+    if step.calibration_seed == 0:
+        return split.inputs
+    return split.take(len(split), seed=step.calibration_seed).inputs
 
 
 def _train_and_export(results: Results, task: Task, recipe: Recipe, progress: Progress) -> bytes:
@@ -121,71 +146,81 @@ def trained_network(
     """The torch network after the recipe's training steps, from the store where it is known."""
     from safetensors.torch import load, save
 
+    steps = recipe.training_steps()
     network = task.network()
-    step = recipe.step(Prune)
-    if step is None:
+    if not steps:
         return network
-    from optim.compress.prune import fit_to_state, fresh_weights, prune
-
     name = candidate_id(task, recipe.training_prefix())
     known = results.checkpoint(name)
     if known is not None and known.path.exists():
-        return fit_to_state(network, load(known.path.read_bytes()))
-    progress(0.0, f"removing {step.ratio:.0%} of the channels")
-    pruned = prune(network, step, input_shape=task.input_shape)
-    if not step.keep_weights:
-        pruned = fresh_weights(pruned, seed=recipe.seed)
-    pruned = fine_tune(task, pruned, step, seed=recipe.seed, progress=progress)
-    state = {key: value.contiguous() for key, value in pruned.state_dict().items()}
+        from optim.compress.prune import fit_to_state
+
+        return fit_to_state(_same_shape(network, steps), load(known.path.read_bytes()))
+    before = Recipe(steps=steps[:-1], seed=recipe.seed)
+    network = trained_network(results, task, before, progress=_part(progress, 0.0, 0.5))
+    progress = _part(progress, 0.5 if before.steps else 0.0, 1.0)
+    network = _trained_by(steps[-1], task, network, seed=recipe.seed, progress=progress)
+    state = {key: value.contiguous() for key, value in network.state_dict().items()}
     checkpoint = store_artifact(save(state), results.artifacts, suffix=".safetensors")
     results.add_checkpoint(name, checkpoint)
-    return pruned
+    return network
 
 
-def fine_tune(
-    task: Task, network: nn.Module, step: Prune, *, seed: int, progress: Progress
+def _same_shape(network: nn.Module, steps: tuple[TrainingStep, ...]) -> nn.Module:
+    """The original network with the operators that the steps give it, and its own weights."""
+    for step in steps:
+        match step:
+            case ReplaceActivation():
+                from optim.compress.replace import replace_activations
+
+                network = replace_activations(network, step)
+            case QuantizeAware():
+                from optim.compress.qat import with_scales
+
+                network = with_scales(network, step)
+            case Prune():
+                pass  # the weights say how many channels are left
+            case _:
+                assert_never(step)
+    return network
+
+
+def _trained_by(
+    step: TrainingStep, task: Task, network: nn.Module, *, seed: int, progress: Progress
 ) -> nn.Module:
-    """Train a pruned network on the task's training split, from the original's answers if asked."""
-    from optim.compress.training import label_views, reestimate_batchnorm, train
+    """The network after one training step."""
+    match step:
+        case ReplaceActivation():
+            from optim.compress.fine_tune import fine_tune
+            from optim.compress.replace import replace_activations
 
-    training = task.split("train")
-    network = reestimate_batchnorm(network, training.take(2048, seed=seed).inputs)
-    if step.epochs == 0:
-        return network
-    teacher = None
-    if step.distill:
-        teacher = task.teacher_logits()
-        if teacher is None:
-            progress(0.0, "asking the original network for its answers")
-            teacher = label_views(task.network(), training.inputs, task.dataset.kind)
-    return train(
-        network,
-        training,
-        task.split("validation"),
-        kind=task.dataset.kind,
-        schedule=fine_tuning_schedule(task, step),
-        seed=seed,
-        teacher_logits=teacher,
-        progress=progress,
-    ).network
+            network = replace_activations(network, step)
+            return fine_tune(task, network, step, seed=seed, progress=progress)
+        case Prune():
+            from optim.compress.fine_tune import fine_tune
+            from optim.compress.prune import fresh_weights, prune
+
+            progress(0.0, f"removing {step.ratio:.0%} of the channels")
+            network = prune(network, step, input_shape=task.input_shape)
+            if not step.keep_weights:
+                network = fresh_weights(network, seed=seed)
+            return fine_tune(task, network, step, seed=seed, progress=progress)
+        case QuantizeAware():
+            from optim.compress.qat import train_quantized
+
+            return train_quantized(task, network, step, seed=seed, progress=progress)
+        case _:
+            assert_never(step)
 
 
-def fine_tuning_schedule(task: Task, step: Prune) -> Schedule:
-    """The task's own schedule, shortened; labels stay hard, because the teacher is soft already."""
-    from optim.compress.training import Schedule
+def _weight_scales(results: Results, task: Task, prefix: Recipe) -> dict[str, np.ndarray]:
+    """The scales that quantization-aware training has settled on, by layer; empty without it."""
+    step = prefix.step(QuantizeAware)
+    if step is None:
+        return {}
+    from optim.compress.qat import scales_of
 
-    base = Schedule(**task.card["training"]["schedule"])
-    # Adam scales its steps itself; SGD at the full rate would undo what the weights have learnt.
-    share = 0.25 if step.keep_weights and base.optimizer == "sgd" else 1.0
-    return replace(
-        base,
-        epochs=step.epochs,
-        max_lr=base.max_lr * share,
-        batch_size=min(base.batch_size, 128),
-        label_smoothing=0.0,
-        ema_decay=0.0 if step.epochs < 3 else base.ema_decay,
-        weight_decay=base.weight_decay if step.epochs >= 3 else base.weight_decay * 0.2,
-    )
+    return scales_of(trained_network(results, task, prefix), step)
 
 
 def _part(progress: Progress, start: float, end: float) -> Progress:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from optim.analyses import Analysis
     from optim.measure.measurement import Environment
+    from optim.store.analyses import AnalysisKind
     from optim.store.jobs import JobQueue
     from optim.store.results import Results
 
@@ -107,6 +109,12 @@ class Workspace:
         """The predicted class of each test example, uint8 (n,); None if not known."""
         return self.results.predictions(candidate_id)
 
+    def analysis_of(self, candidate_id: str, kind: AnalysisKind) -> Analysis | None:
+        """What was found inside the candidate's present file on this machine; None if nothing."""
+        from optim.analyses import known_analysis
+
+        return known_analysis(self.results, candidate_id, kind, self.environment.fingerprint)
+
     def predict(self, task: str, recipe: Recipe) -> Prediction | None:
         """What the recipe will probably give; None before two candidates are measured."""
         return predict(recipe, self.candidates(task))
@@ -136,6 +144,21 @@ class Workspace:
             found.task,
             {"candidate": found.id},
             f"measure again: {found.words()}",
+        )
+
+    def submit_analysis(self, candidate_id: str, kind: AnalysisKind) -> Job:
+        """Ask for a look inside a finished candidate.
+
+        Raises:
+            OptimError: if there is no such candidate.
+        """
+        found = self.candidate(candidate_id)
+        return self._submit(
+            JobKind.ANALYSE,
+            f"analyse:{kind}:{found.id}",
+            found.task,
+            {"candidate": found.id, "analysis": str(kind)},
+            f"{kind} of {found.words()}",
         )
 
     def start_task(self, task: str) -> Job | None:
@@ -242,6 +265,24 @@ class Workspace:
 
         found = self.candidate(candidate_id)
         return measure_candidate(self.results, load_task(found.task), found, progress=progress)
+
+    def analyse(
+        self,
+        candidate_id: str,
+        kind: AnalysisKind,
+        *,
+        progress: Progress = lambda share, words: None,
+    ) -> Analysis:
+        """Look inside a finished candidate in this process; what is known already is made anew.
+
+        Raises:
+            OptimError: if there is no such candidate, or it has no file.
+            RefusedError: if this analysis makes no sense for it.
+        """
+        from optim.analyses import analyse
+
+        found = self.candidate(candidate_id)
+        return analyse(self.results, load_task(found.task), found, kind, progress=progress)
 
     def take_starters(
         self, task: str, *, progress: Progress = lambda share, words: None

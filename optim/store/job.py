@@ -16,6 +16,8 @@ class JobKind(StrEnum):
     """Measure latency and accuracy of a finished candidate here."""
     STARTERS = "starters"
     """First start: take in a task's ready artifacts and measure their latency."""
+    ANALYSE = "analyse"
+    """Look inside a finished candidate: time by operator, sensitivity by layer."""
     VERIFY = "verify"
     """In the background, after everything else: measure what is so far only recorded."""
 
@@ -41,7 +43,8 @@ class Job:
         id: 12 hexadecimal digits, random.
         kind: what to do.
         key: names the work by content; two live jobs never share it.
-        payload: plain data for the worker: ``{"task": ..., "recipe": {...}, "candidate": ...}``.
+        payload: plain data for the worker: ``{"task": ..., "recipe": {...}, "candidate": ...,
+            "analysis": ...}``.
         words: the work in words for people.
         state, progress, message: progress is 0..1, the message says what happens now.
         attempts: how often a worker has begun it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from optim.artifact import workspace_error
 from optim.errors import WorkspaceError
 
 STORE_NAME = "store.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x656F7074  # "eopt": tells our file from any other SQLite file
 BUSY_TIMEOUT_S = 10.0
 
@@ -110,7 +110,21 @@ CREATE UNIQUE INDEX one_live_job_per_key ON jobs (key) WHERE state IN ('queued',
 CREATE INDEX live_jobs ON jobs (state) WHERE state IN ('queued', 'running');
 """
 
-COUNTED_TABLES = ("candidates", "latencies", "accuracies")
+ANALYSES = """
+CREATE TABLE analyses (
+    seq INTEGER PRIMARY KEY,
+    candidate TEXT NOT NULL REFERENCES candidates (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    content TEXT NOT NULL,
+    created REAL NOT NULL
+) STRICT;
+CREATE INDEX analyses_of_candidate ON analyses (candidate, kind, environment, sha256, seq)
+"""
+"""Since version 2."""
+
+COUNTED_TABLES = ("candidates", "latencies", "accuracies", "analyses")
 """Every write to these raises ``changes``, by trigger and so in the same transaction."""
 
 
@@ -228,14 +242,15 @@ def _prepare(connection: sqlite3.Connection, folder: Path) -> None:
         )
     if version == SCHEMA_VERSION and _pragma(connection, "application_id") == APPLICATION_ID:
         return
-    if version != 0 or _has_tables(connection):
+    ours = version > 0 and _pragma(connection, "application_id") == APPLICATION_ID
+    if not ours and (version != 0 or _has_tables(connection)):
         raise _not_a_store(folder)
     _switch_to_wal(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not _has_tables(connection):  # another process may have been quicker
-            for statement in _creation():
-                connection.execute(statement)
+        version = _pragma(connection, "user_version")  # another process may have been quicker
+        for statement in () if version == SCHEMA_VERSION else _steps_from(version):
+            connection.execute(statement)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -243,16 +258,24 @@ def _prepare(connection: sqlite3.Connection, folder: Path) -> None:
         raise
 
 
-def _creation() -> Iterator[str]:
-    yield from filter(str.strip, TABLES.split(";"))
-    for table in COUNTED_TABLES:
+def _steps_from(version: int) -> Iterator[str]:
+    """The statements that bring a store of this version, 0 for an empty one, up to date."""
+    if version < 1:
+        yield from filter(str.strip, TABLES.split(";"))
+        yield from _counting(COUNTED_TABLES[:3])
+    yield from filter(str.strip, ANALYSES.split(";"))
+    yield from _counting(COUNTED_TABLES[3:])
+    yield f"PRAGMA application_id = {APPLICATION_ID}"
+    yield f"PRAGMA user_version = {SCHEMA_VERSION}"
+
+
+def _counting(tables: Iterable[str]) -> Iterator[str]:
+    for table in tables:
         for event in ("INSERT", "UPDATE", "DELETE"):
             yield (
                 f"CREATE TRIGGER {table}_{event.lower()} AFTER {event} ON {table} BEGIN "
                 "UPDATE meta SET value = value + 1 WHERE name = 'changes'; END"
             )
-    yield f"PRAGMA application_id = {APPLICATION_ID}"
-    yield f"PRAGMA user_version = {SCHEMA_VERSION}"
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,73 @@
+"""Looking inside a candidate: the one place where a kind of analysis meets its algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, assert_never
+
+import numpy as np
+
+from optim.candidate import Candidate
+from optim.errors import OptimError
+from optim.measure.profile import Profile, profile
+from optim.measuring import LATENCY_THREADS, here
+from optim.sensitivity import Sensitivity, measure_sensitivity
+from optim.store.analyses import Analyses, AnalysisKind
+from optim.task import Task
+from optim.waterfall import Waterfall, measure_waterfall
+
+if TYPE_CHECKING:
+    from optim.store.results import Results
+
+Progress = Callable[[float, str], None]
+Analysis = Profile | Sensitivity | Waterfall
+
+
+def analyse(
+    results: Results,
+    task: Task,
+    candidate: Candidate,
+    kind: AnalysisKind,
+    *,
+    progress: Progress = lambda share, words: None,
+) -> Analysis:
+    """Make an analysis of a finished candidate and keep it.
+
+    Raises:
+        OptimError: if the candidate has no file.
+        RefusedError: if this analysis makes no sense for the candidate, with the reason.
+    """
+    if candidate.artifact is None:
+        raise OptimError(f"{candidate.words()} has no file yet. Make it first, then look inside.")
+    found: Analysis
+    match kind:
+        case AnalysisKind.PROFILE:
+            example = np.ascontiguousarray(task.split("calibration").inputs[:1])
+            path = candidate.artifact.path
+            found = profile(path, example, threads=LATENCY_THREADS, progress=progress)
+        case AnalysisKind.SENSITIVITY:
+            found = measure_sensitivity(results, task, candidate, progress=progress)
+        case AnalysisKind.WATERFALL:
+            found = measure_waterfall(results, task, candidate, progress=progress)
+        case _:
+            assert_never(kind)
+    Analyses(results.folder).add(candidate.id, kind, here().fingerprint, found.to_dict())
+    return found
+
+
+def known_analysis(
+    results: Results, candidate_id: str, kind: AnalysisKind, environment: str
+) -> Analysis | None:
+    """The newest analysis of this kind of the candidate's present file; None if there is none."""
+    content = Analyses(results.folder).get(candidate_id, kind, environment)
+    if content is None:
+        return None
+    match kind:
+        case AnalysisKind.PROFILE:
+            return Profile.from_dict(content)
+        case AnalysisKind.SENSITIVITY:
+            return Sensitivity.from_dict(content)
+        case AnalysisKind.WATERFALL:
+            return Waterfall.from_dict(content)
+        case _:
+            assert_never(kind)

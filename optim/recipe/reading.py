@@ -1,0 +1,96 @@
+"""Reading recipes that a stranger may have written, and writing steps as plain data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import StrEnum
+from typing import Any
+
+from optim.errors import BrokenRecipeError
+from optim.recipe.steps import STEP_ORDER, STEP_TYPES, MixedPrecision, Step, step_kind
+
+MAX_RECIPE_BYTES = 64 * 1024
+MAX_DEPTH = 8
+MAX_STEPS = 16
+
+
+def plain_from_text(text: str) -> object:
+    """The data in a JSON or YAML text.
+
+    Raises:
+        BrokenRecipeError: too long, neither JSON nor YAML, nested deep, aliases, foreign tags.
+    """
+    if len(text.encode()) > MAX_RECIPE_BYTES:
+        raise BrokenRecipeError(
+            f"a recipe file may have {MAX_RECIPE_BYTES // 1024} KB, this one has more. "
+            "Is it really a recipe?"
+        )
+    try:  # JSON first: YAML reads its 1e-05 as a word
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _from_yaml(text)
+
+
+def steps_from_plain(data: object) -> tuple[Step, ...]:
+    """Steps from a list of tables.
+
+    Raises:
+        BrokenRecipeError: naming the key that is wrong.
+        ValueError: naming the value that is wrong.
+    """
+    if not isinstance(data, list) or len(data) > MAX_STEPS:
+        raise BrokenRecipeError(f"'steps' must be a list of at most {MAX_STEPS} steps.")
+    return tuple(map(_step_from_plain, data))
+
+
+def step_to_plain(step: Step) -> dict[str, Any]:
+    """A step as plain data, ready for JSON or YAML."""
+    values = {field.name: getattr(step, field.name) for field in fields(step)}
+    if isinstance(step, MixedPrecision):
+        values["layers"] = {name: str(precision) for name, precision in step.layers}
+    plain = {key: str(v) if isinstance(v, StrEnum) else v for key, v in values.items()}
+    return {"step": step_kind(step), **plain}
+
+
+def only_keys(data: Mapping[Any, Any], known: set[str], where: str) -> None:
+    """Refuse a key that nobody knows.
+
+    Raises:
+        BrokenRecipeError: naming the key.
+    """
+    for key in data:
+        if key not in known:
+            allowed = ", ".join(sorted(known)) or "no keys"
+            raise BrokenRecipeError(f"{where} has an unknown key {key!r:.60}; known: {allowed}.")
+
+
+def _from_yaml(text: str) -> object:
+    """The data in a YAML text; what would be slow to read is refused before it is."""
+    import yaml
+
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise BrokenRecipeError("a recipe file may not use YAML aliases (*name).")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise BrokenRecipeError(f"a recipe file may be nested {MAX_DEPTH} levels deep.")
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = str(error).splitlines()[0]
+        raise BrokenRecipeError(f"the recipe file is not readable YAML: {reason}.") from error
+
+
+def _step_from_plain(data: object) -> Step:
+    if not isinstance(data, dict) or data.get("step") not in STEP_ORDER:
+        raise BrokenRecipeError(
+            f"each step needs 'step: NAME' with one of {', '.join(STEP_TYPES)}; got {data!r:.80}."
+        )
+    kind = STEP_TYPES[data["step"]]
+    values = {key: value for key, value in data.items() if key != "step"}
+    only_keys(values, {field.name for field in fields(kind)}, f"the step {data['step']!r}")
+    return kind(**values)

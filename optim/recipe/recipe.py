@@ -1,0 +1,212 @@
+"""A recipe: the ordered steps that make a small network out of a large one.
+
+    (prune 50 % of channels) -> (INT8)
+
+A recipe is a value. It checks its own order, round-trips through JSON and YAML, and names itself by
+its content: the same steps give the same fingerprint on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args
+
+from optim.errors import BrokenRecipeError
+from optim.recipe.checks import check, check_whole
+from optim.recipe.choices import Precision, parse_precision
+from optim.recipe.reading import only_keys, plain_from_text, step_to_plain, steps_from_plain
+from optim.recipe.steps import (
+    STEP_ORDER,
+    STEP_VERSIONS,
+    Fuse,
+    MixedPrecision,
+    Prune,
+    Quantize,
+    QuantizeAware,
+    ReplaceActivation,
+    Step,
+    TrainingStep,
+    step_kind,
+    step_words,
+)
+
+S = TypeVar("S", ReplaceActivation, Prune, QuantizeAware, Fuse, Quantize, MixedPrecision)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """An ordered tuple of steps, each kind at most once, training steps before graph steps.
+
+    >>> recipe = Recipe(steps=(Prune(ratio=0.5), Quantize(precision=Precision.INT8)))
+    >>> recipe.words()
+    'prune 50 % of channels, INT8'
+    >>> Recipe.from_dict(recipe.to_dict()) == recipe
+    True
+    """
+
+    steps: tuple[Step, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", tuple(self.steps))
+        kinds = [step_kind(step) for step in self.steps]
+        check(
+            len(set(kinds)) == len(kinds),
+            f"each kind of step may stand once in a recipe; got {', '.join(kinds)}.",
+        )
+        check(
+            kinds == sorted(kinds, key=STEP_ORDER.index),
+            f"steps must stand in the order {', '.join(STEP_ORDER)}; got {', '.join(kinds)}.",
+        )
+        check(
+            "mixed_precision" not in kinds or "quantize" in kinds,
+            "mixed_precision changes single layers of a quantize step; put one before it.",
+        )
+        check_whole(self.seed, 0, 2**31 - 1, "seed", "Try 0.")
+
+    @property
+    def fingerprint(self) -> str:
+        """The recipe's name: 16 hexadecimal digits, from its content and the steps' versions.
+
+        Fields at their usual values do not count, so that a new option renames no old recipe.
+        """
+        told = [[step_kind(s), STEP_VERSIONS[step_kind(s)], _unusual(s)] for s in self.steps]
+        text = json.dumps([told, self.seed], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of the file: FP32 unless a step says otherwise."""
+        step = self.step(Quantize)
+        return Precision.FP32 if step is None else step.precision
+
+    @property
+    def is_control(self) -> bool:
+        """True if the small network is trained from scratch instead of pruned."""
+        step = self.step(Prune)
+        return step is not None and not step.keep_weights
+
+    @property
+    def pruning_ratio(self) -> float:
+        """Share of the channels removed, 0 without a ``Prune`` step."""
+        step = self.step(Prune)
+        return 0.0 if step is None else step.ratio
+
+    def step(self, kind: type[S]) -> S | None:
+        """The step of this type, if there is one."""
+        return next((step for step in self.steps if isinstance(step, kind)), None)
+
+    def training_steps(self) -> tuple[TrainingStep, ...]:
+        """The steps that change the network in torch, in order."""
+        return tuple(step for step in self.steps if isinstance(step, get_args(TrainingStep)))
+
+    def training_prefix(self) -> Recipe:
+        """The steps that change the network in torch; shared by every precision of it."""
+        return Recipe(steps=self.training_steps(), seed=self.seed)
+
+    def words(self) -> str:
+        """The recipe in a few words for people."""
+        return ", ".join(map(step_words, self.steps)) or "original, FP32"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON or YAML."""
+        return {"version": 1, "seed": self.seed, "steps": list(map(step_to_plain, self.steps))}
+
+    @classmethod
+    def from_dict(cls, data: object) -> Recipe:
+        """The inverse of ``to_dict``.
+
+        Raises:
+            BrokenRecipeError: naming the key that is wrong.
+        """
+        if not isinstance(data, dict):
+            raise BrokenRecipeError(
+                "a recipe must be a table with the key 'steps'; "
+                f"got {type(data).__name__}. See `edge-optim run --help` for an example."
+            )
+        only_keys(data, {"version", "seed", "steps"}, "the recipe")
+        if data.get("version", 1) != 1:
+            raise BrokenRecipeError(
+                f"this recipe has version {data['version']!r}, and only version 1 is known here. "
+                "Update edge-optim, or write the recipe anew."
+            )
+        try:
+            return cls(steps=steps_from_plain(data.get("steps", [])), seed=data.get("seed", 0))
+        except (ValueError, TypeError) as error:
+            raise BrokenRecipeError(f"the recipe is wrong: {error}") from error
+
+    def to_yaml(self) -> str:
+        """The recipe as a YAML text."""
+        import yaml
+
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+    @classmethod
+    def from_text(cls, text: str) -> Recipe:
+        """Read a recipe from JSON or YAML, as if a stranger had written it.
+
+        Raises:
+            BrokenRecipeError: too long, neither JSON nor YAML, nested deep, aliases, foreign tags,
+                unknown keys or values.
+        """
+        return cls.from_dict(plain_from_text(text))
+
+
+def recipe_of(
+    *,
+    precision: Precision | str = Precision.FP32,
+    pruning_ratio: float = 0.0,
+    blocks: int = 0,
+    epochs: float = 1.0,
+    distill: bool = True,
+    fuse: bool = False,
+    seed: int = 0,
+    quantize_aware: QuantizeAware | None = None,
+    quantize: Quantize | None = None,
+) -> Recipe:
+    """The recipe that the two sliders and the toggles mean.
+
+    Args:
+        precision: of the file; left out where ``quantize`` says it.
+        pruning_ratio, blocks, epochs, distill: of the ``Prune`` step; there is none if both the
+            ratio and the blocks are 0.
+        fuse: fold layers in the file.
+        seed: of everything random.
+        quantize_aware: train on the grid first.
+        quantize: the quantization with all its options instead of ``precision`` alone.
+
+    Raises:
+        ValueError: if a value is out of range.
+
+    >>> recipe_of(precision="int8", pruning_ratio=0.5).words()
+    'prune 50 % of channels, INT8'
+    """
+    precision = parse_precision(precision)
+    if quantize is None and precision is not Precision.FP32:
+        quantize = Quantize(precision=precision)
+    pruned = pruning_ratio != 0 or blocks != 0
+    steps: tuple[Step | None, ...] = (
+        Prune(ratio=pruning_ratio, blocks=blocks, distill=distill, epochs=epochs)
+        if pruned
+        else None,
+        quantize_aware,
+        Fuse() if fuse else None,
+        quantize,
+    )
+    return Recipe(steps=tuple(step for step in steps if step is not None), seed=seed)
+
+
+def _unusual(step: Step) -> dict[str, Any]:
+    """The fields of a step that are not at their usual value."""
+    match step:
+        case Prune():
+            usual: Step = Prune(ratio=step.ratio, blocks=step.blocks)
+            always = {"ratio", "blocks"} if step.blocks else {"ratio"}
+        case Quantize():
+            usual, always = Quantize(precision=step.precision), {"precision"}
+        case _:
+            usual, always = type(step)(), set()
+    plain, ordinary = step_to_plain(step), step_to_plain(usual)
+    return {k: v for k, v in plain.items() if k in always or v != ordinary[k]}
