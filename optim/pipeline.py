@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, str], None]
 
+BLOCK_EXAMPLES = 64
+"""On so many a block shows how much it matters."""
 TRAINING_SHARE = 0.8
 """Share of the progress bar that training takes when there is any."""
 
@@ -201,7 +203,8 @@ def _trained_by(
             from optim.compress.prune import fresh_weights, prune
 
             progress(0.0, f"removing {step.ratio:.0%} of the channels")
-            network = prune(network, step, input_shape=task.input_shape)
+            examples = task.split("calibration").take(BLOCK_EXAMPLES, seed=seed).inputs
+            network = prune(network, step, examples=examples)
             if not step.keep_weights:
                 network = fresh_weights(network, seed=seed)
             return fine_tune(task, network, step, seed=seed, progress=progress)

@@ -13,9 +13,11 @@ from __future__ import annotations
 import copy
 import warnings
 
+import numpy as np
 import torch
 from torch import nn
 
+from optim.compress.blocks import bypassed, remove_blocks
 from optim.recipe import Prune
 
 
@@ -35,21 +37,24 @@ def channels_to_keep(channels: int, ratio: float, round_to: int) -> int:
     return min(channels, max(block, kept))
 
 
-def prune(network: nn.Module, step: Prune, *, input_shape: tuple[int, ...]) -> nn.Module:
-    """Remove channels; nothing is trained here.
+def prune(network: nn.Module, step: Prune, *, examples: np.ndarray) -> nn.Module:
+    """Remove blocks, then channels; nothing is trained here.
 
     Args:
         network: any network that torch-pruning can trace; it is left alone.
-        step: ``ratio`` and ``round_to`` are used, the rest belongs to fine-tuning.
-        input_shape: one example without the batch.
+        step: ``ratio``, ``blocks`` and ``round_to`` are used, the rest belongs to fine-tuning.
+        examples: float32, shape (n, ...), n >= 2: on these a block shows how much it matters.
 
     Returns:
         A smaller copy on the CPU, in evaluation mode, with the same inputs and outputs.
+
+    Raises:
+        RefusedError: if fewer blocks can leave than are asked to.
     """
     import torch_pruning as tp
 
-    network = copy.deepcopy(network).cpu().eval()
-    example = torch.zeros(2, *input_shape)
+    network = remove_blocks(network, step.blocks, examples)
+    example = torch.zeros(2, *examples.shape[1:])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph = tp.DependencyGraph().build_dependency(network, example_inputs=example)
@@ -99,7 +104,7 @@ def fit_to_state(network: nn.Module, state: dict[str, torch.Tensor]) -> nn.Modul
     Raises:
         KeyError: if a weight is missing: the state belongs to another architecture.
     """
-    network = copy.deepcopy(network)
+    network = bypassed(network, state)
     for prefix, module in network.named_modules():
         depthwise = isinstance(module, nn.Conv1d | nn.Conv2d) and module.groups > 1
         for name, _ in list(module.named_parameters(recurse=False)):
