@@ -6,9 +6,9 @@ both:
     round 1:  A B A'     round 2:  B A' A     round 3:  A' A B     ...
 
 Each letter is a run of single inferences; A' is the baseline's file in a second session. The ratio
-of medians is taken within a round, and the median over rounds is the speed-up. A against A' shows
-how far two equal things differ here: the noise floor. A restless measurement is repeated, and the
-calmest kept.
+of lower quartiles is taken within a round, and the median over rounds is the speed-up. A against A'
+shows how far two equal things differ here: the noise floor. A restless measurement is repeated, and
+the calmest kept.
 
 Practice after MLPerf Inference, single stream (Reddi et al. 2020): fixed threads, warm-up, load
 apart.

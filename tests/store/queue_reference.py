@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MOST_ATTEMPTS = 3
-RANK = {"starters": 0, "make": 1, "measure": 1, "verify": 2}
+RANK = {"starters": 0, "make": 1, "measure": 1, "analyse": 1, "verify": 2}
 
 
 @dataclass
