@@ -1,13 +1,25 @@
-"""Where the time of a file goes, operator by operator, as the engine itself reports it."""
+"""Where the time of a file goes, operator by operator, as the engine itself reports it.
+
+Times are those of ONNX Runtime's own profiler, in whole microseconds, and the profiler costs some
+itself: they tell where the time goes. How fast a file is, ``optim.measure.latency`` tells.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median_grouped
 from typing import Any
 
 import numpy as np
+from onnx import NodeProto
+
+from optim.engines.kernels import KernelTimes
+from optim.engines.onnxruntime import ONNX_RUNTIME
+from optim.errors import EngineError
+from optim.measure.origins import CONVERSIONS, LAYERS, FileGraph, activation_name, read_graph
+from optim.measure.reasons import why_float
 
 Progress = Callable[[float, str], None]
 
@@ -25,6 +37,9 @@ class OperatorTime:
         overhead: True for quantize, dequantize, reorder, transpose and cast: work that only
             prepares the work of others.
         reason: why it computes in float although the file is quantized; empty if it does not.
+        operator: the operator of the shipped file that this is part of, as an expert calls it:
+            HardSwish for ``x * HardSigmoid(x)``. For a conversion, the operator in float that makes
+            it necessary; empty where the engine has put it in.
     """
 
     kernel: str
@@ -33,6 +48,7 @@ class OperatorTime:
     time_ms: float
     overhead: bool = False
     reason: str = ""
+    operator: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +76,87 @@ class Profile:
         return cls(**{**data, "operators": operators})
 
 
-def profile(path: Path, example: np.ndarray, *, threads: int, progress: Progress) -> Profile:
-    """Time every operator of a file."""
-    raise NotImplementedError
+RUNS = 60
+"""At the least; quick files get more, up to ``MAX_RUNS``, for as long as ``BUDGET_S``."""
+MAX_RUNS = 200
+BUDGET_S = 1.0
+OVERHEAD = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Transpose", "Cast")
+MOVERS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Slice", "Split", "Pad")
+INTEGERS = ("uint8", "int8")
+
+
+def profile(
+    path: Path,
+    example: np.ndarray,
+    *,
+    threads: int,
+    progress: Progress = lambda share, words: None,
+) -> Profile:
+    """Time every operator of a file with ONNX Runtime's profiler.
+
+    Args:
+        path: the ONNX file.
+        example: float32, shape (N, ...); times are per example.
+        threads: of the engine.
+
+    Raises:
+        EngineError: if the engine cannot read, load or run the file.
+    """
+    try:
+        graph = read_graph(path.read_bytes())
+    except Exception as error:  # protobuf's own, and OSError
+        raise EngineError(
+            f"the model file {path.name} cannot be read: {str(error)[:200]}. Make it again."
+        ) from error
+    numbered = graph.numbered()
+    first = ONNX_RUNTIME.kernel_times(
+        numbered, example, threads=threads, runs=5, progress=lambda share, words: None
+    )
+    seconds = sum(float(np.median(kernel.microseconds)) for kernel in first) * 1e-6
+    runs = int(np.clip(BUDGET_S / max(seconds, 1e-6), RUNS, MAX_RUNS))
+    kernels = ONNX_RUNTIME.kernel_times(
+        numbered, example, threads=threads, runs=runs, progress=progress
+    )
+    operators = tuple(_operator_time(graph, kernel, len(example)) for kernel in kernels)
+    return Profile(operators=operators, total_ms=sum(o.time_ms for o in operators), runs=runs)
+
+
+def _operator_time(graph: FileGraph, kernel: KernelTimes, examples: int) -> OperatorTime:
+    node = graph.origin(kernel.name)
+    if node is not None and any(kind in kernel.kernel for kind in LAYERS):
+        node = graph.layer_node(node)  # named after the ReLU that was merged into it
+    overhead = kernel.kernel in OVERHEAD or kernel.kernel.startswith("Reorder")
+    precision = "" if overhead else _precision(kernel)
+    return OperatorTime(
+        kernel=kernel.kernel,
+        layer="" if overhead or node is None else graph.layer_of(node),
+        precision=precision,
+        time_ms=_median_ms(kernel.microseconds) / examples,
+        overhead=overhead,
+        reason=why_float(graph, node) if node is not None and precision == "fp32" else "",
+        operator="" if node is None else _operator(graph, node),
+    )
+
+
+def _precision(kernel: KernelTimes) -> str:
+    if "QLinear" in kernel.kernel or "Integer" in kernel.kernel or kernel.kernel[:2] == "QG":
+        return "int8"
+    if kernel.kernel in MOVERS or not kernel.types:
+        return ""
+    return "int8" if kernel.types[0] in INTEGERS else "fp32"
+
+
+def _operator(graph: FileGraph, node: NodeProto) -> str:
+    """The operator that a node is part of; for a conversion, the one that needs it."""
+    if node.op_type not in CONVERSIONS:
+        return activation_name(graph, node)
+    if node.op_type == "QuantizeLinear":
+        served = graph.before(node.input[0])
+    else:
+        served = next(iter(graph.after(node)), None)
+    return "" if served is None else activation_name(graph, served)
+
+
+def _median_ms(microseconds: np.ndarray) -> float:
+    """The median in milliseconds; a time cut off to 3 lies anywhere between 3 and 4."""
+    return float(median_grouped(microseconds + 0.5, interval=1.0)) / 1000
