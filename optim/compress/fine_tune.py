@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 from torch import nn
 
 from optim.compress.training import Schedule, label_views, reestimate_batchnorm, train
@@ -22,12 +23,6 @@ def fine_tune(
     network = reestimate_batchnorm(network, training.take(2048, seed=seed).inputs)
     if step.epochs == 0:
         return network
-    teacher = None
-    if step.distill:
-        teacher = task.teacher_logits()
-        if teacher is None:
-            progress(0.0, "asking the original network for its answers")
-            teacher = label_views(task.network(), training.inputs, task.dataset.kind)
     return train(
         network,
         training,
@@ -35,9 +30,18 @@ def fine_tune(
         kind=task.dataset.kind,
         schedule=fine_tuning_schedule(task, step),
         seed=seed,
-        teacher_logits=teacher,
+        teacher_logits=teacher_answers(task, progress) if step.distill else None,
         progress=progress,
     ).network
+
+
+def teacher_answers(task: Task, progress: Progress) -> np.ndarray:
+    """The original network's logits on the training split, (views, n, classes) float16."""
+    known = task.teacher_logits()
+    if known is not None:
+        return known
+    progress(0.0, "asking the original network for its answers")
+    return label_views(task.network(), task.split("train").inputs, task.dataset.kind)
 
 
 def fine_tuning_schedule(task: Task, step: TrainingStep) -> Schedule:

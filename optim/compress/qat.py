@@ -1,30 +1,137 @@
-"""Quantization-aware training."""
+"""Quantization-aware training: the network learns on the grid that its file will have.
+
+    fold batch norms -> round weights and activations in the forward pass -> train -> keep the grid
+
+Batch norms are folded first (``fold.py``), because the file has none. Weights lie on the grid of
+the file's quantizer (``fake_quantize.py``), the first layer on eight bits as in every INT4 file;
+activations are rounded where the file rounds them (``activation_grids.py``), in ranges read from
+the calibration examples and then left alone. What comes back is a plain float network whose weights
+lie on the grid, with the scales in buffers named ``weight_scale``: the quantizer of files writes
+round(w / scale), which is what was trained, to the bit.
+
+After Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", section 3.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
+from optim.compress.activation_grids import observe, with_activation_grids
+from optim.compress.fake_quantize import FollowedScale, LearnedScale, WeightGrid
+from optim.compress.fine_tune import fine_tuning_schedule, teacher_answers
+from optim.compress.fold import Layer, fold_batchnorm, layers_in_order, trace
+from optim.compress.training import train
 from optim.recipe import QuantizeAware
 from optim.task import Task
 
 Progress = Callable[[float, str], None]
 
+FIRST_LAYER_BITS = 8
+"""The first layer sees the input itself and has a hundredth of the weights: never fewer bits."""
+SCALE = "weight_scale"
+
 
 def train_quantized(
     task: Task, network: nn.Module, step: QuantizeAware, *, seed: int, progress: Progress
 ) -> nn.Module:
-    """Train on the grid of the file."""
-    raise NotImplementedError
+    """Train on the grid of the file, from the original network's answers if asked.
+
+    Args:
+        network: float, any device; it is left alone.
+        step: 0 epochs round the weights and train nothing.
+
+    Returns:
+        A folded float network on the CPU, in evaluation mode, its weights on the grid and its
+        scales in buffers.
+
+    Raises:
+        RefusedError: if the path through the network depends on its input.
+    """
+    folded = fold_batchnorm(network.cpu())
+    rounded = with_rounded_weights(folded, step)
+    observe(rounded, task.split("calibration").inputs)
+    if step.epochs > 0:
+        rounded = train(
+            rounded,
+            task.split("train"),
+            task.split("validation"),
+            kind=task.dataset.kind,
+            schedule=fine_tuning_schedule(task, step),
+            seed=seed,
+            teacher_logits=teacher_answers(task, progress) if step.distill else None,
+            progress=progress,
+        ).network
+    return _settle(folded, rounded, step)
+
+
+def with_rounded_weights(folded: nn.Module, step: QuantizeAware) -> nn.Module:
+    """A copy of a folded network that rounds weights and activations; ranges are still empty."""
+    rounded = with_activation_grids(folded)
+    for i, layer in enumerate(layers_in_order(folded, trace(folded))):
+        module = rounded.get_submodule(layer)
+        grid = WeightGrid.of_bits(step.weight_bits if i > 0 else FIRST_LAYER_BITS)
+        weight = module.weight
+        assert isinstance(weight, torch.Tensor)
+        way = (
+            LearnedScale(grid, weight, per_channel=step.per_channel)
+            if step.learned_scales
+            else FollowedScale(grid, per_channel=step.per_channel)
+        )
+        parametrize.register_parametrization(module, "weight", way, unsafe=True)
+    return rounded
 
 
 def with_scales(network: nn.Module, step: QuantizeAware) -> nn.Module:
-    """The network with the buffers that hold its scales."""
-    raise NotImplementedError
+    """A copy of the shape that a trained one has: folded, with a scale on each layer.
+
+    ``fit_to_state`` can then load a trained network's weights into it.
+
+    Args:
+        network: as the architecture builds it; it is left alone.
+        step: per channel or per tensor.
+    """
+    folded = fold_batchnorm(network)
+    for layer in layers_in_order(folded, trace(folded)).values():
+        shape = (layer.weight.shape[0],) if step.per_channel else ()
+        layer.register_buffer(SCALE, torch.ones(shape))
+    return folded
 
 
 def scales_of(network: nn.Module, step: QuantizeAware) -> dict[str, np.ndarray]:
-    """The trained scales by layer."""
-    raise NotImplementedError
+    """The scales of a trained network by layer, float32, shape (O,) or ()."""
+    buffers = {
+        name: getattr(module, SCALE)
+        for name, module in network.named_modules()
+        if isinstance(module, Layer)
+    }
+    return {name: scale.numpy().copy() for name, scale in buffers.items()}
+
+
+@torch.no_grad()
+def _settle(folded: nn.Module, rounded: nn.Module, step: QuantizeAware) -> nn.Module:
+    """The trained numbers in the plain network: weights on the grid, scales in buffers."""
+    network = with_scales(folded, step)
+    for name, layer in layers_in_order(network, trace(network)).items():
+        trained = rounded.get_submodule(name)
+        setattr(layer, SCALE, _scale_now(trained))
+        parametrize.remove_parametrizations(trained, "weight", leave_parametrized=True)
+    kept = network.state_dict()
+    found = rounded.state_dict()
+    network.load_state_dict({name: found.get(name, own) for name, own in kept.items()})
+    return network.to(memory_format=torch.contiguous_format).eval()
+
+
+def _scale_now(layer: nn.Module) -> torch.Tensor:
+    """The scale of a layer that rounds its weights, (O,) or ()."""
+    ways = layer.get_submodule("parametrizations.weight")
+    assert isinstance(ways, parametrize.ParametrizationList)
+    way, weight = ways[0], ways.original
+    assert isinstance(way, FollowedScale | LearnedScale)
+    assert isinstance(weight, torch.Tensor)
+    return way.scale(weight).clone()
