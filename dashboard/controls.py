@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import live, loaders, state, words
+from dashboard import live, loaders, options, slider_words, state, words
 from dashboard.glossary import what_is
 from dashboard.markup import plain
+from dashboard.settings import FINEST_RATIO, LARGEST_RATIO
 from optim.candidate import Candidate
 from optim.errors import OptimError
-from optim.recipe import Precision, Recipe
+from optim.recipe import Recipe
 from optim.search.effort import seconds_to_measure
 from optim.search.predict import Prediction
 from optim.store.job import JobKind
 from optim.task import Task
 
+NOTHING_YET = "Nothing to predict from yet: two measured candidates are needed."
+UNFORESEEN = "No prediction: it knows pruned channels and precision, not these choices."
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -43,7 +46,7 @@ def panel(task: Task) -> None:
 
 
 def _sliders(task: Task) -> None:
-    precision = st.select_slider(
+    st.select_slider(
         "Precision",
         state.PRECISIONS,
         value=state.DEFAULT_PRECISION,
@@ -52,50 +55,39 @@ def _sliders(task: Task) -> None:
         persist_state="session",
         help=what_is("Precision"),
     )
-    st.caption(words.precision_note(Precision(precision.lower()), loaders.environment().engine))
-    ratio = st.slider(
+    st.caption(_precision_note(task))
+    st.slider(
         "Pruning, % of channels",
         0,
-        90,
+        LARGEST_RATIO,
         value=state.DEFAULT_PRUNE,
-        step=5,
+        step=FINEST_RATIO,
         key=state.PRUNE,
         bind="query-params",
         persist_state="session",
         help=f"{what_is('Pruning')} {what_is('Pruning ratio')}",
     )
+    chosen = state.settings()
     st.toggle(
         "Distil from the original",
         value=True,
         key=state.DISTILL,
         bind="query-params",
         persist_state="session",
-        disabled=ratio == 0,
+        disabled=not chosen.trains,
         help=what_is("Distillation"),
     )
-    fusible = state.can_fuse(Precision(precision.lower()))
+    fused = f" (part of {chosen.precision.upper()})" if chosen.quantizes else ""
     st.toggle(
-        "Fuse layers" if fusible else f"Fuse layers (part of {precision})",
+        f"Fuse layers{fused}",
         key=state.FUSE,
         bind="query-params",
         persist_state="session",
-        disabled=not fusible,
+        disabled=chosen.quantizes,
         help=what_is("Fusion"),
     )
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        with st.popover("More", icon=":material/tune:", type="tertiary"):
-            st.number_input(
-                "Fine-tuning after pruning, epochs",
-                min_value=0.0,
-                max_value=200.0,
-                value=None,
-                step=0.5,
-                placeholder=f"{task.fine_tuning_epochs:g}, as suits this model",
-                key=state.EPOCHS,
-                bind="query-params",
-                persist_state="session",
-                help=what_is("Fine-tuning"),
-            )
+        options.popover(task)
         if state.sliders_moved():
             st.button(
                 "Reset sliders",
@@ -104,6 +96,17 @@ def _sliders(task: Task) -> None:
                 icon=":material/restart_alt:",
                 on_click=state.reset_sliders,
             )
+
+
+def _precision_note(task: Task) -> str:
+    """What the chosen quantization alone gives this model."""
+    step = state.settings().quantize()
+    rows, baseline = loaders.candidates(task.name), loaders.baseline(task.name)
+    known = slider_words.measured_ratios(step, rows, baseline)
+    if known is None and step is not None:
+        guess = loaders.prediction(task.name, Recipe(steps=(step,)))
+        known = slider_words.predicted_ratios(step, guess, rows, baseline)
+    return slider_words.precision_note(step, known, engine=loaders.environment().engine)
 
 
 def _predicted(task: Task, recipe: Recipe) -> None:
@@ -116,7 +119,8 @@ def _predicted(task: Task, recipe: Recipe) -> None:
             "predicted", icon=":material/trending_flat:", color="orange", help=what_is("Predicted")
         )
         if guess is None or baseline is None:
-            st.markdown("Nothing to predict from yet: two measured candidates are needed.")
+            few = len([c for c in loaders.candidates(task.name) if c.measured]) < 2
+            st.markdown(NOTHING_YET if few else UNFORESEEN)
         else:
             st.markdown(_prediction_words(guess, baseline))
         st.caption(f"{effort[0].upper()}{effort[1:]} to measure.")

@@ -17,8 +17,8 @@ GLOSSARY: dict[str, str] = {
         "faster."
     ),
     "INT4": (
-        "Weights take half a byte each: only 16 different values. The smallest file, but most "
-        "engines compute it in floating point, so it is not faster, and it costs more accuracy."
+        "Weights take half a byte each: only 16 different values. The smallest file. Few engines "
+        "compute in 4 bits: here the weights are widened to INT8 when the file is loaded."
     ),
     "Precision": (
         "How many bits store each number of the network. Fewer bits make a smaller file; whether "
@@ -35,6 +35,65 @@ GLOSSARY: dict[str, str] = {
     "Calibration": (
         "Running a few hundred training examples through the network to see how large the values "
         "get inside, so that the INT8 grid fits them. The test examples are never used for it."
+    ),
+    "Calibration examples": (
+        "How many training examples the ranges are read from. A few hundred are usually enough; "
+        "fewer are quicker, and show how much the choice matters."
+    ),
+    "Activations": (
+        "In what the results between the layers are computed. Unsigned whole numbers are what "
+        "x86 processors are fast at; float leaves them as they are, so only the file shrinks."
+    ),
+    "Rounding": (
+        "To which neighbouring level each weight goes. Nearest is simplest; compensated and "
+        "learned look at real examples, which pays where there are few levels, as in INT4."
+    ),
+    "Scale per channel": (
+        "Each output channel of a layer has its own grid instead of one for the whole layer. It "
+        "costs nothing on this engine and saves accuracy, most of all in depthwise layers."
+    ),
+    "Bias correction": (
+        "Quantization shifts the mean of each channel a little; this takes the shift out of the "
+        "bias again (Nagel et al. 2019)."
+    ),
+    "Equalize layers": (
+        "Scales move between neighbouring layers until the channels of one layer have equal "
+        "ranges, so that one grid fits them all (Nagel et al. 2019)."
+    ),
+    "Smoothing": (
+        "The share of the activations' range that moves into the weights behind them; it helps "
+        "matrix products with a few very large values (SmoothQuant, Xiao et al. 2023)."
+    ),
+    "Quantization-aware training": (
+        "The network is trained on the very grid that its file will have. It takes time, and pays "
+        "where rounding alone hurts: 4-bit weights, one scale per layer, hard pruning."
+    ),
+    "Learned scales": (
+        "The grid's scales are trained together with the weights (LSQ, Esser et al. 2020)."
+    ),
+    "Blocks": (
+        "Whole residual blocks are replaced by their shortcut, those that change least first. "
+        "Networks without residual blocks have none to remove."
+    ),
+    "Presets": (
+        "Three tried sets of the choices under More. Each sets the precision and how it is "
+        "reached; pruning stays as it is."
+    ),
+    "Sensitivity": (
+        "How much this layer alone, quantized, disturbs the network's answers while everything "
+        "else stays in FP32. Taken on validation examples, never on test examples."
+    ),
+    "Noise": (
+        "How far the outputs move, in percent of their own size, if this layer alone is "
+        "quantized. It tells layers apart that lose no countable accuracy."
+    ),
+    "Overhead": (
+        "Work that only prepares the work of others: converting between whole numbers and floating "
+        "point, and moving data into another order."
+    ),
+    "Waterfall": (
+        "The same network with a little more of it quantized at each step, so that the loss of "
+        "accuracy can be laid at one door. Taken on validation examples."
     ),
     "Pruning ratio": (
         "The share of channels (the network's parallel feature detectors) that are removed. Half "

@@ -15,7 +15,7 @@ from dashboard.story import Lesson
 from optim.candidate import Candidate, Role
 from optim.datasets import Split
 from optim.measure.measurement import Environment
-from optim.recipe import Recipe
+from optim.recipe import MixedPrecision, Prune, Quantize, Recipe, ReplaceActivation
 from optim.search.hypervolume import HypervolumeStep, hypervolume_history
 from optim.search.pareto import Front, Limits, Objective, ranked_front
 from optim.search.predict import Prediction, predict
@@ -81,7 +81,9 @@ def recommendation(task: str, limits: Limits) -> Recommendation | None:
 
 
 def prediction(task: str, recipe: Recipe) -> Prediction | None:
-    """What a recipe will probably give."""
+    """What a recipe will probably give; None where the model knows nothing of its steps."""
+    if not _foreseeable(recipe):
+        return None
     now, rows = _candidates_now(task)
     return _prediction(*now, task, recipe.fingerprint, recipe, _candidates=rows)
 
@@ -113,6 +115,21 @@ def live_jobs(task: str, *kinds: JobKind) -> tuple[Job, ...]:
 def predictions(candidate: Candidate) -> np.ndarray | None:
     """The predicted class of each test example, shape (n,); None if not known."""
     return workspace().predictions_of(candidate.id)
+
+
+def _foreseeable(recipe: Recipe) -> bool:
+    """True for pruned channels and a precision, which is all that predictions are fitted to."""
+    prune, quantize = recipe.step(Prune), recipe.step(Quantize)
+    usual = (
+        quantize is None
+        or quantize.activations == Quantize(precision=quantize.precision).activations
+    )
+    return (
+        usual
+        and (prune is None or not prune.blocks)
+        and recipe.step(MixedPrecision) is None
+        and recipe.step(ReplaceActivation) is None
+    )
 
 
 def _candidates_now(task: str) -> tuple[tuple[str, int], tuple[Candidate, ...]]:

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
-from optim.recipe import Fuse, Precision, Prune, Recipe, recipe_of
+from dashboard.settings import Settings, settings_of
+from optim.recipe import Activations, Calibration, Precision, Recipe, Rounding
 from optim.search.pareto import Limits
 from optim.task import SAMPLE_ORDER, Task
 
 # --- pages, as streamlit names them ---------------------------------------------------------------
-EXPLORE, COMPARE, JOBS = "views/explore.py", "views/compare.py", "views/jobs.py"
+EXPLORE, COMPARE = "views/explore.py", "views/compare.py"
+LAYERS, JOBS = "views/layers.py", "views/jobs.py"
 
 # --- URL parameters parsed here -------------------------------------------------------------------
 MODEL = "model"
@@ -32,6 +34,17 @@ PRUNE = "prune"
 DISTILL = "distill"
 FUSE = "fuse"
 EPOCHS = "epochs"
+BLOCKS = "blocks"
+TRAINING = "training"
+LEARNED_SCALES = "learned_scales"
+ACTIVATIONS = "activations"
+CALIBRATION = "calibration"
+EXAMPLES = "examples"
+PER_CHANNEL = "per_channel"
+ROUNDING = "rounding"
+BIAS = "bias"
+EQUALIZE = "equalize"
+SMOOTH = "smooth"
 MAX_DROP = "max_drop"
 MAX_MS = "max_ms"
 MAX_MB = "max_mb"
@@ -42,9 +55,15 @@ ISO_LINES = "iso"
 HYPERVOLUME = "volume"
 THREE_KIND = "three"
 PAGE_OF_FLIPS = "flips"
+LAYER_PANEL = "panel"
+SENSITIVITY = "sensitivity"
 
 # --- session keys ---------------------------------------------------------------------------------
 MODEL_BOX = "model_box"
+PRESET_BOX = "preset_box"
+LAYERS_BOX = "layers_box"
+MIXES = "mixes"
+MIXED_FROM = "mixed_from"
 COMPARE_BOX = "compare_box"
 VIEWPORT = "viewport"
 BEGUN = "tasks_begun"
@@ -62,9 +81,28 @@ LOG_CHOICES = ("auto", "log", "linear")
 THREE_KINDS: tuple[Literal["matrix", "3d", "parallel"], ...] = ("matrix", "3d", "parallel")
 MOST_COMPARED = 4
 
-DEFAULT_PRECISION = "INT8"
-DEFAULT_PRUNE = 40
+LAYER_PANELS: tuple[Literal["time", "sensitivity", "bytes"], ...] = (
+    "time", "sensitivity", "bytes",
+)  # fmt: skip
+SENSITIVITIES: tuple[Literal["noise", "accuracy"], ...] = ("noise", "accuracy")
+
+USUAL = "usual"
+"""The choice that suits the precision."""
+ACTIVATION_CHOICES = (USUAL, *map(str, Activations))
+ROUNDING_CHOICES = (USUAL, *map(str, Rounding))
+CALIBRATION_CHOICES = tuple(kind.replace("_", " ") for kind in Calibration)
+DEFAULTS = Settings()
+DEFAULT_PRECISION = DEFAULTS.precision.upper()
+DEFAULT_PRUNE = DEFAULTS.prune
 DEFAULT_DROP = "2"
+SETTING_KEYS = {
+    "precision": PRECISION, "prune": PRUNE, "blocks": BLOCKS, "epochs": EPOCHS, "distill": DISTILL,
+    "fuse": FUSE, "training": TRAINING, "learned_scales": LEARNED_SCALES,
+    "activations": ACTIVATIONS, "calibration": CALIBRATION, "examples": EXAMPLES,
+    "per_channel": PER_CHANNEL, "rounding": ROUNDING, "bias_correction": BIAS,
+    "equalize": EQUALIZE, "smooth": SMOOTH,
+}  # fmt: skip
+"""The widget of each field of the settings."""
 
 _ID = re.compile(r"[0-9a-f]{12}")
 
@@ -124,70 +162,70 @@ def _ids(text: str) -> list[str]:
 
 
 # --- sliders --------------------------------------------------------------------------------------
-def recipe(task: Task) -> Recipe:
-    """What the sliders and toggles mean."""
-    state = st.session_state
-    precision = Precision(state.get(PRECISION, DEFAULT_PRECISION).lower())
-    epochs = state.get(EPOCHS)
-    return recipe_of(
-        precision=precision,
-        pruning_ratio=state.get(PRUNE, DEFAULT_PRUNE) / 100,
-        epochs=task.fine_tuning_epochs if epochs is None else epochs,
-        distill=state.get(DISTILL, True),
-        fuse=state.get(FUSE, False) and can_fuse(precision),
+def settings() -> Settings:
+    """What the sliders, the toggles and the choices under "More" say."""
+    known = st.session_state
+    return Settings(
+        **{field: _read(field, known[key]) for field, key in SETTING_KEYS.items() if key in known}
     )
 
 
-def can_fuse(precision: Precision) -> bool:
-    """False where quantization fuses anyway: there the toggle would change nothing."""
-    return precision in (Precision.FP32, Precision.FP16)
+def recipe(task: Task) -> Recipe:
+    """What the sliders and toggles mean."""
+    return settings().recipe(task)
+
+
+def show_settings(settings: Settings) -> None:
+    """Move everything to these settings; call it before they are drawn (in a callback)."""
+    for field, key in SETTING_KEYS.items():
+        st.session_state[key] = _written(field, getattr(settings, field))
 
 
 def fits_sliders(recipe: Recipe, task: Task) -> bool:
     """True if the sliders can show this very recipe."""
-    step = recipe.step(Prune)
-    ratio = round(100 * recipe.pruning_ratio)
-    again = recipe_of(
-        precision=recipe.precision,
-        pruning_ratio=ratio / 100,
-        epochs=task.fine_tuning_epochs if step is None else step.epochs,
-        distill=True if step is None else step.distill,
-        fuse=recipe.step(Fuse) is not None,
-        seed=recipe.seed,
-    )
-    return ratio % 5 == 0 and ratio <= 90 and recipe.seed == 0 and again == recipe
+    return settings_of(recipe, task) is not None
 
 
 def set_sliders(recipe: Recipe, task: Task) -> None:
-    """Move sliders and toggles to a recipe; call it before they are drawn (in a callback)."""
-    step = recipe.step(Prune)
-    st.session_state[PRECISION] = recipe.precision.upper()
-    st.session_state[PRUNE] = round(100 * recipe.pruning_ratio)
-    st.session_state[DISTILL] = True if step is None else step.distill
-    st.session_state[FUSE] = recipe.step(Fuse) is not None
-    epochs = task.fine_tuning_epochs if step is None else step.epochs
-    st.session_state[EPOCHS] = None if epochs == task.fine_tuning_epochs else epochs
+    """Move sliders and toggles to a recipe that fits them; call it in a callback."""
+    found = settings_of(recipe, task)
+    if found is not None:
+        show_settings(found)
 
 
 def reset_sliders() -> None:
     """Back to how the page opens."""
-    st.session_state[PRECISION] = DEFAULT_PRECISION
-    st.session_state[PRUNE] = DEFAULT_PRUNE
-    st.session_state[DISTILL] = True
-    st.session_state[FUSE] = False
-    st.session_state[EPOCHS] = None
+    show_settings(DEFAULTS)
 
 
 def sliders_moved() -> bool:
     """True if there is something to reset."""
-    state = st.session_state
-    return (
-        state.get(PRECISION, DEFAULT_PRECISION) != DEFAULT_PRECISION
-        or state.get(PRUNE, DEFAULT_PRUNE) != DEFAULT_PRUNE
-        or not state.get(DISTILL, True)
-        or bool(state.get(FUSE, False))
-        or state.get(EPOCHS) is not None
-    )
+    return settings() != DEFAULTS
+
+
+def _read(field: str, shown: Any) -> Any:
+    """The value of a field from what its widget shows."""
+    if shown == USUAL:
+        return None
+    kind = _KINDS.get(field)
+    return shown if kind is None else kind(shown.lower().replace(" ", "_"))
+
+
+def _written(field: str, value: Any) -> Any:
+    """What a field's widget shows for a value."""
+    if field not in _KINDS:
+        return value
+    if value is None:
+        return USUAL
+    return value.upper() if field == "precision" else value.replace("_", " ")
+
+
+_KINDS: dict[str, type[Precision | Activations | Calibration | Rounding]] = {
+    "precision": Precision,
+    "activations": Activations,
+    "calibration": Calibration,
+    "rounding": Rounding,
+}
 
 
 # --- limits ---------------------------------------------------------------------------------------

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import assert_never
 
-from dashboard import words
+from dashboard import step_words, words
 from optim.candidate import Candidate, Role
-from optim.recipe import Fuse, Precision, Prune, Quantize, Recipe, Step, recipe_of
+from optim.recipe import Recipe, recipe_of
 from optim.search.pareto import Front
 from optim.search.recommend import Verdict, compressed_beats_control
 
@@ -34,49 +33,7 @@ def what_changed(recipe: Recipe) -> tuple[str, ...]:
     """Each step of a recipe in a sentence for a non-expert."""
     if not recipe.steps:
         return ("Nothing: this is the network as it was trained, the measure for all others.",)
-    return tuple(map(_step_story, recipe.steps))
-
-
-def _step_story(step: Step) -> str:
-    match step:
-        case Prune():
-            return _prune_story(step)
-        case Fuse():
-            return "Batch norms and constants were folded into the layers before them."
-        case Quantize():
-            return _quantize_story(step)
-        case _:
-            assert_never(step)
-
-
-def _prune_story(step: Prune) -> str:
-    share = words.percent(step.ratio)
-    epochs = "1 epoch" if step.epochs == 1 else f"{step.epochs:g} epochs"
-    if not step.keep_weights:
-        return (
-            f"A network with {share} fewer channels was trained from scratch for {epochs}. It is "
-            "the control that a pruned network must beat."
-        )
-    cut = f"The {share} of channels that matter least were removed"
-    if step.epochs == 0:
-        return f"{cut}; nothing was trained afterwards."
-    teacher = " with the original as teacher" if step.distill else ""
-    return f"{cut}; the rest was fine-tuned for {epochs}{teacher}."
-
-
-def _quantize_story(step: Quantize) -> str:
-    match step.precision:
-        case Precision.FP16:
-            return "Each weight is stored in 2 bytes instead of 4."
-        case Precision.INT8:
-            return (
-                "Weights and results in between became whole numbers of 1 byte; their ranges were "
-                f"read off {step.calibration_examples} training examples."
-            )
-        case Precision.INT4:
-            return "Each weight is stored in half a byte; computing is as before."
-        case _:
-            return "The precision is as before."
+    return tuple(map(step_words.sentence, recipe.steps))
 
 
 def standing(candidate: Candidate, front: Front) -> str:

@@ -28,7 +28,7 @@ from dashboard.quantities import (
 )
 from optim.candidate import Candidate
 from optim.measure.measurement import Accuracy, Environment, GraphFacts, Latency
-from optim.recipe import Precision, Prune, Recipe
+from optim.recipe import Precision, Prune, Recipe, ReplaceActivation
 from optim.search.predict import Prediction
 from optim.store.job import Job, JobKind, JobState
 
@@ -59,7 +59,6 @@ __all__ = [
     "noise_floor",
     "percent",
     "points",
-    "precision_note",
     "predicted",
     "provenance",
     "relative_change",
@@ -184,6 +183,8 @@ def method(recipe: Recipe) -> str:
             return "pruned"
         case False, True:
             return "quantized"
+        case _ if recipe.step(ReplaceActivation) is not None:
+            return "other activations"
         case _:
             return "fused" if recipe.steps else "original"
 
@@ -210,27 +211,6 @@ def predicted(prediction: Prediction, baseline: Candidate | None) -> str:
     low, high = prediction.accuracy_interval
     parts.append(f"{100 * prediction.accuracy:.1f} % ± {50 * (high - low):.1f}")
     return ", ".join(parts)
-
-
-def precision_note(precision: Precision, engine: str = "onnxruntime") -> str:
-    """What a stop of the precision slider means on this engine."""
-    if engine != "onnxruntime":
-        return _PRECISION_SIZES[precision] + "."
-    return f"{_PRECISION_SIZES[precision]}{_ON_ONNX_RUNTIME[precision]}"
-
-
-_PRECISION_SIZES = {
-    Precision.FP32: "FP32: the network as it was trained, 4 bytes a weight",
-    Precision.FP16: "FP16: half the size, 2 bytes a weight",
-    Precision.INT8: "INT8: about a quarter of the size, 1 byte a weight",
-    Precision.INT4: "INT4: weights in half a byte, the smallest file",
-}
-_ON_ONNX_RUNTIME = {
-    Precision.FP32: ".",
-    Precision.FP16: ", but ONNX Runtime computes it in FP32 on a CPU: not faster.",
-    Precision.INT8: ", and it runs in whole numbers: usually 2 to 4 times faster.",
-    Precision.INT4: ", but ONNX Runtime computes it in FP32: not faster than the original.",
-}
 
 
 # --- jobs ----------------------------------------------------------------------------------------

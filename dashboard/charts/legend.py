@@ -17,6 +17,7 @@ SHORT = {
     "pruned": "pruned",
     "pruned + quantized": "both",
     "small net from scratch": "from scratch",
+    "other activations": "activations",
 }
 
 

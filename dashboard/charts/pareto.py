@@ -33,7 +33,14 @@ from dashboard.charts.points import (
 )
 from dashboard.charts.sentences import as_front
 from dashboard.charts.theme import theme
-from dashboard.charts.traces import Pending, add_hollow, add_points, add_ring, add_staircase
+from dashboard.charts.traces import (
+    Pending,
+    add_heart,
+    add_hollow,
+    add_points,
+    add_ring,
+    add_staircase,
+)
 from optim.candidate import Candidate
 from optim.search.hypervolume import reference_of
 from optim.search.pareto import Front, Limits, ranked_front
@@ -108,6 +115,7 @@ def pareto_figure(
     add_labels(sheet, view, texts, obstacles_of(sheet, view))
     add_good_corner(sheet, view)
     _add_deeper_note(sheet, view)
+    add_heart(sheet)
     sheet.traces += legend.traces
     return sheet.figure(_layout(view, rows))
 

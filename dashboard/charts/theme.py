@@ -29,6 +29,7 @@ METHOD_COLOURS = {
     "pruned": "#E69F00",
     "pruned + quantized": "#009E73",
     "small net from scratch": "#CC79A7",
+    "other activations": "#D55E00",
 }
 METHOD_SYMBOLS = {
     "original": "star",
@@ -37,6 +38,7 @@ METHOD_SYMBOLS = {
     "pruned": "square",
     "pruned + quantized": "diamond",
     "small net from scratch": "triangle-up-open",
+    "other activations": "hexagon",
 }
 
 

@@ -21,6 +21,8 @@ from optim.store.job import JobState
 
 MOST_BARS = 40
 """A trace gets error bars only while it has few points."""
+HEART = 6.0
+"""Pixels: plotly takes no mark for smaller than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +238,27 @@ def add_hollow(
             if view.holds(prediction.accuracy * view.y.scale)
             else "triangle-down-open",
             size=15,
+        )
+
+
+def add_heart(sheet: Sheet) -> None:
+    """An unseen small mark at the heart of the star, on top of everything.
+
+    Of several marks under the pointer plotly takes the smallest, so that a small point beside the
+    original would take every click on its star.
+    """
+    star = next((trace for trace in sheet.traces if trace["name"] == "baseline"), None)
+    if star is not None:
+        marker = {"symbol": "circle", "size": HEART, "opacity": 0}
+        faded = {"marker": {"opacity": 0}}
+        told = {key: star[key] for key in ("x", "y", "customdata", "hovertemplate")}
+        sheet.scatter(
+            name="heart of the star",
+            mode="markers",
+            marker=marker,
+            selected=faded,
+            unselected=faded,
+            **told,
         )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from dashboard import words
 from dashboard.charts import PLOT_CONFIG, Pending, alt_text, caption, notice, pareto_figure, theme
 from dashboard.charts.points import HOVER, staircase_of
 from dashboard.charts.theme import METHOD_SYMBOLS
@@ -107,6 +108,18 @@ def test_the_original_is_the_largest_mark_a_star_with_guides_and_a_label(front: 
     assert any("original" in text for text in labels(figure))
     guides = [s for s in figure.layout.shapes if s.type == "line" and s.line.dash == "dot"]
     assert {(s.xref, s.yref) for s in guides} == {("paper", None), (None, "paper")}
+
+
+def test_no_mark_under_the_pointer_is_smaller_or_later_than_the_heart_of_the_star(
+    front: Front, prediction: Prediction
+) -> None:
+    """Plotly gives a click to the smallest mark under it, and to the last of equal ones."""
+    figure = pareto_figure(front, prediction=prediction, selected=front.measured[0].id)
+    marks = [t for t in figure.data if t.mode and "markers" in t.mode and t.x[0] is not None]
+    heart = marks[-1]
+    assert heart.customdata[0][0] == front.baseline.id
+    assert (heart.x, heart.y) == (trace(figure, "baseline").x, trace(figure, "baseline").y)
+    assert heart.marker.size <= min(np.min(t.marker.size) for t in marks)
 
 
 def test_a_control_is_an_open_symbol_above_the_pruned_points(front: Front) -> None:
@@ -420,7 +433,9 @@ def test_the_alternative_text_has_the_numbers(front: Front, prediction: Predicti
     text = alt_text(front, prediction=prediction, recommended=choice.id)
     assert "11 candidates" in text
     assert "The original has 94.00 % at 2.66 ms and 7.9 MB." in text
-    assert "prune 50 % of channels, INT8: 93.31 % at 0.244 ms and 545 KB" in text
+    assert choice.latency is not None
+    time = words.latency(choice.latency.p50_ms)
+    assert f"prune 50 % of channels, INT8: 93.31 % at {time} and 545 KB" in text
     assert "Recommended: prune 50 % of channels, INT8, 10.9x faster" in text
     assert "Predicted, not measured: prune 40 % of channels, INT8" in text
 

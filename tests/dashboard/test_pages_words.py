@@ -10,12 +10,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import commands, flips, state, story
+import optim
+from dashboard import commands, flips, state, step_words, story
 from dashboard.markup import plain
+from dashboard.settings import Settings, settings_of
 from dashboard.sparkline import series_svg
 from optim.cli.make import run
 from optim.grid import suitable_epochs
-from optim.recipe import Calibration, Precision, Quantize, Recipe, recipe_of
+from optim.recipe import (
+    Activations,
+    Calibration,
+    MixedPrecision,
+    Precision,
+    Prune,
+    Quantize,
+    QuantizeAware,
+    Recipe,
+    ReplaceActivation,
+    Rounding,
+    recipe_of,
+)
 from optim.search.effort import seconds_to_measure
 from optim.search.pareto import Objective, ranked_front
 from optim.task import load_task
@@ -50,17 +64,34 @@ def test_the_copied_command_makes_the_same_recipe(recipe: Recipe) -> None:
     assert again.fingerprint == recipe.fingerprint
 
 
-@given(recipes)
+rich_recipes = st.builds(
+    recipe_of,
+    pruning_ratio=st.integers(0, 18).map(lambda step: step / 20),
+    blocks=st.integers(0, 3),
+    epochs=st.sampled_from([0.5, 1.0]),
+    quantize=st.builds(
+        Quantize,
+        precision=st.sampled_from([Precision.INT8, Precision.INT4]),
+        activations=st.sampled_from([None, *Activations]),
+        calibration=st.sampled_from(list(Calibration)),
+        per_channel=st.booleans(),
+        rounding=st.sampled_from([None, *Rounding]),
+        smooth=st.sampled_from([0.0, 0.5]),
+    ),
+)
+
+
+@given(recipes | rich_recipes)
 def test_the_copied_python_makes_the_same_recipe(recipe: Recipe) -> None:
     line = next(x for x in commands.python_code(TASK, recipe).splitlines() if "recipe =" in x)
-    call = line.removeprefix("recipe = optim.")
-    assert eval(call, {"recipe_of": recipe_of}) == recipe
+    assert eval(line.removeprefix("recipe = "), {"optim": optim}) == recipe
 
 
 def test_a_recipe_beyond_the_options_is_copied_as_a_file() -> None:
-    recipe = Recipe(steps=(Quantize(calibration=Calibration.ENTROPY),))
+    recipe = Recipe(steps=(Quantize(), MixedPrecision(layers={"head": "fp32"})))
     assert commands.command_line(TASK, recipe).endswith("--recipe recipe.yaml")
     assert "recipe.yaml" in commands.python_code(TASK, recipe)
+    assert commands.command_line(TASK, recipe_of(blocks=2)).endswith("--recipe recipe.yaml")
     assert commands.command_line(TASK, control(0.5)).endswith("--recipe recipe.yaml")
 
 
@@ -74,6 +105,41 @@ def test_every_step_is_told_in_a_sentence() -> None:
     assert "512 training examples" in quantize
     assert "scratch" in story.what_changed(control(0.5))[0]
     assert "as it was trained" in story.what_changed(Recipe())[0]
+
+
+ANY_STEPS = (
+    ReplaceActivation(epochs=0),
+    Prune(ratio=0.0, blocks=1),
+    QuantizeAware(learned_scales=True, per_channel=False),
+    Quantize(precision=Precision.INT4, rounding=Rounding.LEARNED, equalize=True, smooth=0.5),
+    MixedPrecision(layers={f"layer{i}": Precision.FP32 for i in range(6)}),
+)
+
+
+@pytest.mark.parametrize("step", ANY_STEPS, ids=lambda step: type(step).__name__)
+def test_no_step_is_without_its_sentence(step) -> None:
+    told = step_words.sentence(step)
+    assert told[0] == told[0].upper()
+    assert told.endswith(".")
+    assert "  " not in told
+    assert "; ." not in told
+
+
+def test_the_sentences_of_steps_say_what_was_unusual() -> None:
+    told = "\n".join(map(step_words.sentence, ANY_STEPS))
+    for words in (
+        "became ReLU; nothing was trained afterwards",
+        "1 block that changes least gave way",
+        "4-bit weights",
+        "the scales were learnt",
+        "learnt from examples",
+        "evened out",
+        "6 layers stayed in FP32: layer0, layer1, layer2, layer3 and 2 more",
+    ):
+        assert words in told
+    floating = step_words.sentence(Quantize(activations=Activations.FLOAT))
+    assert "computing is as before" in floating
+    assert "training examples" not in floating
 
 
 def test_lessons_point_to_the_candidate_that_they_quote() -> None:
@@ -98,6 +164,43 @@ def test_each_candidate_has_one_standing() -> None:
     assert {story.standing(c, front) for c in front.members} == {"on the front"}
     unknown = replace(front.members[0], id="0" * 12, latency=None)
     assert story.standing(unknown, front) == "not measured"
+
+
+settings = st.builds(
+    Settings,
+    precision=st.sampled_from(list(Precision)),
+    prune=st.integers(0, 18).map(lambda step: 5 * step),
+    blocks=st.integers(0, 8),
+    epochs=st.sampled_from([None, 0.0, 2.0]),
+    distill=st.booleans(),
+    fuse=st.booleans(),
+    training=st.sampled_from([0.0, 1.0]),
+    learned_scales=st.booleans(),
+    activations=st.sampled_from([None, *Activations]),
+    calibration=st.sampled_from(list(Calibration)),
+    examples=st.sampled_from([64, 512]),
+    per_channel=st.booleans(),
+    rounding=st.sampled_from([None, *Rounding]),
+    bias_correction=st.booleans(),
+    equalize=st.booleans(),
+    smooth=st.sampled_from([0.0, 0.5]),
+)
+
+
+@given(settings)
+def test_whatever_the_sliders_say_they_can_show_again(chosen: Settings) -> None:
+    recipe = chosen.recipe(TASK)
+    shown = settings_of(recipe, TASK)
+    assert shown is not None
+    assert shown.recipe(TASK) == recipe
+
+
+def test_choices_without_effect_make_no_other_recipe() -> None:
+    plain = Settings(prune=0, activations=Activations.FLOAT)
+    same = replace(plain, calibration=Calibration.MSE, examples=64)
+    assert same.recipe(TASK) == plain.recipe(TASK)
+    whole = Settings(prune=0, precision=Precision.FP32)
+    assert replace(whole, training=2.0, equalize=True).recipe(TASK) == Recipe()
 
 
 def test_sliders_show_only_recipes_that_they_can_say() -> None:

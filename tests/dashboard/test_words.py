@@ -13,7 +13,7 @@ import dashboard.words
 from dashboard import words
 from dashboard.glossary import GLOSSARY, what_is
 from optim.measure.measurement import GraphFacts
-from optim.recipe import Precision, recipe_of
+from optim.recipe import Precision, Recipe, ReplaceActivation, recipe_of
 from optim.search.predict import predict
 from optim.store.job import Job, JobKind, JobState
 from tests.dashboard.factories import (
@@ -151,6 +151,8 @@ def test_the_environment_is_one_line() -> None:
         (recipe_of(pruning_ratio=0.5), "pruned"),
         (recipe_of(pruning_ratio=0.5, precision="int8"), "pruned + quantized"),
         (control(0.5, Precision.INT8), "small net from scratch"),
+        (Recipe(steps=(ReplaceActivation(),)), "other activations"),
+        (recipe_of(blocks=2), "pruned"),
     ],
 )
 def test_every_recipe_has_a_method(recipe, method: str) -> None:
@@ -171,13 +173,6 @@ def test_a_prediction_in_one_line_has_its_doubt() -> None:
     assert "x faster" in line
     assert "x smaller" in line
     assert " % ± " in line
-
-
-def test_precisions_that_are_not_faster_say_so() -> None:
-    for precision in (Precision.FP16, Precision.INT4):
-        assert "not faster" in words.precision_note(precision)
-    assert "faster" in words.precision_note(Precision.INT8)
-    assert "ONNX Runtime" not in words.precision_note(Precision.INT4, engine="other")
 
 
 def job(state: JobState, **more) -> Job:

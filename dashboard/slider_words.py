@@ -1,0 +1,140 @@
+"""What a stop of the precision slider means for this very model on this engine, before the click.
+
+First what was measured here, else what is predicted, else what is true of every model. No figure
+stands here that was not measured for this model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dashboard.quantities import NOTHING, faster, smaller
+from optim.candidate import Candidate, Role
+from optim.recipe import Activations, Precision, Quantize, Recipe
+from optim.search.predict import Prediction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """Two ratios against the original, and where they come from.
+
+    Attributes:
+        speedup, shrink: the original's latency and size over this one's.
+        source: "measured" or "predicted".
+    """
+
+    speedup: float
+    shrink: float
+    source: str
+
+    def words(self) -> str:
+        """Both ratios, such as "here 3.4 times faster and 3.9 times smaller, measured"."""
+        parts = [
+            text.replace("x ", " times ", 1)
+            for text in (faster(self.speedup), smaller(self.shrink))
+            if text != NOTHING
+        ]
+        return f"here {' and '.join(parts)}, {self.source}"
+
+
+def precision_note(
+    quantize: Quantize | None, known: Known | None = None, *, engine: str = "onnxruntime"
+) -> str:
+    """One or two sentences on a quantization; None is FP32."""
+    if quantize is None:
+        return "FP32: the network as it was trained, 4 bytes a weight."
+    reason = _on_onnx_runtime(quantize) if engine == "onnxruntime" else ""
+    figures = _SIZES[quantize.precision] if known is None else known.words()
+    sentences = [f"{quantize.precision.upper()}: {figures}", reason]
+    return ". ".join(filter(None, sentences)) + "."
+
+
+_SIZES = {
+    Precision.FP32: "4 bytes a weight",
+    Precision.FP16: "2 bytes a weight instead of 4",
+    Precision.INT8: "1 byte a weight instead of 4",
+    Precision.INT4: "half a byte a weight instead of 4",
+}
+
+
+def _on_onnx_runtime(step: Quantize) -> str:
+    """Why the engine is or is not faster with it, on a CPU; the facts are in docs/results.md."""
+    if step.precision is Precision.FP16:
+        return "ONNX Runtime computes it in FP32 on a CPU: not faster"
+    match step.activations:
+        case Activations.FLOAT:
+            return "With float activations ONNX Runtime computes it in FP32: not faster"
+        case Activations.DYNAMIC:
+            return "With dynamic activations its convolutions are slower than in FP32"
+        case Activations.INT8:
+            return "With signed activations ONNX Runtime leaves part of it in FP32"
+        case _:
+            if step.precision is Precision.INT4:
+                return "ONNX Runtime widens it to INT8 at load: half the file, the speed of INT8"
+            return "ONNX Runtime computes it in whole numbers"
+
+
+def measured_ratios(
+    step: Quantize | None, candidates: Sequence[Candidate], baseline: Candidate | None
+) -> Known | None:
+    """What a quantization without pruning gave this model, as measured here.
+
+    The very same step counts first, else one of the same precision and activations.
+
+    Returns:
+        None in FP32, and where nothing of that kind is measured.
+    """
+    if step is None or baseline is None or baseline.artifact is None:
+        return None
+    alike = [c for c in candidates if c.measured and _alike(c.recipe, step)]
+    best = next((c for c in alike if c.recipe == Recipe(steps=(step,))), None)
+    best = best or next(iter(alike), None)
+    if best is None or best.latency is None or best.artifact is None:
+        return None
+    return Known(
+        speedup=best.latency.speedup,
+        shrink=baseline.artifact.size_bytes / best.artifact.size_bytes,
+        source="measured",
+    )
+
+
+def _alike(recipe: Recipe, step: Quantize) -> bool:
+    """True if the recipe is such a quantization and nothing else that changes speed or size."""
+    own = recipe.step(Quantize)
+    return (
+        own is not None
+        and len(recipe.steps) == 1
+        and (own.precision, own.activations) == (step.precision, step.activations)
+    )
+
+
+def predicted_ratios(
+    step: Quantize | None,
+    prediction: Prediction | None,
+    candidates: Sequence[Candidate],
+    baseline: Candidate | None,
+) -> Known | None:
+    """What a quantization without pruning will probably give.
+
+    Args:
+        prediction: of that quantization alone.
+        candidates: what it rests on. Unless one of them is quantized in the same way, pruned or
+            not, the prediction knows nothing of this precision.
+    """
+    if step is None or prediction is None or baseline is None:
+        return None
+    if baseline.latency is None or baseline.artifact is None:
+        return None
+    kinds = {
+        (own.precision, own.activations)
+        for c in candidates
+        if c.measured and c.role is not Role.CONTROL and (own := c.recipe.step(Quantize))
+    }
+    if (step.precision, step.activations) not in kinds:
+        return None
+    return Known(
+        speedup=baseline.latency.p50_ms / prediction.latency_ms,
+        shrink=baseline.artifact.size_bytes / prediction.size_bytes,
+        source="predicted",
+    )
