@@ -14,7 +14,7 @@ from pathlib import Path
 from optim.measuring import measure_accuracy_of
 from optim.pipeline import make_candidate
 from optim.recipe import Precision, Prune, Quantize, Recipe, Step
-from optim.starters import write_starters
+from optim.starters import take_in, write_starters
 from optim.task import Task, load_task
 from optim.workspace import Workspace
 
@@ -33,9 +33,11 @@ def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
     return tuple(Recipe(steps=each, seed=seed) for each in steps)
 
 
-def main(name: str, folder: Path) -> None:
+def main(name: str, folder: Path, *, keep: bool) -> None:
     """Make every starter of a task, in a workspace that can be thrown away afterwards."""
     task, workspace = load_task(name), Workspace(folder)
+    if keep:
+        take_in(workspace.results, task, progress=_say)
     made = []
     for recipe in recipes(task):
         candidate = make_candidate(workspace.results, task, recipe, progress=_say)
@@ -61,5 +63,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", help="folder below sample_models")
     parser.add_argument("--workspace", type=Path, default=Path(".scratch/starters"))
+    parser.add_argument(
+        "--keep", action="store_true", help="keep shipped files whose recipe still stands"
+    )
     arguments = parser.parse_args()
-    main(arguments.task, arguments.workspace)
+    main(arguments.task, arguments.workspace, keep=arguments.keep)

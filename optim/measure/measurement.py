@@ -100,7 +100,8 @@ class Latency:
     @cached_property
     def round_ratios(self) -> np.ndarray:
         """Speed-up in each round: lower quartile of the baseline over that of the candidate."""
-        return _quiet(self.baseline_ms) / _quiet(self.candidate_ms)
+        ratios: np.ndarray = _quiet(self.baseline_ms) / _quiet(self.candidate_ms)
+        return ratios
 
     @cached_property
     def speedup(self) -> float:

@@ -1,9 +1,10 @@
 """What a candidate will be like before it is made: interpolation over what is measured.
 
-In the logarithm, latency and size are modelled as the sum of a curve over the pruning ratio and a
-constant per precision; accuracy is modelled the same way, without the logarithm:
+In the logarithm, latency and size are modelled as the sum of a curve over the pruning ratio, a
+constant per precision and a constant per variant (blocks removed, another calibration, training on
+the grid); accuracy is modelled the same way, without the logarithm:
 
-    y(ratio, precision) = curve(ratio) + offset(precision).
+    y(ratio, precision, variant) = curve(ratio) + offset(precision) + offset(variant).
 
 The curve runs piecewise linearly through the measured ratios, fitted together with the offsets by
 backfitting (Hastie and Tibshirani 1990, section 4.4). The uncertainty is the leave-one-out error of
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optim.candidate import Candidate, Role
-from optim.recipe import Precision, Prune, Recipe
+from optim.recipe import Fuse, Precision, Prune, Quantize, Recipe, step_words
 
 MIN_UNCERTAINTY = {"latency": 0.05, "size": 0.01, "accuracy": 0.003}
 BACKFITTING_ROUNDS = 20
@@ -54,6 +55,7 @@ class Prediction:
 class _Points:
     ratios: np.ndarray
     precisions: np.ndarray
+    variants: np.ndarray
     values: np.ndarray
 
 
@@ -95,22 +97,42 @@ def _nearest_training(usable: Sequence[Candidate], recipe: Recipe) -> list[Candi
         own = candidate.recipe.step(Prune)
         return 0.0 if own is None else abs(own.epochs - wanted)
 
-    best: dict[tuple[float, Precision], Candidate] = {}
+    best: dict[tuple[float, Precision, str], Candidate] = {}
     for candidate in sorted(usable, key=distance, reverse=True):
-        best[candidate.recipe.pruning_ratio, candidate.recipe.precision] = candidate
+        own = candidate.recipe
+        best[own.pruning_ratio, own.precision, _variant(own)] = candidate
     return list(best.values())
+
+
+def _variant(recipe: Recipe) -> str:
+    """Everything about a recipe but ratio, precision and length of training, in words."""
+    told = []
+    for step in recipe.steps:
+        match step:
+            case Prune():
+                told.append(f"{step.blocks} blocks" if step.blocks else "")
+            case Quantize():
+                told.append(step_words(step).removeprefix(step.precision.upper()))
+            case Fuse():
+                pass
+            case _:
+                told.append(step_words(step))
+    return ", ".join(filter(None, told))
 
 
 def _fit(usable: Sequence[Candidate], recipe: Recipe, what: str) -> tuple[float, float, float]:
     """Guess, low and high of one quantity (logarithms for latency and size)."""
     points = _points(usable, what)
-    guess = _interpolate(points, recipe.pruning_ratio, recipe.precision)
+    variant = _variant(recipe)
+    guess = _interpolate(points, recipe.pruning_ratio, recipe.precision, variant)
     n = len(points.values)
     left_out = range(0, n, max(1, n // MOST_LEFT_OUT)) if n > 2 else range(0)
     errors = [
         abs(
             points.values[i]
-            - _interpolate(_without(points, i), points.ratios[i], points.precisions[i])
+            - _interpolate(
+                _without(points, i), points.ratios[i], points.precisions[i], points.variants[i]
+            )
         )
         for i in left_out
     ]
@@ -118,6 +140,8 @@ def _fit(usable: Sequence[Candidate], recipe: Recipe, what: str) -> tuple[float,
     nearest = float(np.min(np.abs(points.ratios - recipe.pruning_ratio)))
     unknown = 1.0 if recipe.precision in points.precisions else 3.0
     doubt = max(MIN_UNCERTAINTY[what], typical) * (0.5 + 4.0 * nearest) * unknown
+    if variant not in points.variants:  # nothing like it is measured at any ratio
+        doubt = max(doubt, PRIOR[what] / 2)
     doubt = min(max(doubt, MIN_UNCERTAINTY[what]), PRIOR[what] * 2)
     return guess, guess - 1.28 * doubt, guess + 1.28 * doubt
 
@@ -138,6 +162,7 @@ def _points(usable: Sequence[Candidate], what: str) -> _Points:
     return _Points(
         ratios=np.array([c.recipe.pruning_ratio for c in usable]),
         precisions=np.array([c.recipe.precision.value for c in usable]),
+        variants=np.array([_variant(c.recipe) for c in usable]),
         values=np.array(values),
     )
 
@@ -145,20 +170,26 @@ def _points(usable: Sequence[Candidate], what: str) -> _Points:
 def _without(points: _Points, i: int) -> _Points:
     keep = np.arange(len(points.values)) != i
     return _Points(
-        ratios=points.ratios[keep], precisions=points.precisions[keep], values=points.values[keep]
+        ratios=points.ratios[keep],
+        precisions=points.precisions[keep],
+        variants=points.variants[keep],
+        values=points.values[keep],
     )
 
 
-def _interpolate(points: _Points, ratio: float, precision: str | Precision) -> float:
+def _interpolate(points: _Points, ratio: float, precision: str | Precision, variant: str) -> float:
     """Backfit offsets and curve, then read the model at one point."""
     knots, at_knot = np.unique(points.ratios, return_inverse=True)
     names, at_name = np.unique(points.precisions, return_inverse=True)
-    offsets = np.zeros(len(names))
-    curve = np.zeros(len(knots))
+    kinds, at_kind = np.unique(points.variants, return_inverse=True)
+    curve, offsets, extras = np.zeros(len(knots)), np.zeros(len(names)), np.zeros(len(kinds))
     for _ in range(BACKFITTING_ROUNDS):
-        curve = _mean_by(at_knot, points.values - offsets[at_name])
-        offsets = _mean_by(at_name, points.values - curve[at_knot])
+        curve = _mean_by(at_knot, points.values - offsets[at_name] - extras[at_kind])
+        offsets = _mean_by(at_name, points.values - curve[at_knot] - extras[at_kind])
+        extras = _mean_by(at_kind, points.values - curve[at_knot] - offsets[at_name])
+        extras -= extras[kinds == ""].sum()  # what is usual adds nothing
     known = dict(zip(names.tolist(), offsets.tolist(), strict=True)).get(str(precision), 0.0)
+    known += dict(zip(kinds.tolist(), extras.tolist(), strict=True)).get(variant, 0.0)
     beyond = 0.0
     if ratio > knots[-1] and len(knots) > 1:  # go on with the last slope
         slope = (curve[-1] - curve[-2]) / (knots[-1] - knots[-2])

@@ -20,7 +20,9 @@ def _law(recipe):
     """Latency and size fall with ratio and precision, each by its own factor."""
     speed = {"fp32": 1.0, "fp16": 1.0, "int8": 3.0, "int4": 1.0}[recipe.precision]
     shrink = {"fp32": 1.0, "fp16": 2.0, "int8": 4.0, "int4": 8.0}[recipe.precision]
-    return 4.0 * math.exp(-2 * recipe.pruning_ratio) / speed, 8e6 / shrink
+    step = recipe.step(Prune)
+    shallow = 2.0 if step is not None and step.blocks else 1.0
+    return 4.0 * math.exp(-2 * recipe.pruning_ratio) / speed / shallow, 8e6 / shrink
 
 
 def _measured(recipe, *, accuracy=0.93):
@@ -108,3 +110,29 @@ def test_the_candidate_trained_most_alike_counts():
     asked = recipe_of(pruning_ratio=0.5, epochs=7.0, precision=Precision.FP32)
     assert predict(asked, world).accuracy == pytest.approx(0.94, abs=0.005)
     assert predict(recipe_of(pruning_ratio=0.5), world).accuracy == pytest.approx(0.90, abs=0.005)
+
+
+def test_a_shallower_network_does_not_bend_the_curve_of_the_others():
+    shallow = _measured(recipe_of(pruning_ratio=0.75, precision="int8", blocks=1))
+    plain = recipe_of(pruning_ratio=0.7, precision="int8")
+    assert predict(plain, [*_world(), shallow]).latency_ms == pytest.approx(
+        predict(plain, _world()).latency_ms, rel=1e-6
+    )
+
+
+def test_what_a_block_saves_is_carried_over_to_other_ratios():
+    shallow = _measured(recipe_of(pruning_ratio=0.75, precision="int8", blocks=1))
+    asked = recipe_of(pruning_ratio=0.5, precision="int8", blocks=1)
+    prediction = predict(asked, [*_world(), shallow])
+    assert prediction.latency_ms == pytest.approx(_law(asked)[0], rel=0.1)
+
+
+def test_a_variant_that_nobody_measured_is_guessed_with_more_doubt():
+    asked = recipe_of(pruning_ratio=0.5, precision="int8", blocks=1)
+    usual = recipe_of(pruning_ratio=0.5, precision="int8")
+    unknown, known = predict(asked, _world()), predict(usual, _world())
+    assert _width(unknown.latency_interval) > 2 * _width(known.latency_interval)
+
+
+def _width(interval):
+    return math.log(interval[1] / interval[0])
