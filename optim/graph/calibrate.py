@@ -1,15 +1,24 @@
 """The range of every activation, read off calibration examples batch by batch.
 
-    min-max      the smallest and largest value seen
-    percentile   the same after cutting off the outermost 0.01 % of the values
-    entropy      the threshold whose clipped histogram keeps the most information (KL divergence)
+    min-max          the smallest and largest value seen
+    moving average   the smallest and largest of a batch, averaged with falling weight over batches
+    percentile       min-max after cutting off the outermost 0.01 % of the values
+    entropy          the threshold whose clipped histogram keeps the most information
+    mse              the range whose 255 steps are nearest to the values, in mean square
 
 Ranges always contain 0, so that padding and the zeros after a ReLU are exact.
+
+Sources: min-max and moving average, Jacob et al. 2018, "Quantization and training of neural
+networks for efficient integer-arithmetic-only inference", section 3.1; percentile, Wu et al. 2020,
+"Integer quantization for deep learning inference", section 4; entropy, Migacz 2017, "8-bit
+inference with TensorRT"; mse, Choukroun et al. 2019, "Low-bit quantization of neural networks for
+efficient inference", section 3 (there by golden section, here over a grid, each end by itself).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import assert_never
 
 import numpy as np
 from onnx import ModelProto, helper
@@ -19,6 +28,10 @@ from optim.recipe import Calibration
 BATCH = 32
 BINS = 2048
 KEPT_SHARE = 0.9999
+MEMORY = 0.9
+"""What the moving average keeps of itself at each batch."""
+SHRINKS = np.linspace(0.2, 1.0, 81)
+"""Ends of the range that are tried for the least square error, as shares of the extremes."""
 HISTOGRAM_EXAMPLES = 128
 """Counting is slow and every example gives thousands of values; the extremes come from all."""
 Ranges = dict[str, tuple[float, float]]
@@ -38,27 +51,58 @@ def activation_ranges(
 
     Raises:
         ArithmeticError: if a tensor takes a value that is not a finite number.
-
-    Source of the entropy method: Migacz 2017, "8-bit Inference with TensorRT".
     """
     run = expose(model, tensors)
-    lows = np.zeros(len(tensors))
-    highs = np.zeros(len(tensors))
-    for values in _batches(run, calibration):
-        lows = np.minimum(lows, [value.min() for value in values])
-        highs = np.maximum(highs, [value.max() for value in values])
+    extremes = [
+        ([value.min() for value in values], [value.max() for value in values])
+        for values in _batches(run, calibration)
+    ]
+    lows, highs = np.array(extremes, np.float64).transpose(1, 0, 2)  # each (batches, tensors)
     if not np.isfinite(lows).all() or not np.isfinite(highs).all():
         raise ArithmeticError(
             "every activation must be a finite number on the calibration examples; this network "
             "gives inf or nan. Check the weights and the examples."
         )
-    bounds = list(zip(lows.tolist(), highs.tolist(), strict=True))
-    if method is not Calibration.MINMAX:
-        cut = cut_percentile if method is Calibration.PERCENTILE else cut_entropy
+    if method is Calibration.MOVING_AVERAGE:
+        lows, highs = moving_average(lows), moving_average(highs)
+    else:
+        lows, highs = lows.min(axis=0), highs.max(axis=0)
+    bounds = list(zip(np.minimum(lows, 0).tolist(), np.maximum(highs, 0).tolist(), strict=True))
+    cut = _cut(method)
+    if cut is not None:
         every = -(-len(calibration) // HISTOGRAM_EXAMPLES)
         counts = _histograms(_batches(run, calibration[::every]), bounds)
         bounds = [cut(count, *bound) for count, bound in zip(counts, bounds, strict=True)]
     return dict(zip(tensors, bounds, strict=True))
+
+
+def _cut(method: Calibration) -> Callable[[np.ndarray, float, float], tuple[float, float]] | None:
+    match method:
+        case Calibration.MINMAX | Calibration.MOVING_AVERAGE:
+            return None
+        case Calibration.PERCENTILE:
+            return cut_percentile
+        case Calibration.ENTROPY:
+            return cut_entropy
+        case Calibration.MSE:
+            return cut_mse
+        case _:
+            assert_never(method)
+
+
+def moving_average(batches: np.ndarray) -> np.ndarray:
+    """The exponential moving average after the last batch, begun at the first.
+
+    Args:
+        batches: shape (batches, tensors).
+
+    Returns:
+        Shape (tensors,).
+    """
+    average = batches[0]
+    for values in batches[1:]:
+        average = MEMORY * average + (1 - MEMORY) * values
+    return np.asarray(average)
 
 
 def cut_percentile(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:
@@ -89,6 +133,28 @@ def cut_entropy(counts: np.ndarray, low: float, high: float) -> tuple[float, flo
         if divergence < best:
             best, chosen = divergence, bounds
     return chosen
+
+
+def cut_mse(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    """The range whose 255 steps have the least mean square error, rounding and clipping together.
+
+    Args:
+        counts: histogram, int64, shape (bins,), equal bins from low to high.
+    """
+    if counts.sum() == 0:
+        return low, high
+    edges = np.linspace(low, high, len(counts) + 1)
+    values, weights = (edges[1:] + edges[:-1])[:, None] / 2, counts / counts.sum()
+
+    def error(lows: np.ndarray, highs: np.ndarray) -> np.ndarray:
+        outside = np.maximum(lows - values, 0) + np.maximum(values - highs, 0)  # (bins, tries)
+        rounding = np.where(outside > 0, 0.0, ((highs - lows) / 255) ** 2 / 12)
+        return np.asarray(weights @ (outside**2 + rounding))
+
+    for _ in range(2):  # each end in turn, as long as the other one moves
+        high = float(SHRINKS[np.argmin(error(low + 0 * SHRINKS, high * SHRINKS))]) * high
+        low = float(SHRINKS[np.argmin(error(low * SHRINKS, high + 0 * SHRINKS))]) * low
+    return low, high
 
 
 def _divergence_after_cut(counts: np.ndarray, inside: np.ndarray) -> float:

@@ -20,15 +20,18 @@ WORTHWHILE = 32
 """Shorter tensors stay float32: the Cast would take more bytes than it saves."""
 
 
-def convert_float16(model: ModelProto) -> bytes:
+def convert_float16(model: ModelProto, *, keep: frozenset[str] = frozenset()) -> bytes:
     """Store the weights of a float32 model in half precision; the model is left alone.
 
     Tensors with a value that half precision cannot hold (above 65504) stay float32.
+
+    Args:
+        keep: names of constants that stay float32 too.
     """
     values = constants(model)
     half = ModelProto()
     half.CopyFrom(model)
-    narrow = {name for name, value in values.items() if _fits(value)}
+    narrow = {name for name, value in values.items() if _fits(value) and name not in keep}
     del half.graph.initializer[:]
     casts: list[NodeProto] = []
     for tensor in model.graph.initializer:

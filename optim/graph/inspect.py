@@ -16,17 +16,20 @@ from onnx import ModelProto, NodeProto
 
 from optim.engines.onnxruntime import ONNX_RUNTIME
 from optim.graph.onnx_file import (
+    INTEGER_LAYERS,
     LAYERS,
     attribute,
     constants,
+    consumers,
     float_tensor_shapes,
-    producers,
     read_model,
 )
 from optim.measure.measurement import GraphFacts
 
 UNPACK = ("DequantizeLinear", "Cast")
-PARAMETER_READERS = (*LAYERS, "BatchNormalization", "ConvTranspose", "Add", "PRelu")
+PARAMETER_READERS = (
+    *LAYERS, *INTEGER_LAYERS, "BatchNormalization", "ConvTranspose", "Add", "PRelu",
+)  # fmt: skip
 FLOAT_KERNELS = (
     "Conv", "FusedConv", "NhwcFusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul",
     "FusedMatMul", "MatMulNBits",
@@ -85,13 +88,21 @@ def count_macs(model: ModelProto) -> int:
     """Multiply-accumulates of Conv, Gemm and MatMul for one example."""
     shapes = float_tensor_shapes(model)
     shapes |= {name: tuple(value.shape) for name, value in constants(model).items()}
-    return sum(_macs(node, shapes) for node in model.graph.node if node.op_type in LAYERS)
+    shapes |= {n: shapes[c] for n, c in _unpacked_from(model).items() if n not in shapes}
+    readers = consumers(model.graph.node)
+    layers = [node for node in model.graph.node if node.op_type in (*LAYERS, *INTEGER_LAYERS)]
+    for node in layers:  # an integer sum has the shape of the float that it is made into
+        name = node.output[0]
+        shapes.setdefault(
+            name, shapes.get(readers[name][0].output[0], ()) if name in readers else ()
+        )
+    return sum(_macs(node, shapes) for node in layers)
 
 
 def _macs(node: NodeProto, shapes: dict[str, tuple[int | None, ...]]) -> int:
     elements = prod(size or 1 for size in shapes[node.output[0]])  # the batch is None: one example
     weight = [size or 1 for size in shapes[node.input[1]]]
-    if node.op_type == "Conv":
+    if node.op_type in ("Conv", "ConvInteger"):
         return elements * prod(weight[1:])  # (O, I / groups, K, K)
     transposed = node.op_type == "Gemm" and attribute(node, "transB") == 1
     return elements * weight[-1 if transposed or len(weight) == 1 else -2]
@@ -100,8 +111,9 @@ def _macs(node: NodeProto, shapes: dict[str, tuple[int | None, ...]]) -> int:
 def _unpacked_from(model: ModelProto) -> dict[str, str]:
     """For each tensor that is only a stored constant in another format: the constant's name."""
     stored = {tensor.name for tensor in model.graph.initializer}
-    return {
-        name: node.input[0]
-        for name, node in producers(model.graph.node).items()
-        if node.op_type in UNPACK and node.input[0] in stored
-    }
+    found: dict[str, str] = {}
+    for node in model.graph.node:  # in order: four-bit weights go through a Cast first
+        origin = found.get(node.input[0], node.input[0]) if node.input else ""
+        if node.op_type in UNPACK and origin in stored:
+            found[node.output[0]] = origin
+    return found

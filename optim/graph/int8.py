@@ -1,30 +1,26 @@
-"""Static INT8 in QDQ form: unsigned activations, signed weights, scales per output channel.
+"""The 8-bit grids, and the plan of what in a network becomes INT8.
 
-    x_q = clamp(round(x / scale) + zero_point, 0, 255)          activations, asymmetric
-    w_q = clamp(round(w / scale), -127, 127)                    weights, symmetric
+    x_q = clamp(round(x / scale) + zero_point, 0, 255)          activations, unsigned
+    x_q = clamp(round(x / scale), -128, 127)                    activations, signed
+    w_q = clamp(round(w / scale), -127, 127)                    weights
 
-The file keeps ordinary Conv and Gemm between QuantizeLinear and DequantizeLinear, which ONNX
-Runtime, OpenVINO and TensorRT all read and turn into integer kernels. A ReLU or Clip behind a layer
-vanishes: the quantized range ends where it would clip. Biases stay float32, four bytes each either
-way; engines quantize them at load. What follows the last layer stays float, so that two classes do
-not tie on one of 256 levels.
+On the unsigned grid a ReLU or Clip behind a layer vanishes: the quantized range ends where it would
+clip. What follows the last layer stays float, so that two classes do not tie on one of 256 levels.
 
 All parts of a Concat share one grid, so that joining them is a copy (1.1 times faster on
-SqueezeNet). On x86 processors without VNNI the sum of two products may saturate at 16 bits;
-accuracy is measured on the machine itself, so that this shows.
+SqueezeNet). A layer that stays float takes the operators between it and other float layers along:
+each change of format costs time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, helper
 
-from optim.graph.calibrate import Ranges, activation_ranges
-from optim.graph.onnx_file import LAYERS, attribute, constants, consumers, producers, tidy
-from optim.recipe import Calibration
+from optim.graph.onnx_file import LAYERS, attribute, constants, consumers
 
 ARITHMETIC = ("Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool")
 """Operators beside the layers that engines compute in INT8."""
@@ -49,61 +45,70 @@ class Plan:
     own_grid: tuple[str, ...]
     same_grid: dict[str, str]
 
+    @property
+    def grids(self) -> dict[str, str]:
+        """For every quantized tensor the one whose range it has."""
+        return {name: name for name in self.own_grid} | self.same_grid
 
-def quantize_int8(
-    model: ModelProto, calibration: np.ndarray, *, method: Calibration, per_channel: bool
-) -> bytes:
-    """Quantize weights and activations of a fused float32 model.
+
+def plan_int8(
+    model: ModelProto, *, floats: frozenset[str] = frozenset(), signed: bool = False
+) -> Plan:
+    """Decide what becomes INT8; the model is left alone.
 
     Args:
-        model: fused, opset 13 or later; left alone.
-        calibration: float32, shape (n, ...), the examples that activation ranges are read from.
-        method: how the ranges are chosen.
-        per_channel: one weight scale per output channel instead of one per tensor.
-
-    Raises:
-        ArithmeticError: if an activation is not a finite number on the calibration examples.
+        model: fused, float32.
+        floats: output names of layers that stay float.
+        signed: activations lie on the symmetric grid. A ReLU before it stays: half of the grid is
+            below zero.
     """
-    plan = plan_int8(model)
-    ranges = activation_ranges(model, plan.own_grid, calibration, method)
-    quantized = ModelProto()
-    quantized.CopyFrom(model)
-    writer = _Writer(quantized, plan, ranges, per_channel)
-    nodes = list(writer.nodes())
-    del quantized.graph.node[:]
-    quantized.graph.node.extend(nodes)
-    return tidy(quantized)
-
-
-def plan_int8(model: ModelProto) -> Plan:
-    """Decide what becomes INT8; the model is left alone."""
     values = constants(model)
-    outputs = {value.name for value in model.graph.output}
-    nodes = _absorb_clamps(model.graph.node, outputs)
-    tail = _tail(nodes, outputs)
+    absorbed = {} if signed else _absorbable_clamps(model)
+    wanted = _read_in_int8(model, floats)
     grids: dict[str, str] = {}
-    layers = set()
-    for node in nodes:
-        output = node.output[0]
+    layers, nodes = set(), []
+    dropped = set(absorbed.values())
+    needed = {
+        node.input[0]
+        for node in model.graph.node
+        if is_quantizable_layer(node, values) and node.output[0] not in floats
+    }
+    for original in model.graph.node:
+        if original.output[0] in dropped:
+            continue
+        node = NodeProto()
+        node.CopyFrom(original)
+        nodes.append(node)
+        output = absorbed.get(node.output[0], node.output[0])
         moving = [name for name in node.input if name and name not in values]
-        if is_quantizable_layer(node, values):
-            layers.add(output)
+        if is_quantizable_layer(node, values) and node.output[0] not in floats:
             grids.setdefault(node.input[0], node.input[0])
-            if output not in tail or node.op_type == "Conv":
+            if node.output[0] in wanted or node.op_type == "Conv":
                 grids[output] = output
-        elif node.op_type in ARITHMETIC and output not in tail and len(moving) == len(node.input):
+            layers.add(output if output in grids else node.output[0])
+        elif (
+            node.op_type in ARITHMETIC
+            and node.output[0] in wanted
+            and len(moving) == len(node.input)
+            and (output in needed or any(name in grids for name in moving))
+        ):
             for name in (*moving, output):
                 grids.setdefault(name, name)
             if node.op_type == "Concat":  # one grid for all parts: joining them is then a copy
                 grids.update({name: output for name in moving if grids[name] == name})
-        elif node.op_type in CARRIERS and moving[0] in grids and output not in tail:
+        elif (
+            node.op_type in CARRIERS and moving and moving[0] in grids and node.output[0] in wanted
+        ):
             grids[output] = grids[moving[0]]
-    grids = {name: _root(grids, name) for name in grids}
+        if output in grids:
+            node.output[0] = output
+        else:
+            dropped.discard(output)
     return Plan(
         nodes=tuple(nodes),
         layers=frozenset(layers),
-        own_grid=tuple(name for name, grid in grids.items() if name == grid),
-        same_grid={name: grid for name, grid in grids.items() if name != grid},
+        own_grid=tuple(name for name in grids if name == _root(grids, name)),
+        same_grid={name: _root(grids, name) for name in grids if name != _root(grids, name)},
     )
 
 
@@ -115,7 +120,7 @@ def _root(grids: dict[str, str], name: str) -> str:
 
 def is_quantizable_layer(node: NodeProto, values: dict[str, np.ndarray]) -> bool:
     """True for Conv, Gemm and MatMul whose weights (and bias) are constant float32."""
-    fixed = node.input[1:] if node.op_type in LAYERS else ()
+    fixed = list(node.input[1:]) if node.op_type in LAYERS else ()
     plain = node.op_type != "Gemm" or (
         attribute(node, "transA") == 0
         and all(item.f == 1.0 for item in node.attribute if item.name in ("alpha", "beta"))
@@ -124,6 +129,7 @@ def is_quantizable_layer(node: NodeProto, values: dict[str, np.ndarray]) -> bool
         plain
         and len(fixed) > 0
         and all(name in values and values[name].dtype == np.float32 for name in fixed if name)
+        and values[fixed[0]].ndim >= 2
     )
 
 
@@ -145,6 +151,16 @@ def activation_grid(low: float, high: float) -> tuple[np.float32, np.uint8]:
     return scale, np.uint8(np.clip(np.rint(-low / scale), 0, 255))
 
 
+def signed_activation_grid(low: float, high: float) -> tuple[np.float32, np.int8]:
+    """Scale and zero point of the signed 8-bit grid, which lies evenly around 0.
+
+    >>> scale, zero_point = signed_activation_grid(-1.27, 0.5)
+    >>> round(float(scale), 4), int(zero_point)
+    (0.01, 0)
+    """
+    return np.float32(max(-low, high, 5e-7) / 127), np.int8(0)
+
+
 def quantize_weight_int8(weight: np.ndarray, axis: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Round to the symmetric signed 8-bit grid.
 
@@ -162,107 +178,65 @@ def quantize_weight_int8(weight: np.ndarray, axis: int | None) -> tuple[np.ndarr
     return rounded, scale.reshape(() if axis is None else (-1,))
 
 
+def clamp_bounds(node: NodeProto, values: dict[str, np.ndarray]) -> tuple[float, float] | None:
+    """Between which numbers a Relu or Clip keeps its input; None for another operator.
+
+    A Clip whose bounds are computed in the graph has none that we know: None too.
+    """
+    if node.op_type == "Relu":
+        return 0.0, np.inf
+    if node.op_type != "Clip" or any(name and name not in values for name in node.input[1:]):
+        return None
+    given = [*node.input[1:], "", ""]
+    low, high = (values[name].item() if name else None for name in given[:2])
+    return (-np.inf if low is None else low, np.inf if high is None else high)
+
+
+def following_clamp(
+    node: NodeProto, readers: dict[str, list[NodeProto]], outputs: set[str]
+) -> NodeProto | None:
+    """The Relu or Clip that alone reads a node's output, if there is one inside the graph.
+
+    Args:
+        readers: who reads each tensor.
+        outputs: of the graph.
+    """
+    after = readers.get(node.output[0], [])
+    if len(after) != 1 or after[0].op_type not in CLAMPS or after[0].input[0] != node.output[0]:
+        return None
+    return None if outputs.intersection((node.output[0], after[0].output[0])) else after[0]
+
+
+def _absorbable_clamps(model: ModelProto) -> dict[str, str]:
+    """For a layer's or an addition's output: that of the clamp on it which a grid can stand for."""
+    readers, values = consumers(model.graph.node), constants(model)
+    outputs = {value.name for value in model.graph.output}
+    found = {}
+    for node in model.graph.node:
+        clamp = (
+            following_clamp(node, readers, outputs) if node.op_type in (*LAYERS, "Add") else None
+        )
+        bounds = None if clamp is None else clamp_bounds(clamp, values)
+        if clamp is not None and bounds is not None and bounds[0] <= 0 <= bounds[1]:
+            found[node.output[0]] = clamp.output[0]
+    return found
+
+
+def _read_in_int8(model: ModelProto, floats: frozenset[str]) -> set[str]:
+    """Tensors that an INT8 layer reads, directly or through operators that are no float layers."""
+    values = constants(model)
+    wanted: set[str] = set()
+    for node in reversed(model.graph.node):
+        is_layer = is_quantizable_layer(node, values)
+        stays = is_layer and node.output[0] in floats
+        if not stays and (is_layer or wanted.intersection(node.output)):
+            wanted.update(node.input)
+    return wanted - values.keys()
+
+
 def dequantize_node(parameters: Sequence[str], output: str, axis: int | None) -> NodeProto:
     """DequantizeLinear of stored weights: one scale, or one per index of an axis."""
     node = helper.make_node("DequantizeLinear", parameters, [output])
     if axis is not None:
         node.attribute.append(helper.make_attribute("axis", axis))
     return node
-
-
-def _absorb_clamps(nodes: Sequence[NodeProto], outputs: set[str]) -> list[NodeProto]:
-    """Copies of the nodes without the ReLU and Clip that follow a layer or an addition alone."""
-    readers, writers = consumers(nodes), producers(nodes)
-    renamed: dict[str, str] = {}
-    kept = []
-    for node in nodes:
-        before = writers.get(node.input[0]) if node.op_type in CLAMPS else None
-        if (
-            before is not None
-            and before.op_type in ("Conv", "Gemm", "MatMul", "Add")
-            and len(readers[node.input[0]]) == 1
-            and not outputs.intersection((node.input[0], node.output[0]))
-        ):
-            renamed[node.input[0]] = node.output[0]
-            continue
-        copy = NodeProto()
-        copy.CopyFrom(node)
-        kept.append(copy)
-    for node in kept:
-        node.output[:] = [renamed.get(name, name) for name in node.output]
-    return kept
-
-
-def _tail(nodes: Sequence[NodeProto], outputs: set[str]) -> set[str]:
-    """Tensors that no layer reads, directly or later: everything behind the last layer."""
-    tail = set(outputs)
-    readers = consumers(nodes)
-    for node in reversed(nodes):
-        after = [reader for name in node.output for reader in readers.get(name, [])]
-        if all(r.op_type not in LAYERS and tail.issuperset(r.output) for r in after):
-            tail.update(node.output)
-    return tail
-
-
-class _Writer:
-    """Writes the quantized graph; initializers are added to the model as they come up."""
-
-    def __init__(self, model: ModelProto, plan: Plan, ranges: Ranges, per_channel: bool) -> None:
-        self.model = model
-        self.plan = plan
-        self.ranges = ranges
-        self.per_channel = per_channel
-        self.values = constants(model)
-        self.inputs = [value.name for value in model.graph.input]
-
-    def nodes(self) -> Iterator[NodeProto]:
-        grids = {name: name for name in self.plan.own_grid} | self.plan.same_grid
-        for name in self.inputs:
-            if name in grids:
-                yield from self._quantized(name, grids[name])
-        for node in self.plan.nodes:
-            if node.output[0] in self.plan.layers:
-                yield from self._quantize_weights(node, grids[node.input[0]])
-            node.input[:] = [f"{name}.dq" if name in grids else name for name in node.input]
-            yield node
-            for name in node.output:
-                if name in grids:
-                    yield from self._quantized(name, grids[name])
-
-    def _quantized(self, name: str, grid: str) -> Iterator[NodeProto]:
-        scale, zero_point = activation_grid(*self.ranges[grid])
-        parameters = [
-            self._constant(f"{grid}.scale", scale), self._constant(f"{grid}.zero", zero_point)
-        ]  # fmt: skip
-        yield helper.make_node("QuantizeLinear", [name, *parameters], [f"{name}.q"])
-        yield helper.make_node("DequantizeLinear", [f"{name}.q", *parameters], [f"{name}.dq"])
-
-    def _quantize_weights(self, node: NodeProto, input_grid: str) -> Iterator[NodeProto]:
-        name = f"{node.output[0]}.weight"
-        weight = self.values[node.input[1]]
-        axis = output_axis(node, weight) if self.per_channel else None
-        rounded, scale = quantize_weight_int8(weight, axis)
-        parameters = [self._constant(f"{name}.q", rounded), self._constant(f"{name}.scale", scale)]
-        if node.op_type == "Gemm":  # ONNX Runtime's QGemm wants the zero points written out
-            parameters.append(self._constant(f"{name}.zero", np.zeros(scale.shape, np.int8)))
-        node.input[1] = f"{name}.dq"
-        yield dequantize_node(parameters, node.input[1], axis)
-        if node.op_type == "Gemm" and len(node.input) > 2:
-            yield self._quantize_bias(node, scale, input_grid)
-
-    def _quantize_bias(self, node: NodeProto, scale: np.ndarray, input_grid: str) -> NodeProto:
-        """Biases in the unit of the integer sum; QGemm, unlike QLinearConv, wants them so."""
-        name = f"{node.output[0]}.bias"
-        bias = self.values[node.input[2]]
-        unit = (activation_grid(*self.ranges[input_grid])[0] * scale).astype(np.float32)
-        limit = 2.0**31 - 128
-        rounded = np.clip(np.rint(bias / unit.astype(np.float64)), -limit, limit).astype(np.int32)
-        parameters = [self._constant(f"{name}.q", rounded), self._constant(f"{name}.scale", unit)]
-        node.input[2] = f"{name}.dq"
-        return dequantize_node(parameters, node.input[2], 0 if unit.ndim else None)
-
-    def _constant(self, name: str, value: np.ndarray | np.generic) -> str:
-        if name not in self.values:
-            self.values[name] = np.asarray(value)
-            self.model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-        return name

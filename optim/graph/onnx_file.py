@@ -21,6 +21,8 @@ IR_VERSION = 10
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 """Operators with weights that do nearly all of the work."""
+INTEGER_LAYERS = ("ConvInteger", "MatMulInteger")
+"""What they become where activations are quantized anew in every run."""
 
 
 def read_model(content: bytes) -> ModelProto:
@@ -151,7 +153,7 @@ def _name_layers(nodes: list[NodeProto]) -> None:
         weight = node.input[1] if node.op_type in LAYERS else ""
         if weight.endswith(".weight"):
             node.name = weight.removesuffix(".weight")
-        elif node.op_type not in LAYERS:
+        elif node.op_type not in (*LAYERS, *INTEGER_LAYERS):
             node.ClearField("name")
 
 

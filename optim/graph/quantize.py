@@ -1,4 +1,7 @@
-"""Post-training quantization of an ONNX file: FP16, INT8 or INT4."""
+"""Post-training quantization of an ONNX file: FP16, INT8 or INT4, with every option of the step.
+
+fold -> equalize, smooth -> activation ranges -> round the weights -> correct biases -> write
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,19 @@ import onnx
 from onnx import ModelProto
 
 from optim.errors import Refusal, RefusedError
+from optim.graph.calibrate import Ranges, activation_ranges
 from optim.graph.float16 import convert_float16
 from optim.graph.fuse import fuse
-from optim.graph.int4 import quantize_int4
-from optim.graph.int8 import is_quantizable_layer, quantize_int8
-from optim.graph.onnx_file import constants, opset, read_model
-from optim.recipe import Precision, Quantize
+from optim.graph.int8 import Plan, plan_int8
+from optim.graph.onnx_file import opset, read_model
+from optim.graph.own_constants import with_own_constants
+from optim.graph.precisions import layer_precisions, refuse_options, rounding_of
+from optim.graph.stored_weights import Choice, store_weights
+from optim.graph.write_dynamic import write_dynamic
+from optim.graph.write_qdq import write_qdq, write_weight_only
+from optim.recipe import Activations, Precision, Quantize
 
-OLDEST_OPSET, INT4_OPSET = 13, 21
+INT4_OPSET = 21
 NO_LAYERS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -36,7 +44,7 @@ def quantize(
 
     Args:
         model: an ONNX file with one input, float32 throughout.
-        step: precision, calibration method, granularity.
+        step: precision, calibration method, granularity and so on.
         calibration: float32, shape (n, ...); the first ``step.calibration_examples`` are used.
         layers: single layers, by node name, that get another precision than ``step`` says.
         weight_scales: scales that training has settled on, by node name, shape (O,) or (); the
@@ -50,45 +58,71 @@ def quantize(
     fused = read_model(fuse(model))
     _check_calibration(fused, calibration)
     examples = np.ascontiguousarray(calibration[: step.calibration_examples], np.float32)
-    _refuse_unquantizable(fused, step.precision)
+    refuse_options(step, trained=bool(weight_scales))
+    precisions = layer_precisions(fused, step, layers, trained=weight_scales.keys())
     try:
-        match step.precision:
-            case Precision.FP16:
-                return convert_float16(fused)
-            case Precision.INT8:
-                return quantize_int8(
-                    fused, examples, method=step.calibration, per_channel=step.per_channel
-                )
-            case Precision.INT4:
-                return quantize_int4(_with_int4(fused), examples, per_channel=step.per_channel)
-            case Precision.FP32:
-                raise AssertionError("a Quantize step is never FP32; it checks that itself")
-            case _:
-                assert_never(step.precision)
+        if step.precision is Precision.FP16:
+            return convert_float16(fused, keep=_named(fused, precisions, Precision.FP32))
+        return _quantize_weights(fused, step, examples, precisions, weight_scales)
     except ArithmeticError as error:
         raise _refused(str(error)) from error
 
 
-def _refuse_unquantizable(model: ModelProto, precision: Precision) -> None:
-    values = constants(model)
-    if opset(model) < OLDEST_OPSET:
-        raise _refused(
-            f"{precision.upper()} needs ONNX opset {OLDEST_OPSET} or later, "
-            f"this file has {opset(model)}.",
-            "Export the network again.",
+def _quantize_weights(
+    fused: ModelProto,
+    step: Quantize,
+    examples: np.ndarray,
+    precisions: Mapping[str, Precision],
+    weight_scales: Mapping[str, np.ndarray],
+) -> bytes:
+    if Precision.INT4 in precisions.values():
+        fused = _with_int4(fused)
+    model = with_own_constants(fused, biases=step.bias_correction)
+    choices = {
+        node.output[0]: Choice(
+            precision=precisions[node.output[0]],
+            rounding=rounding_of(step, precisions[node.output[0]]),
+            per_channel=step.per_channel,
+            scale=weight_scales.get(node.name),
         )
-    if any("Quantize" in node.op_type for node in model.graph.node):
-        raise _refused(
-            f"{precision.upper()} needs a float32 network, this one is quantized already.",
-            "Start from the original.",
-        )
-    if precision is not Precision.FP16 and not any(
-        is_quantizable_layer(node, values) for node in model.graph.node
-    ):
-        raise _refused(
-            f"{precision.upper()} needs convolutions or matrix products with constant float32 "
-            "weights, this network has none."
-        )
+        for node in model.graph.node
+        if precisions.get(node.output[0], Precision.FP32) is not Precision.FP32
+    }
+    plan, ranges = _activations(
+        model, step, examples, floats=frozenset(precisions) - choices.keys()
+    )
+    weights = store_weights(model, choices, examples)
+    match step.activations:
+        case Activations.UINT8 | Activations.INT8:
+            signed = step.activations is Activations.INT8
+            return write_qdq(model, plan, ranges, weights, signed=signed)
+        case Activations.DYNAMIC:
+            return write_dynamic(model, weights)
+        case Activations.FLOAT:
+            return write_weight_only(model, weights)
+        case None:
+            raise AssertionError("a Quantize step fills in its activations")
+        case _:
+            assert_never(step.activations)
+
+
+def _activations(
+    model: ModelProto, step: Quantize, examples: np.ndarray, *, floats: frozenset[str]
+) -> tuple[Plan, Ranges]:
+    """What becomes INT8, and the ranges of it; float and dynamic activations have none."""
+    plan = plan_int8(model, floats=floats, signed=step.activations is not Activations.UINT8)
+    if step.activations in (Activations.UINT8, Activations.INT8):
+        return plan, activation_ranges(model, plan.own_grid, examples, step.calibration)
+    return plan, {}
+
+
+def _named(
+    model: ModelProto, precisions: Mapping[str, Precision], precision: Precision
+) -> frozenset[str]:
+    """The weights of the layers that have a precision."""
+    return frozenset(
+        node.input[1] for node in model.graph.node if precisions.get(node.output[0]) is precision
+    )
 
 
 def _with_int4(model: ModelProto) -> ModelProto:
