@@ -1,0 +1,137 @@
+"""A graph while it is being rewritten: a copy with who writes and who reads each tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+from onnx import ModelProto, NodeProto, numpy_helper
+
+from optim.graph.onnx_file import float_tensor_shapes
+
+QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+UNPACKERS = (DEQUANTIZE, "Cast")
+
+
+class Draft:
+    """A copy of a model that rules edit in place; the model itself is left alone."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self.model = ModelProto()
+        self.model.CopyFrom(model)
+        self.nodes: list[NodeProto] = list(self.model.graph.node)
+        self.tensors = {tensor.name: tensor for tensor in self.model.graph.initializer}
+        self.outputs = {value.name for value in model.graph.output}
+        self._index()
+
+    def writer(self, name: str) -> NodeProto | None:
+        """Who writes a tensor; None for inputs and constants."""
+        return self._writers.get(name)
+
+    def readers(self, name: str) -> Sequence[NodeProto]:
+        """Who reads a tensor."""
+        return self._readers.get(name, ())
+
+    def only_reader(self, name: str, kind: str) -> NodeProto | None:
+        """The one reader of a tensor, if it is of this kind and nobody else sees the tensor."""
+        readers = self.readers(name)
+        fits = len(readers) == 1 and readers[0].op_type == kind and name not in self.outputs
+        return readers[0] if fits else None
+
+    def array(self, name: str) -> np.ndarray | None:
+        """A constant; None if the tensor is none."""
+        return numpy_helper.to_array(self.tensors[name]) if name in self.tensors else None
+
+    def moving(self, node: NodeProto) -> tuple[str, ...]:
+        """The inputs of a node that depend on the network's input."""
+        return tuple(name for name in node.input if name and self.stored_in(name) is None)
+
+    def stored_in(self, name: str) -> str | None:
+        """The constant that a tensor is, or is unpacked from; None if it is computed."""
+        writer = self.writer(name)
+        while writer is not None and writer.op_type in UNPACKERS:
+            name = writer.input[0]
+            writer = self.writer(name)
+        return name if name in self.tensors else None
+
+    def rank(self, name: str) -> int | None:
+        """How many dimensions a float tensor has; None if nothing says so."""
+        shape = self._shapes.get(name)
+        return None if shape is None else len(shape)
+
+    def constant(self, stem: str, value: np.ndarray | np.generic) -> str:
+        """Store a new constant; returns its name."""
+        name = stem
+        while name in self.tensors or self.writer(name) is not None:
+            name += "_"
+        self.tensors[name] = numpy_helper.from_array(np.asarray(value), name)
+        return name
+
+    def grid(self, node: NodeProto) -> tuple[float, int] | None:
+        """Scale and zero point of a conversion with one uint8 grid; None for any other."""
+        if node.op_type not in (QUANTIZE, DEQUANTIZE) or len(node.input) < 3:
+            return None
+        scale, zero = self.array(node.input[1]), self.array(node.input[2])
+        if scale is None or zero is None or scale.size != 1 or zero.dtype != np.uint8:
+            return None
+        return float(scale.reshape(())), int(zero.reshape(()))
+
+    def edit(self, *, remove: Iterable[NodeProto] = (), add: Iterable[NodeProto] = ()) -> None:
+        """Take nodes out and put nodes in; the order is found at the end."""
+        gone = {id(node) for node in remove}
+        self.nodes = [*(node for node in self.nodes if id(node) not in gone), *add]
+        self._index()
+
+    def finished(self) -> ModelProto:
+        """The rewritten model, nodes in an order in which they can run."""
+        ordered = _in_running_order(self.nodes, {value.name for value in self.model.graph.input})
+        finished = ModelProto()
+        finished.CopyFrom(self.model)
+        del finished.graph.node[:]
+        finished.graph.node.extend(ordered)
+        read = {name for node in ordered for name in node.input} | self.outputs
+        del finished.graph.initializer[:]
+        kept = [tensor for name, tensor in self.tensors.items() if name in read]
+        finished.graph.initializer.extend(kept)
+        finished.graph.ClearField("value_info")
+        return finished
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int | None, ...]]:
+        return float_tensor_shapes(self.model)
+
+    def _index(self) -> None:
+        self._writers = {name: node for node in self.nodes for name in node.output if name}
+        self._readers: dict[str, list[NodeProto]] = {}
+        for node in self.nodes:
+            for name in filter(None, node.input):
+                self._readers.setdefault(name, []).append(node)
+
+
+def _in_running_order(nodes: Sequence[NodeProto], inputs: set[str]) -> list[NodeProto]:
+    """A node comes as soon as all it reads is written; otherwise the order stays."""
+    written = {name for node in nodes for name in node.output}
+    ready, ordered, waiting = set(inputs), [], list(nodes)
+    while waiting:
+        later = []
+        for node in waiting:
+            if all(name in ready for name in node.input if name in written):
+                ordered.append(node)
+                ready.update(node.output)
+            else:
+                later.append(node)
+        if len(later) == len(waiting):
+            raise AssertionError("a rule has made a graph that runs in a circle")
+        waiting = later
+    return ordered
+
+
+def integer(node: NodeProto, name: str, default: int) -> int:
+    """An integer attribute."""
+    return next((int(item.i) for item in node.attribute if item.name == name), default)
+
+
+def number(node: NodeProto, name: str, default: float) -> float:
+    """A float attribute."""
+    return next((float(item.f) for item in node.attribute if item.name == name), default)
