@@ -51,12 +51,12 @@ def second_moments(
             size = grouped(weight, node).shape[2]
             wanted = max(MIN_PATCHES, PATCHES_PER_INPUT * size) * len(batch) // len(examples)
             rows = _rows(seen[node.input[0]], node, weight, max(1, wanted), rng)
-            sums[key] = sums.get(key, 0.0) + _products(rows)
+            sums[key] = sums.get(key, 0.0) + products(rows)
             counts[key] += len(rows)
     return {key: total / counts[key] for key, total in sums.items()}
 
 
-def _products(rows: np.ndarray) -> np.ndarray:
+def products(rows: np.ndarray) -> np.ndarray:
     """Sum of x x^T over the rows, (S, G, d) -> (G, d, d) float64."""
     if rows.shape[1] == 1:  # NumPy sees that both factors are one, and does half of the work
         product: np.ndarray = rows[:, 0].T @ rows[:, 0]
@@ -80,12 +80,48 @@ def ungrouped(matrix: np.ndarray, node: NodeProto, shape: tuple[int, ...]) -> np
     return np.asarray(matrix[0] if attribute(node, "transB") else matrix[0].T)
 
 
+def rows_and_outputs(
+    x: np.ndarray,
+    y: np.ndarray,
+    node: NodeProto,
+    weight: np.ndarray,
+    wanted: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Some rows of the matrix product that a layer is, with the outputs at the same places.
+
+    Args:
+        x: what the layer reads, (N, C, space...) or (N, ..., d).
+        y: what the layer gives (in this network or in another), (N, O, space...) or (N, ..., O).
+        wanted: how many rows, fewer if there are fewer.
+
+    Returns:
+        (S, G, d) and (S, G, O).
+    """
+    groups, outputs, inputs = grouped(weight, node).shape
+    if node.op_type != "Conv":
+        rows, results = x.reshape(-1, inputs), y.reshape(-1, outputs)
+        chosen = rng.choice(len(rows), min(wanted, len(rows)), replace=False)
+        return rows[chosen, None], results[chosen, None]
+    windows = _windows(x, node, weight)
+    places = _draw_places(windows, weight, wanted, rng)
+    results = np.moveaxis(y, 1, -1)[places]
+    return windows[places].reshape(-1, groups, inputs), results.reshape(-1, groups, outputs)
+
+
 def _rows(
     x: np.ndarray, node: NodeProto, weight: np.ndarray, wanted: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Some rows of the matrix product, (S, G, d)."""
     if node.op_type != "Conv":
         return x.reshape(-1, 1, x.shape[-1])
+    windows = _windows(x, node, weight)
+    patches: np.ndarray = windows[_draw_places(windows, weight, wanted, rng)]  # (S, C, kernel...)
+    return patches.reshape(len(patches), attribute(node, "group", 1), -1)
+
+
+def _windows(x: np.ndarray, node: NodeProto, weight: np.ndarray) -> np.ndarray:
+    """A view of all patches of a convolution's input, (N, positions..., C, kernel...)."""
     kernel = weight.shape[2:]
     space = len(kernel)
     strides = _attribute_list(node, "strides", [1] * space)
@@ -95,12 +131,16 @@ def _rows(
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     windows = sliding_window_view(np.pad(x, around), reach, axis=tuple(range(2, 2 + space)))
     steps = tuple(slice(None, None, step) for step in (1, 1, *strides, *dilations))
-    windows = np.moveaxis(windows[steps], 1, 1 + space)  # (N, positions..., C, kernel...)
-    places = windows.shape[: 1 + space]
+    return np.moveaxis(windows[steps], 1, 1 + space)
+
+
+def _draw_places(
+    windows: np.ndarray, weight: np.ndarray, wanted: int, rng: np.random.Generator
+) -> tuple[np.ndarray, ...]:
+    """Indices of some patches in the example and the positions."""
+    places = windows.shape[: weight.ndim - 1]
     total = int(np.prod(places))
-    chosen = np.unravel_index(rng.choice(total, min(wanted, total), replace=False), places)
-    patches = windows[chosen]  # (S, C, kernel...)
-    return patches.reshape(len(chosen[0]), attribute(node, "group", 1), -1)
+    return np.unravel_index(rng.choice(total, min(wanted, total), replace=False), places)
 
 
 def _attribute_list(node: NodeProto, name: str, default: list[int]) -> list[int]:

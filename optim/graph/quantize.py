@@ -1,13 +1,15 @@
 """Post-training quantization of an ONNX file: FP16, INT8 or INT4, with every option of the step.
 
 fold -> equalize, smooth -> activation ranges -> round the weights -> correct biases -> write
+-> rewrite for integer kernels
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,10 +20,14 @@ from optim.graph.calibrate import Ranges, activation_ranges
 from optim.graph.float16 import convert_float16
 from optim.graph.fuse import fuse
 from optim.graph.int8 import Plan, plan_int8
+from optim.graph.moving_scales import equalize, smooth
 from optim.graph.onnx_file import opset, read_model
-from optim.graph.own_constants import with_own_constants
+from optim.graph.own_constants import replaced, with_own_constants
 from optim.graph.precisions import layer_precisions, refuse_options, rounding_of
+from optim.graph.rules.all_rules import rewrite_integers
+from optim.graph.settle import settle
 from optim.graph.stored_weights import Choice, store_weights
+from optim.graph.walk import grid_of_activations
 from optim.graph.write_dynamic import write_dynamic
 from optim.graph.write_qdq import write_qdq, write_weight_only
 from optim.recipe import Activations, Precision, Quantize
@@ -78,6 +84,7 @@ def _quantize_weights(
     if Precision.INT4 in precisions.values():
         fused = _with_int4(fused)
     model = with_own_constants(fused, biases=step.bias_correction)
+    model = _with_moved_scales(model, step, examples)
     choices = {
         node.output[0]: Choice(
             precision=precisions[node.output[0]],
@@ -92,18 +99,46 @@ def _quantize_weights(
         model, step, examples, floats=frozenset(precisions) - choices.keys()
     )
     weights = store_weights(model, choices, examples)
+    learned = {f"{name}.w" for name, choice in choices.items() if choice.is_learned}
+    if learned or step.bias_correction:
+        on_grid = grid_of_activations(plan, ranges, step.activations)
+        weights, biases = settle(
+            model, plan, on_grid, weights, examples, learned=learned, biases=step.bias_correction
+        )
+        model = replaced(model, biases)
     match step.activations:
-        case Activations.UINT8 | Activations.INT8:
-            signed = step.activations is Activations.INT8
-            return write_qdq(model, plan, ranges, weights, signed=signed)
+        case Activations.UINT8:
+            return rewrite_integers(write_qdq(model, plan, ranges, weights, signed=False))
+        case Activations.INT8:
+            return write_qdq(model, plan, ranges, weights, signed=True)
         case Activations.DYNAMIC:
             return write_dynamic(model, weights)
         case Activations.FLOAT:
             return write_weight_only(model, weights)
-        case None:
-            raise AssertionError("a Quantize step fills in its activations")
         case _:
-            assert_never(step.activations)
+            raise AssertionError("a Quantize step fills in its activations")
+
+
+def _with_moved_scales(model: ModelProto, step: Quantize, examples: np.ndarray) -> ModelProto:
+    """The same function with ranges that are easier to quantize, if the step asks for it."""
+    if step.equalize:
+        equalized = equalize(model)
+        if equalized is None:
+            raise _refused(
+                "equalization needs two layers with nothing but ReLU or pooling between them; this "
+                "network has none (ReLU6 and additions do not let scales through).",
+                "Leave equalize out; a scale per channel does as much for the weights.",
+            )
+        model = equalized
+    if step.smooth:
+        smoothed = smooth(model, examples, step.smooth)
+        if smoothed is None:
+            raise _refused(
+                "smoothing needs matrix products with constant weights, this network has none.",
+                "Leave smooth out.",
+            )
+        model = smoothed
+    return model
 
 
 def _activations(
@@ -113,7 +148,8 @@ def _activations(
     plan = plan_int8(model, floats=floats, signed=step.activations is not Activations.UINT8)
     if step.activations in (Activations.UINT8, Activations.INT8):
         return plan, activation_ranges(model, plan.own_grid, examples, step.calibration)
-    return plan, {}
+    # No clamp is absorbed and no tensor has a grid: the layers alone change.
+    return replace(plan, nodes=tuple(model.graph.node)), {}
 
 
 def _named(

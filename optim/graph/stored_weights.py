@@ -65,6 +65,11 @@ class Choice:
     per_channel: bool
     scale: np.ndarray | None = None
 
+    @property
+    def is_learned(self) -> bool:
+        """True if the rounding is learnt; a trained grid leaves nothing to learn."""
+        return self.rounding is Rounding.LEARNED and self.scale is None
+
 
 def store_weights(
     model: ModelProto, choices: dict[str, Choice], calibration: np.ndarray

@@ -1,0 +1,199 @@
+"""The float32 network and the quantized one, side by side, from layer to layer.
+
+What a layer should give is known from the float network; what it gets is known from the quantized
+one, whose earlier layers are settled already. Between the two lies all that learned rounding and
+bias correction need. Each operator runs once, on all examples, in either network:
+
+    float:       x --layer--> y (target)         x --next...
+    quantized:   x^ --layer with settled weights--> y^       x^ --next...
+
+Quantization is simulated: numbers lie on the grid of the file but are float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from optim.graph.calibrate import Ranges
+from optim.graph.int8 import (
+    Plan,
+    activation_grid,
+    clamp_bounds,
+    following_clamp,
+    signed_activation_grid,
+)
+from optim.graph.onnx_file import constants, consumers
+from optim.recipe import Activations
+
+OnGrid = Callable[[str, np.ndarray], np.ndarray]
+"""What quantization makes of a tensor, by its name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meeting:
+    """Both networks at one layer.
+
+    Attributes:
+        node: the layer in the float network.
+        reads: what it reads in the quantized network, as settled so far.
+        target: what it gives in the float network, before any clamp.
+        clamp: between which numbers a Relu or Clip behind it keeps its output.
+    """
+
+    node: NodeProto
+    reads: np.ndarray
+    target: np.ndarray
+    clamp: tuple[float, float]
+
+
+def meetings(
+    model: ModelProto,
+    plan: Plan,
+    on_grid: OnGrid,
+    settled: Mapping[str, np.ndarray],
+    layers: Sequence[str],
+    examples: np.ndarray,
+) -> Iterator[Meeting]:
+    """Stop before each of the layers, in the order in which they run.
+
+    Args:
+        model: float32, nodes in order, each layer with constants of its own.
+        plan: what becomes INT8, made from this model.
+        on_grid: what quantization makes of a tensor.
+        settled: constants of the quantized network that differ from the model's, by name. It is
+            read when an operator runs: set a layer's weights before asking for the next meeting.
+        layers: output names in the float network.
+        examples: float32, shape (n, ...).
+    """
+    values = constants(model)
+    readers = consumers(model.graph.node)
+    outputs = {value.name for value in model.graph.output}
+    nodes = {node.output[0]: node for node in model.graph.node}
+    by_weight = {nodes[name].input[1]: name for name in layers}
+    exact = _alive_before_each(model, list(model.graph.node), lambda name, x: x, {}, examples)
+    rough = _alive_before_each(model, plan.nodes, on_grid, settled, examples)
+    for planned, alive in rough:
+        weight = planned.input[1] if planned is not None and len(planned.input) > 1 else ""
+        if planned is None or weight not in by_weight:
+            continue
+        node = nodes[by_weight[weight]]
+        target = next(after[node.output[0]] for _, after in exact if node.output[0] in after)
+        clamp = following_clamp(node, readers, outputs)
+        bounds = None if clamp is None else clamp_bounds(clamp, values)
+        yield Meeting(
+            node=node,
+            reads=alive[planned.input[0]],
+            target=target,
+            clamp=bounds or (-np.inf, np.inf),
+        )
+
+
+def grid_of_activations(plan: Plan, ranges: Ranges, activations: Activations | None) -> OnGrid:
+    """What a file with such activations makes of a tensor."""
+    if activations is Activations.FLOAT:
+        return lambda name, x: x
+    if activations is Activations.DYNAMIC:
+        read = {node.input[0] for node in plan.nodes if node.output[0] in plan.layers}
+        return lambda name, x: _each_on_its_own_grid(x) if name in read else x
+    signed = activations is Activations.INT8
+    limits = (-128, 127) if signed else (0, 255)
+    grid_of = signed_activation_grid if signed else activation_grid
+    grids = plan.grids
+
+    def on_grid(name: str, x: np.ndarray) -> np.ndarray:
+        if name not in grids:
+            return x
+        scale, zero_point = grid_of(*ranges[grids[name]])
+        return _rounded(x, scale, int(zero_point), limits)
+
+    return on_grid
+
+
+def run_node(
+    model: ModelProto, node: NodeProto, feeds: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, ...]:
+    """The outputs of a single operator.
+
+    Args:
+        model: for its opset.
+        node: all of its inputs are in ``feeds``.
+    """
+    import onnxruntime as ort
+
+    names = [name for name in dict.fromkeys(node.input) if name]
+    outputs = [name for name in node.output if name]
+    graph = helper.make_graph(
+        [node],
+        "one",
+        [
+            helper.make_tensor_value_info(
+                name, helper.np_dtype_to_tensor_dtype(feeds[name].dtype), feeds[name].shape
+            )
+            for name in names
+        ],
+        [helper.make_empty_tensor_value_info(name) for name in outputs],
+    )
+    one = helper.make_model(graph, ir_version=model.ir_version, opset_imports=model.opset_import)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = ort.InferenceSession(
+        one.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return tuple(session.run(outputs, {name: feeds[name] for name in names}))
+
+
+def _alive_before_each(
+    model: ModelProto,
+    nodes: Sequence[NodeProto],
+    on_grid: OnGrid,
+    settled: Mapping[str, np.ndarray],
+    examples: np.ndarray,
+) -> Iterator[tuple[NodeProto | None, dict[str, np.ndarray]]]:
+    """Each operator with the tensors that are needed from there on, then None with the last."""
+    values = {tensor.name: tensor for tensor in model.graph.initializer}
+    last = {name: place for place, node in enumerate(nodes) for name in node.input}
+    source = model.graph.input[0].name
+    alive = {source: on_grid(source, examples)}
+    for place, node in enumerate(nodes):
+        yield node, alive
+        feeds = {
+            name: alive[name] if name in alive
+            else settled[name] if name in settled
+            else numpy_helper.to_array(values[name])
+            for name in node.input if name
+        }  # fmt: skip
+        found = run_node(model, node, feeds)
+        alive.update(
+            (name, on_grid(name, value))
+            for name, value in zip(filter(None, node.output), found, strict=True)
+        )
+        for name in node.input:
+            if last[name] == place:
+                alive.pop(name, None)
+    yield None, alive
+
+
+def _rounded(
+    x: np.ndarray, scale: np.float32, zero_point: int, limits: tuple[int, int]
+) -> np.ndarray:
+    """On a fixed grid; float32."""
+    levels = np.rint(x / scale)
+    np.clip(levels, limits[0] - zero_point, limits[1] - zero_point, out=levels)
+    levels *= scale
+    return levels.astype(np.float32, copy=False)
+
+
+def _each_on_its_own_grid(x: np.ndarray) -> np.ndarray:
+    """Every example on the unsigned grid over its own range, as at batch 1; float32."""
+    axes = tuple(range(1, x.ndim))
+    low = np.minimum(x.min(axis=axes, keepdims=True), 0)
+    high = np.maximum(x.max(axis=axes, keepdims=True), 0)
+    scale = np.maximum(high - low, 1e-6) / np.float32(255)
+    zero = np.clip(np.rint(-low / scale), 0, 255)
+    levels = np.clip(np.rint(x / scale) + zero, 0, 255) - zero
+    return np.asarray(levels * scale, np.float32)
