@@ -34,7 +34,7 @@ def chain(clip_at=None):
     bounds = [] if clip_at is None else ["low", "high"]
     constants = {
         "a": uneven(8, 2, 3, 3), "ab": uneven(8), "d": uneven(8, 1, 3, 3), "db": uneven(8),
-        "c": uneven(6, 8, 1, 1), "g": uneven(3, 6), "g": uneven(3, 5), "gb": uneven(3),
+        "c": uneven(6, 8, 1, 1), "g": uneven(3, 6), "gb": uneven(3),
     }  # fmt: skip
     if clip_at is not None:
         constants |= {"low": np.float32(0), "high": np.float32(clip_at)}
