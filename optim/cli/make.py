@@ -20,13 +20,19 @@ from optim.cli.output import (
 from optim.cli.rows import candidate_card, candidate_row
 from optim.errors import BrokenRecipeError
 from optim.grid import Grid, make_each, suitable_epochs
-from optim.recipe import MAX_RECIPE_BYTES, Precision, Recipe, recipe_of
+from optim.recipe import MAX_RECIPE_BYTES, Precision, QuantizeAware, Recipe, recipe_of
 from optim.report.record import candidate_record, job_record
 from optim.report.words import between, count, megabytes, milliseconds, points, share, times
 
 PRECISIONS = click.Choice([str(precision) for precision in Precision], case_sensitive=False)
 EPOCHS_HELP = "Fine-tuning after pruning, in passes over the data. Default: what suits TASK."
-STEP_OPTIONS = ("prune", "quantize", "epochs", "no_distill", "fuse", "seed")
+QAT_HELP = (
+    "Train on the grid of the file's 4- or 8-bit weights, in passes over the data; only beside "
+    "--quantize int4 or int8."
+)
+STEP_OPTIONS = (
+    "prune", "quantize", "epochs", "no_distill", "fuse", "seed", "qat_epochs", "learned_scales",
+)  # fmt: skip
 
 
 @click.command()
@@ -54,6 +60,8 @@ def starters(task: str, workspace: Path | None, as_json: bool) -> None:
 @click.option("--quantize", type=PRECISIONS, default="fp32", help="Precision of the file.")
 @click.option("--epochs", type=float, help=EPOCHS_HELP)
 @click.option("--no-distill", is_flag=True, help="Fine-tune on labels alone, without a teacher.")
+@click.option("--qat-epochs", type=float, help=QAT_HELP)
+@click.option("--learned-scales", is_flag=True, help="Beside --qat-epochs: train the grid as well.")
 @click.option("--fuse", is_flag=True, help="Fold batch norms into the layers before them.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
 @click.option(
@@ -72,6 +80,8 @@ def run(
     quantize: str,
     epochs: float | None,
     no_distill: bool,
+    qat_epochs: float | None,
+    learned_scales: bool,
     fuse: bool,
     seed: int,
     recipe_file: Path | None,
@@ -89,6 +99,7 @@ def run(
       edge-optim run fashion-resnet --quantize int8
       edge-optim run fashion-resnet --prune 0.5 --quantize int8
       edge-optim run fashion-resnet --prune 0.75 --epochs 4 --quantize int8 --background
+      edge-optim run fashion-mobilenetv2 --quantize int4 --qat-epochs 1
       edge-optim run motion-cnn --recipe recipe.yaml --json
 
     \b
@@ -111,6 +122,7 @@ def run(
                 distill=not no_distill,
                 fuse=fuse,
                 seed=seed,
+                quantize_aware=_quantize_aware(quantize, qat_epochs, learned_scales, no_distill),
             )
     opened = open_workspace(workspace)
     if background:
@@ -233,6 +245,24 @@ def read_recipe(path: Path) -> Recipe:
             f"the recipe file {path.name} cannot be read: {error.strerror}. Check its path and "
             "its permissions."
         ) from error
+
+
+def _quantize_aware(
+    precision: str, epochs: float | None, learned_scales: bool, no_distill: bool
+) -> QuantizeAware | None:
+    """The step that --qat-epochs means, for as many bits as the file will have."""
+    if epochs is None and not learned_scales:
+        return None
+    bits = {"int8": 8, "int4": 4}.get(precision.lower())
+    if bits is None or epochs is None:
+        raise ValueError(
+            "--qat-epochs trains for whole-number weights and needs --quantize int4 or int8; "
+            f"--learned-scales needs --qat-epochs. Got --quantize {precision}"
+            f"{'' if epochs is None else f' --qat-epochs {epochs:g}'}."
+        )
+    return QuantizeAware(
+        weight_bits=bits, epochs=epochs, learned_scales=learned_scales, distill=not no_distill
+    )
 
 
 def _refuse_beside_recipe(context: click.Context) -> None:

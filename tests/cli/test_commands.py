@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from optim.recipe import Prune, Recipe, recipe_of
+from optim.recipe import Prune, QuantizeAware, Recipe, recipe_of
 from optim.store.jobs import JobQueue
 from optim.task import load_task
 from optim.workspace import Workspace
@@ -140,6 +140,16 @@ def test_options_and_recipe_file_mean_the_same(
     assert run("run", TASK, "--quantize", "int8", "--fuse", "--seed", 7)[0] == 0
     assert run("run", TASK, "--recipe", file)[0] == 0
     assert no_making == [wanted, wanted]
+
+
+def test_training_on_the_grid_is_for_the_bits_of_the_file(
+    run: Run, no_making: list[Recipe]
+) -> None:
+    run("run", TASK, "--quantize", "INT4", "--qat-epochs", 0.5, "--learned-scales")
+    run("run", TASK, "--quantize", "int8", "--qat-epochs", 1, "--no-distill")
+    four, eight = (recipe.step(QuantizeAware) for recipe in no_making)
+    assert four == QuantizeAware(weight_bits=4, epochs=0.5, learned_scales=True)
+    assert eight == QuantizeAware(weight_bits=8, distill=False)
 
 
 def test_a_refusal_is_one_sentence_and_exit_code_2(run: Run, no_making: list[Recipe]) -> None:
