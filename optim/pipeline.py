@@ -88,6 +88,19 @@ def keep_file(results: Results, name: str, artifact: Artifact, *, seconds: float
     results.finish(name, artifact=artifact, facts=facts, seconds=seconds)
 
 
+def file_of(
+    results: Results, task: Task, recipe: Recipe, *, progress: Progress = lambda share, words: None
+) -> bytes:
+    """The bytes of a recipe's file, for a look at it: no candidate is added for them.
+
+    What training is needed is done and kept, as for a candidate.
+
+    Raises:
+        RefusedError: if the recipe cannot be done.
+    """
+    return _build(results, task, recipe, progress)
+
+
 def _build(results: Results, task: Task, recipe: Recipe, progress: Progress) -> bytes:
     """The bytes of the recipe's ONNX file."""
     prefix = recipe.training_prefix()

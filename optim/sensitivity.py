@@ -1,19 +1,48 @@
-"""What does this precision cost in this layer? Each layer alone is quantized, the rest is float."""
+"""What does this precision cost in this layer? Each layer alone is quantized, the rest is float.
+
+Accuracy moves in whole examples, and one layer in INT8 rarely moves one. The noise in the logits
+tells layers apart where accuracy cannot: each row has both.
+
+"All layers but one" is the other side of it: what a quantized file wins back if this layer alone
+keeps its float32 weights. Its activations stay quantized, as its neighbours need them.
+"""
 
 from __future__ import annotations
 
+import math
+import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from optim.candidate import Candidate
-from optim.recipe import Precision
+from optim.datasets import Split
+from optim.errors import Refusal, RefusedError
+from optim.measure.noise import sqnr_db
+from optim.measure.profile import Profile, profile
+from optim.measuring import LATENCY_THREADS
+from optim.pipeline import file_of, make_candidate
+from optim.recipe import Precision, Quantize, QuantizeAware
 from optim.task import Task
 
 if TYPE_CHECKING:
+    from optim.graph.layerwise import Calibrated, Layer
     from optim.store.results import Results
 
 Progress = Callable[[float, str], None]
+
+QUANTIZED = (Precision.INT8, Precision.INT4)
+FEWEST_EXAMPLES, MOST_EXAMPLES = 16, 1024
+CALIBRATION_MACS, ANSWER_MACS = 1.5e10, 3e11
+"""Work that the examples may cost: multiply-accumulates of one pass over them, and of one pass for
+every layer. Set by work and not by time, so that every machine takes the same examples."""
+NO_LAYER = (
+    "this network has no named convolution or matrix product with constant float32 weights, so "
+    "there is nothing to compare."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +53,8 @@ class LayerSensitivity:
         layer: its ONNX node name.
         operator: Conv, Gemm or MatMul.
         precision: of this layer.
-        sqnr_db: signal to quantization noise in the logits, decibels; higher is better.
+        sqnr_db: signal to quantization noise in the logits, decibels; higher is better, infinite
+            for FP32.
         accuracy_drop: accuracy of the FP32 file minus that with this layer quantized, on
             *validation*, 0..1; negative is a gain.
         size_bytes: of this layer's weights and scales in this precision.
@@ -32,6 +62,7 @@ class LayerSensitivity:
             files; None where it was not measured.
         alone_in_float_gain: accuracy on validation that a file in this precision wins back when
             this layer alone stays in FP32 ("one but one"), 0..1; None where it was not measured.
+        alone_in_float_gain_db: the same in decibels of noise in the logits.
     """
 
     layer: str
@@ -42,6 +73,7 @@ class LayerSensitivity:
     size_bytes: int
     time_ms: float | None = None
     alone_in_float_gain: float | None = None
+    alone_in_float_gain_db: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +84,15 @@ class Sensitivity:
         rows: in the order of the network, layer by layer.
         accuracy: of the FP32 file on validation, 0..1.
         n: validation examples that accuracies are taken over.
+        rest_bytes: of the INT8 file, what belongs to no layer: biases, graph, ranges.
+        rest_ms: of the INT8 file, time of what belongs to no layer; None if not measured.
     """
 
     rows: tuple[LayerSensitivity, ...]
     accuracy: float
     n: int
+    rest_bytes: int = 0
+    rest_ms: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
@@ -75,5 +111,174 @@ class Sensitivity:
 def measure_sensitivity(
     results: Results, task: Task, candidate: Candidate, *, progress: Progress
 ) -> Sensitivity:
-    """Quantize one layer at a time of a float candidate, and see what it does."""
-    raise NotImplementedError
+    """Quantize one layer at a time, and see what it does to the answers.
+
+    A quantized candidate is looked at through its float parent. Weights are rounded and ranges
+    read as the ordinary INT8 and INT4 files have them; the examples are the first of a fixed
+    shuffle of the validation split, fewer for heavy networks.
+
+    Raises:
+        RefusedError: if the weights were trained for one precision, or no layer can be quantized.
+    """
+    from optim.graph.fuse import fuse
+    from optim.graph.inspect import count_macs
+    from optim.graph.layerwise import calibrate_layers
+    from optim.graph.onnx_file import read_model
+
+    parent = float_parent(results, task, candidate)
+    assert parent.artifact is not None  # float_parent sees to that
+    model = read_model(fuse(parent.artifact.path.read_bytes()))
+    macs = max(1, count_macs(model))
+    inputs = task.split("calibration").inputs
+    progress(0.0, "reading ranges and rounding weights")
+    try:
+        found = calibrate_layers(model, Quantize(), inputs[: _examples(CALIBRATION_MACS, macs)])
+    except ArithmeticError as error:
+        raise RefusedError(Refusal(reason=str(error))) from error
+    if not found.layers:
+        raise RefusedError(Refusal(reason=NO_LAYER))
+    n = _examples(ANSWER_MACS, macs * len(found.layers))
+    split = task.split("validation").take(min(n, MOST_EXAMPLES))
+    noise = layer_noise(found, split, progress=_part(progress, 0.1, 0.8))
+    progress(0.8, "timing the layers in every precision")
+    times, rest_bytes, rest_ms = _files(results, task, parent, found, progress)
+    rows = tuple(replace(row, time_ms=times[row.precision].get(row.layer)) for row in noise.rows)
+    return replace(noise, rows=rows, rest_bytes=rest_bytes, rest_ms=rest_ms)
+
+
+def float_parent(results: Results, task: Task, candidate: Candidate) -> Candidate:
+    """The FP32 candidate that a candidate is a quantized version of; itself if it is FP32.
+
+    Raises:
+        RefusedError: if it was trained for the grid of one precision.
+    """
+    if candidate.recipe.step(QuantizeAware) is not None:
+        raise RefusedError(
+            Refusal(
+                reason="the weights of this candidate were trained for the grid of one precision; "
+                "another one, layer by layer, would undo the training.",
+                remedy="Look at the network as it was before that training.",
+            )
+        )
+    parent = make_candidate(results, task, candidate.recipe.training_prefix())
+    if parent.artifact is None:
+        assert parent.refusal is not None  # made or refused
+        raise RefusedError(parent.refusal)
+    return parent
+
+
+def layer_noise(
+    found: Calibrated, split: Split, *, progress: Progress = lambda share, words: None
+) -> Sensitivity:
+    """Each layer alone in each precision, and all but each layer; nothing is timed."""
+    from optim.graph.layerwise import quantized_throughout, walk
+
+    layers = {layer.name: layer for layer in found.layers}
+    reference: np.ndarray | None = None
+    alone: dict[tuple[str, Precision], np.ndarray] = {}
+    for i, stop in enumerate(walk(found.model, list(layers), split.inputs)):
+        progress(i / len(layers) / 2, f"layer {stop.layer} alone in INT8 and INT4")
+        if reference is None:
+            reference = stop.answer(stop.x, stop.weight)
+        layer = layers[stop.layer]
+        x = layer.input_on_grid(stop.x)
+        for precision in QUANTIZED:
+            alone[stop.layer, precision] = stop.answer(x, layer.on_grid(precision))
+    assert reference is not None  # there is a layer
+    scores = {key: _score(reference, answer, split) for key, answer in alone.items()}
+    gains: dict[tuple[str, Precision], _Score] = {}
+    for k, precision in enumerate(QUANTIZED):
+        part = _part(progress, 0.5 + 0.25 * k, 0.75 + 0.25 * k)
+        whole = quantized_throughout(found, dict.fromkeys(layers, precision))
+        all_of_them: _Score | None = None
+        for i, stop in enumerate(walk(whole, list(layers), split.inputs)):
+            part(i / len(layers), f"all layers in {precision.upper()} but {stop.layer}")
+            if all_of_them is None:
+                all_of_them = _score(reference, stop.answer(stop.x, stop.weight), split)
+            score = _score(reference, stop.answer(stop.x, layers[stop.layer].weight), split)
+            gains[stop.layer, precision] = score.minus(all_of_them)
+    right = float((reference.argmax(1) == split.targets).mean())
+    rows = [
+        _row(layer, precision, right, scores, gains)
+        for layer in found.layers
+        for precision in (Precision.FP32, *QUANTIZED)
+    ]
+    return Sensitivity(rows=tuple(rows), accuracy=right, n=len(split))
+
+
+@dataclass(frozen=True)
+class _Score:
+    sqnr_db: float
+    accuracy: float
+
+    def minus(self, other: _Score) -> _Score:
+        return _Score(self.sqnr_db - other.sqnr_db, self.accuracy - other.accuracy)
+
+
+def _score(reference: np.ndarray, answer: np.ndarray, split: Split) -> _Score:
+    right = float((answer.argmax(1) == split.targets).mean())
+    return _Score(sqnr_db(reference, answer), right)
+
+
+def _row(
+    layer: Layer,
+    precision: Precision,
+    accuracy: float,
+    scores: dict[tuple[str, Precision], _Score],
+    gains: dict[tuple[str, Precision], _Score],
+) -> LayerSensitivity:
+    score = scores.get((layer.name, precision), _Score(math.inf, accuracy))
+    gain = gains.get((layer.name, precision))
+    return LayerSensitivity(
+        layer=layer.name,
+        operator=layer.operator,
+        precision=precision,
+        sqnr_db=score.sqnr_db,
+        accuracy_drop=accuracy - score.accuracy,
+        size_bytes=layer.size_bytes(precision),
+        alone_in_float_gain=None if gain is None else gain.accuracy,
+        alone_in_float_gain_db=None if gain is None else gain.sqnr_db,
+    )
+
+
+def _files(
+    results: Results, task: Task, parent: Candidate, found: Calibrated, progress: Progress
+) -> tuple[dict[Precision, dict[str, float]], int, float]:
+    """Time by layer in every precision; bytes and time of the INT8 file that are in no layer."""
+    assert parent.artifact is not None
+    example = np.ascontiguousarray(task.split("calibration").inputs[:1])
+    times: dict[Precision, dict[str, float]] = {}
+    rest_bytes, rest_ms = 0, 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for i, precision in enumerate((Precision.FP32, *QUANTIZED)):
+            path = parent.artifact.path
+            if precision is not Precision.FP32:
+                steps = (*parent.recipe.steps, Quantize(precision=precision))
+                path = Path(folder) / f"{precision}.onnx"
+                path.write_bytes(file_of(results, task, replace(parent.recipe, steps=steps)))
+            progress(0.8 + 0.2 * i / 3, f"timing the layers in {precision.upper()}")
+            seen = profile(path, example, threads=LATENCY_THREADS)
+            times[precision] = layer_times(seen)
+            if precision is Precision.INT8:
+                rest_ms = seen.total_ms - sum(times[precision].values())
+                rest_bytes = path.stat().st_size - sum(
+                    layer.size_bytes(precision) for layer in found.layers
+                )
+    return times, rest_bytes, rest_ms
+
+
+def layer_times(seen: Profile) -> dict[str, float]:
+    """Milliseconds of each layer's own kernels, by the layer's name."""
+    times: dict[str, float] = {}
+    for operator in seen.operators:
+        if operator.layer:
+            times[operator.layer] = times.get(operator.layer, 0.0) + operator.time_ms
+    return times
+
+
+def _examples(budget_macs: float, macs: int) -> int:
+    return int(max(FEWEST_EXAMPLES, budget_macs // macs))
+
+
+def _part(progress: Progress, start: float, end: float) -> Progress:
+    return lambda share, words: progress(start + (end - start) * share, words)
