@@ -9,11 +9,13 @@ from optim.engines.kernels import read_kernel_times
 from optim.errors import EngineError
 from optim.graph.export import export_onnx
 from optim.graph.quantize import quantize
+from optim.measure.origins import FileGraph, activation_name
 from optim.measure.profile import Profile, profile
+from optim.measure.reasons import why_float
 from optim.recipe import Precision, Quantize
+from tests.graph.quantized import hard_swish
 
 SHAPE = (3, 12, 12)
-NO_INT8_HARDSWISH = "ONNX Runtime has no INT8 kernel for HardSwish"
 
 
 class Tiny(nn.Module):
@@ -29,7 +31,7 @@ class Tiny(nn.Module):
 
     def forward(self, x):
         x = nn.functional.relu(self.stem(x))
-        y = nn.functional.hardswish(self.depthwise(x))
+        y = nn.functional.elu(self.depthwise(x))
         y = nn.functional.silu(self.wide(y))
         return self.head((x + self.narrow(y)).mean((2, 3)))
 
@@ -85,14 +87,25 @@ def test_a_float_file_owes_no_reasons(profiles):
     assert {o.precision for o in heavy(profiles["fp32"])} == {"fp32"}
 
 
-def test_a_gate_without_integer_kernel_says_so_and_its_conversions_name_it(profiles):
+def test_an_operator_without_integer_kernel_says_so_and_its_conversions_name_it(profiles):
     found = profiles["int8"].operators
-    (gate,) = [o for o in found if o.kernel == "HardSigmoid"]
-    assert (gate.layer, gate.operator, gate.precision) == ("depthwise", "HardSwish", "fp32")
-    assert gate.reason == NO_INT8_HARDSWISH
-    around = [o for o in found if o.operator == "HardSwish" and o.overhead]
+    (elu,) = [o for o in found if o.kernel == "Elu"]
+    assert (elu.layer, elu.operator, elu.precision) == ("depthwise", "Elu", "fp32")
+    assert elu.reason == "ONNX Runtime has no INT8 kernel for Elu"
+    around = [o for o in found if o.operator == "Elu" and o.overhead]
     assert Counter(o.kernel for o in around) == Counter(["QuantizeLinear", "DequantizeLinear"])
     assert {(o.precision, o.layer) for o in around} == {("", "")}
+
+
+def test_a_hard_swish_is_called_so_however_it_is_spelled_out():
+    graph = FileGraph(hard_swish(reach=8))
+    gate, product = (
+        next(node for node in graph.nodes if node.op_type == kind)
+        for kind in ("HardSigmoid", "Mul")
+    )
+    assert activation_name(graph, gate) == activation_name(graph, product) == "HardSwish"
+    assert graph.layer_of(gate) == graph.layer_of(product)
+    assert why_float(graph, gate) == "ONNX Runtime has no INT8 kernel for HardSwish"
 
 
 def test_weights_in_half_precision_are_computed_in_single(profiles):
