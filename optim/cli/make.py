@@ -17,6 +17,7 @@ from optim.cli.output import (
     progress_bar,
     wrong_input,
 )
+from optim.cli.quantization import QUANTIZATION_OPTIONS, Quantization, quantization_options
 from optim.cli.rows import candidate_card, candidate_row
 from optim.errors import BrokenRecipeError
 from optim.grid import Grid, make_each, suitable_epochs
@@ -32,6 +33,7 @@ QAT_HELP = (
 )
 STEP_OPTIONS = (
     "prune", "quantize", "epochs", "no_distill", "fuse", "seed", "qat_epochs", "learned_scales",
+    *QUANTIZATION_OPTIONS,
 )  # fmt: skip
 
 
@@ -58,6 +60,7 @@ def starters(task: str, workspace: Path | None, as_json: bool) -> None:
 @click.argument("task", callback=known_task)
 @click.option("--prune", type=float, default=0.0, help="Share of channels to remove, 0 to 0.95.")
 @click.option("--quantize", type=PRECISIONS, default="fp32", help="Precision of the file.")
+@quantization_options
 @click.option("--epochs", type=float, help=EPOCHS_HELP)
 @click.option("--no-distill", is_flag=True, help="Fine-tune on labels alone, without a teacher.")
 @click.option("--qat-epochs", type=float, help=QAT_HELP)
@@ -78,6 +81,7 @@ def run(
     task: str,
     prune: float,
     quantize: str,
+    quantization: Quantization,
     epochs: float | None,
     no_distill: bool,
     qat_epochs: float | None,
@@ -98,6 +102,8 @@ def run(
     Examples:
       edge-optim run fashion-resnet --quantize int8
       edge-optim run fashion-resnet --prune 0.5 --quantize int8
+      edge-optim run fashion-squeezenet --preset smallest
+      edge-optim run motion-cnn --quantize int8 --calibration mse --rounding compensated
       edge-optim run fashion-resnet --prune 0.75 --epochs 4 --quantize int8 --background
       edge-optim run fashion-mobilenetv2 --quantize int4 --qat-epochs 1
       edge-optim run motion-cnn --recipe recipe.yaml --json
@@ -115,14 +121,16 @@ def run(
         recipe = read_recipe(recipe_file)
     else:
         with wrong_input():
+            step = quantization.step(quantize)
+            bits = quantize if step is None else step.precision
             recipe = recipe_of(
-                precision=quantize,
+                quantize=step,
                 pruning_ratio=prune,
                 epochs=suitable_epochs(task, epochs),
                 distill=not no_distill,
                 fuse=fuse,
                 seed=seed,
-                quantize_aware=_quantize_aware(quantize, qat_epochs, learned_scales, no_distill),
+                quantize_aware=_quantize_aware(bits, qat_epochs, learned_scales, no_distill),
             )
     opened = open_workspace(workspace)
     if background:

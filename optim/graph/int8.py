@@ -68,11 +68,6 @@ def plan_int8(
     grids: dict[str, str] = {}
     layers, nodes = set(), []
     dropped = set(absorbed.values())
-    needed = {
-        node.input[0]
-        for node in model.graph.node
-        if is_quantizable_layer(node, values) and node.output[0] not in floats
-    }
     for original in model.graph.node:
         if original.output[0] in dropped:
             continue
@@ -90,7 +85,7 @@ def plan_int8(
             node.op_type in ARITHMETIC
             and node.output[0] in wanted
             and len(moving) == len(node.input)
-            and (output in needed or any(name in grids for name in moving))
+            and any(name in grids for name in moving)
         ):
             for name in (*moving, output):
                 grids.setdefault(name, name)

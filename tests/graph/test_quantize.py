@@ -10,7 +10,8 @@ from optim.errors import RefusedError
 from optim.graph.fuse import fuse
 from optim.graph.inspect import graph_facts
 from optim.graph.quantize import quantize
-from optim.recipe import Precision, Quantize
+from optim.recipe import Activations, Calibration, Precision, Quantize, Rounding, step_words
+from optim.recipe.presets import PRESETS
 from tests.graph.conftest import examples_of, exported_of
 from tests.graph.running import answers, noise_db
 from tests.graph.test_fuse import kinds, model_of
@@ -169,3 +170,235 @@ def test_activations_that_are_not_finite_are_refused():
 def test_calibration_examples_must_fit_the_network(shape):
     with pytest.raises(ValueError, match=r"examples of shape \(6, 128\)"):
         quantize(exported_of("motion_cnn"), Quantize(), np.ones(shape, np.float32))
+
+
+def stored_types(model: bytes) -> dict[str, int]:
+    """How many numbers the file stores in each type of weights."""
+    found: dict[str, int] = {}
+    for tensor in onnx.load_model_from_string(model).graph.initializer:
+        if len(tensor.dims) >= 2:
+            kind = TensorProto.DataType.Name(tensor.data_type)
+            found[kind] = found.get(kind, 0) + int(np.prod(tensor.dims))
+    return found
+
+
+def of_motion(step, **options):
+    return quantize(exported_of("motion_cnn"), step, examples_of("motion_cnn"), **options)
+
+
+@pytest.mark.parametrize("precision", [Precision.INT8, Precision.INT4])
+@pytest.mark.parametrize("activations", list(Activations))
+def test_activations_are_what_was_asked_for(precision, activations):
+    model = of_motion(Quantize(precision=precision, activations=activations))
+    read = onnx.load_model_from_string(model)
+    onnx.checker.check_model(read, full_check=True)
+    stored = {t.name: numpy_helper.to_array(t) for t in read.graph.initializer}
+    kinds_of_file = {node.op_type for node in read.graph.node}
+    zeros = {stored[n.input[2]].dtype for n in read.graph.node if n.op_type == "QuantizeLinear"}
+    match activations:
+        case Activations.UINT8 | Activations.INT8:
+            assert zeros == {np.dtype(str(activations))}
+        case Activations.DYNAMIC:
+            assert {"DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"} <= kinds_of_file
+            assert not {"Conv", "Gemm", "MatMul", "QuantizeLinear"} & kinds_of_file
+        case Activations.FLOAT:
+            assert zeros == set()
+            assert "DequantizeLinear" in kinds_of_file
+    x = examples_of("motion_cnn")
+    exact = answers(exported_of("motion_cnn"), x)
+    assert noise_db(answers(model, x), exact) > FEWEST_DB[precision] + 10
+
+
+@pytest.mark.parametrize("activations", list(Activations))
+@pytest.mark.parametrize("precision", [Precision.INT8, Precision.INT4])
+def test_whatever_the_activations_the_layers_keep_their_names_and_counts(precision, activations):
+    model = of_motion(Quantize(precision=precision, activations=activations))
+    named = {n.name for n in onnx.load_model_from_string(model).graph.node if n.name}
+    parent = onnx.load_model_from_string(fuse(exported_of("motion_cnn")))
+    assert named == {node.name for node in parent.graph.node if node.name}
+    ours, theirs = facts_of(model), facts_of(exported_of("motion_cnn"))
+    assert (ours.parameters, ours.macs) == (theirs.parameters, theirs.macs)
+    assert ours.operators == theirs.operators
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+@pytest.mark.parametrize("network", ["motion_cnn", "resnet"])
+def test_every_preset_gives_a_file_that_the_engine_computes_in_integers(name, network):
+    step = PRESETS[name]
+    x = examples_of(network)
+    model = quantize(exported_of(network), step, x)
+    onnx.checker.check_model(onnx.load_model_from_string(model), full_check=True)
+    assert noise_db(answers(model, x), answers(exported_of(network), x)) > 15
+    assert facts_of(model).float_count == 0
+    assert step.activations is Activations.UINT8
+    weights = "INT4" if step.precision is Precision.INT4 else "INT8"
+    assert stored_types(model)[weights] > 0.9 * sum(stored_types(model).values())
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        *(Quantize(rounding=rounding, per_channel=False) for rounding in Rounding),
+        *(Quantize(precision="int4", rounding=rounding) for rounding in Rounding),
+        *(Quantize(calibration=calibration, bias_correction=True) for calibration in Calibration),
+        Quantize(activations="int8", bias_correction=True, equalize=True, smooth=0.5),
+        Quantize(activations="dynamic", bias_correction=True, smooth=0.3, precision="int4"),
+        Quantize(activations="float", bias_correction=True, equalize=True, rounding="learned"),
+    ],
+    ids=lambda step: step_words(step),
+)
+def test_options_work_together_and_give_the_same_bytes_twice(step):
+    first = of_motion(step)
+    assert first == of_motion(step)
+    x = examples_of("motion_cnn")
+    assert noise_db(answers(first, x), answers(exported_of("motion_cnn"), x)) > 20
+
+
+@pytest.mark.parametrize("activations", ["uint8", "int8", "dynamic", "float"])
+def test_each_layer_has_the_precision_that_it_was_given(activations):
+    layers = {
+        "blocks.0.main.3": Precision.FP32,
+        "blocks.1.main.0": Precision.INT4,
+        "head": Precision.FP32,
+    }
+    model = of_motion(Quantize(activations=activations), layers=layers)
+    read = onnx.load_model_from_string(model)
+    types = {t.name: t.data_type for t in read.graph.initializer}
+    source = {}
+    for node in read.graph.node:
+        origin = source.get(node.input[0], node.input[0]) if node.input else ""
+        if node.op_type in ("DequantizeLinear", "Cast") and origin in types:
+            source[node.output[0]] = origin
+    found = {
+        node.name: types[source.get(node.input[1], node.input[1])]
+        for node in read.graph.node
+        if node.name
+    }
+    codes = {
+        Precision.FP32: TensorProto.FLOAT, Precision.INT4: TensorProto.INT4,
+        Precision.INT8: TensorProto.INT8,
+    }  # fmt: skip
+    for name, kind in found.items():
+        assert kind == codes[layers.get(name, Precision.INT8)], name
+
+
+def test_layers_in_fp32_have_no_conversion_between_them():
+    layers = {f"blocks.1.{name}": Precision.FP32 for name in ("main.0", "main.3", "main.6")}
+    layers["blocks.1.shortcut.0"] = Precision.FP32
+    read = onnx.load_model_from_string(of_motion(Quantize(), layers=layers))
+    writers = {name: node for node in read.graph.node for name in node.output}
+    by_name = {node.name: node for node in read.graph.node if node.name}
+
+    def before(name):
+        """The first operator before a layer that does more than clamp or add."""
+        node = writers[by_name[name].input[0]]
+        while node.op_type in ("Relu", "Add"):
+            node = writers[node.input[0]]
+        return node.op_type
+
+    assert before("blocks.1.main.3") == before("blocks.1.main.6") == "Conv"
+    # One conversion each where they meet their INT8 neighbours; the addition between is float too.
+    assert before("blocks.1.main.0") == "DequantizeLinear"
+    assert before("blocks.2.main.0") == "DequantizeLinear"
+    added = [n for n in read.graph.node if n.op_type == "Add"]
+    assert "Conv" in {writers[name].op_type for name in added[1].input}
+
+
+@pytest.mark.parametrize("precision", [Precision.INT8, Precision.INT4])
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_trained_scales_are_written_to_the_bit(precision, per_channel):
+    name = "blocks.1.main.3"
+    model = onnx.load_model_from_string(fuse(exported_of("motion_cnn")))
+    node = next(node for node in model.graph.node if node.name == name)
+    tensor = next(t for t in model.graph.initializer if t.name == node.input[1])
+    rng = np.random.default_rng(0)
+    low, high = (-8, 7) if precision is Precision.INT4 else (-127, 127)
+    levels = rng.integers(low, high + 1, size=tuple(tensor.dims))
+    scale = rng.uniform(0.01, 0.02, size=tensor.dims[0] if per_channel else ()).astype(np.float32)
+    spread = scale.reshape(-1, 1, 1) if per_channel else scale
+    tensor.CopyFrom(numpy_helper.from_array((levels * spread).astype(np.float32), tensor.name))
+    made = quantize(
+        model.SerializeToString(),
+        Quantize(precision=precision, rounding="learned"),
+        examples_of("motion_cnn"),
+        weight_scales={name: scale},
+    )
+    read = onnx.load_model_from_string(made)
+    stored = {t.name: numpy_helper.to_array(t) for t in read.graph.initializer}
+    writers = {output: node for node in read.graph.node for output in node.output}
+    unpack = writers[next(n for n in read.graph.node if n.name == name).input[1]]
+    origin = writers.get(unpack.input[0])
+    kept = stored[origin.input[0] if origin is not None else unpack.input[0]]
+    np.testing.assert_array_equal(kept.astype(int), levels)
+    np.testing.assert_array_equal(stored[unpack.input[1]], scale)
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "reason"),
+    [
+        ({"precision": "fp16", "activations": "uint8"}, {}, "FP16 has no grid, so activations"),
+        ({"precision": "fp16", "rounding": "learned"}, {}, "FP16 has no grid, so rounding"),
+        ({"precision": "fp16", "bias_correction": True}, {}, "FP16 has no grid, so bias_correc"),
+        ({"precision": "fp16", "equalize": True}, {}, "FP16 has no grid, so equalize"),
+        ({"precision": "fp16", "smooth": 0.5}, {}, "FP16 has no grid, so smooth"),
+        ({"precision": "fp16"}, {"layers": {"head": Precision.INT8}}, "all others FP16"),
+        ({"activations": "float", "smooth": 0.5}, {}, "here they stay float"),
+        ({}, {"layers": {"blocks.0.mian.3": Precision.FP32}}, "no layer 'blocks.0.mian.3'"),
+        ({}, {"layers": "all"}, "nothing is left to quantize"),
+        ({"equalize": True}, {"weight_scales": 1.0}, "equalize moves weights off the grid"),
+        ({"smooth": 0.5}, {"weight_scales": 1.0}, "smooth moves weights off the grid"),
+        ({"precision": "fp16"}, {"weight_scales": 1.0}, "trained for whole numbers"),
+        ({"precision": "int4"}, {"weight_scales": 1e-4}, "grid that INT4 cannot hold"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_reason_and_remedy(step, options, reason):
+    options = dict(options)
+    if options.get("layers") == "all":
+        read = onnx.load_model_from_string(of_motion(Quantize()))
+        options["layers"] = {n.name: Precision.FP32 for n in read.graph.node if n.name}
+    if "weight_scales" in options:
+        options["weight_scales"] = {"blocks.1.main.3": np.float32(options["weight_scales"])}
+    with pytest.raises(RefusedError, match=reason) as caught:
+        of_motion(Quantize(**step), **options)
+    assert caught.value.refusal.remedy
+
+
+def test_an_unknown_layer_is_refused_with_names_that_are_known():
+    with pytest.raises(RefusedError, match=r"blocks\.0\.main\.3") as caught:
+        of_motion(Quantize(), layers={"blocks.0.mian.3": Precision.FP32})
+    assert "blocks.0.main.3" in caught.value.refusal.remedy
+
+
+def test_fp16_keeps_named_layers_in_float32():
+    model = of_motion(Quantize(precision="fp16"), layers={"head": Precision.FP32})
+    types = stored_types(model)
+    assert types["FLOAT"] > 0
+    assert types["FLOAT16"] > 0
+
+
+def test_depthwise_and_matrix_products_are_fast_in_four_bits():
+    rng = np.random.default_rng(0)
+    model = model_of(
+        [
+            helper.make_node("Conv", ["input", "a"], ["1"], name="a", pads=[1, 1, 1, 1]),
+            helper.make_node("Conv", ["1", "d"], ["2"], name="d", group=8, pads=[1, 1, 1, 1]),
+            helper.make_node("GlobalAveragePool", ["2"], ["3"]),
+            helper.make_node("Flatten", ["3"], ["4"]),
+            helper.make_node("MatMul", ["4", "m"], ["5"], name="m"),
+            helper.make_node("Gemm", ["5", "g", "gb"], ["logits"], name="g", transB=1),
+        ],
+        {
+            "a": rng.normal(size=(8, 2, 3, 3)).astype(np.float32),
+            "d": rng.normal(size=(8, 1, 3, 3)).astype(np.float32),
+            "m": rng.normal(size=(8, 16)).astype(np.float32),
+            "g": rng.normal(size=(3, 16)).astype(np.float32),
+            "gb": rng.normal(size=3).astype(np.float32),
+        },
+    )
+    x = rng.normal(size=(32, 2, 6, 6)).astype(np.float32)
+    four = quantize(model, Quantize(precision="int4"), x)
+    facts = facts_of(four)
+    assert facts.float_count == 0
+    assert facts.operators == 4
+    assert facts.parameters == facts_of(model).parameters
+    assert noise_db(answers(four, x), answers(model, x)) > 12
