@@ -9,7 +9,7 @@ import numpy as np
 from torch import nn
 
 from optim.compress.training import Schedule, label_views, reestimate_batchnorm, train
-from optim.recipe import Prune, TrainingStep
+from optim.recipe import Prune, QuantizeAware, TrainingStep
 from optim.task import Task
 
 Progress = Callable[[float, str], None]
@@ -45,10 +45,17 @@ def teacher_answers(task: Task, progress: Progress) -> np.ndarray:
 
 
 def fine_tuning_schedule(task: Task, step: TrainingStep) -> Schedule:
-    """The task's own schedule, shortened; labels stay hard, because the teacher is soft already."""
+    """The task's own schedule, shortened; labels stay hard, because the teacher is soft already.
+
+    On the grid it is AdamW for every task: with the batch norms gone, one rate for all layers suits
+    none. MobileNetV2 with 4-bit weights after a tenth of an epoch, on 2,000 validation examples:
+    0.889 untrained, 0.917 by SGD at 0.02, 0.922 by AdamW at 3e-4, 0.925 at 1e-3.
+    """
     base = Schedule(**task.card["training"]["schedule"])
     # Adam scales its steps itself; SGD at the full rate would undo what the weights have learnt.
     fresh = isinstance(step, Prune) and not step.keep_weights
+    if isinstance(step, QuantizeAware):
+        base = replace(base, optimizer="adamw", max_lr=1e-3, weight_decay=0.01)
     share = 0.25 if base.optimizer == "sgd" and not fresh else 1.0
     return replace(
         base,
