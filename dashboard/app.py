@@ -13,12 +13,18 @@ from dashboard import loaders, state, viewport
 from dashboard.markup import plain
 from optim.errors import OptimError
 
-TITLES = ((state.EXPLORE, "Explore"), (state.COMPARE, "Compare"), (state.JOBS, "Jobs"))
+TITLES = (
+    (state.EXPLORE, "Explore"),
+    (state.COMPARE, "Compare"),
+    (state.LAYERS, "Layers"),
+    (state.JOBS, "Jobs"),
+)
 GROUPS = {
     "Choose": {
         state.EXPLORE: ":material/scatter_plot:",
         state.COMPARE: ":material/compare_arrows:",
     },
+    "Understand": {state.LAYERS: ":material/layers:"},
     "Set up": {state.JOBS: ":material/list_alt:"},
 }
 STATIC = Path(__file__).resolve().parent / "static"

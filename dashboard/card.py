@@ -41,6 +41,7 @@ def card(candidate: Candidate, front: Front, advice: Recommendation | None, task
             return
         _metrics(candidate, baseline)
         _sentences(candidate, front, advice if recommended else None)
+        _why_slower(candidate, task)
         _buttons(candidate, task)
         _details(candidate, baseline)
 
@@ -127,6 +128,29 @@ def _sentences(candidate: Candidate, front: Front, advice: Recommendation | None
     st.markdown(" ".join(filter(None, sentences)))
 
 
+def _why_slower(candidate: Candidate, task: Task) -> None:
+    """A quantized file that is slower than its own float parent is explained, always."""
+    parent = loaders.candidate_of(task.name, candidate.recipe.training_prefix())
+    ratio = story.slower_than_float(candidate, parent)
+    if ratio is None:
+        return
+    with st.container(border=True, gap="xsmall", key="slower"):
+        st.markdown(
+            f":material/speed: **{words.times(ratio)} slower than the same network in FP32.** "
+            f"{plain(story.WHY_WHOLE_NUMBERS_MAY_BE_SLOW)}"
+        )
+        _layers_link(candidate, task, "Find out why, layer by layer")
+
+
+def _layers_link(candidate: Candidate, task: Task, label: str) -> None:
+    st.page_link(
+        state.LAYERS,
+        label=label,
+        icon=":material/layers:",
+        query_params={state.MODEL: task.name, state.CANDIDATE: candidate.id},
+    )
+
+
 def _difference(candidate: Candidate) -> str:
     accuracy = candidate.accuracy
     assert accuracy is not None  # asked by the caller
@@ -173,6 +197,7 @@ def _buttons(candidate: Candidate, task: Task) -> None:
             on_click=_measure_again,
             args=(candidate.id,),
         )
+        _layers_link(candidate, task, "Layers")
         if candidate.role is not Role.BASELINE:
             st.page_link(
                 state.COMPARE,

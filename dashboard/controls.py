@@ -16,8 +16,6 @@ from optim.search.predict import Prediction
 from optim.store.job import JobKind
 from optim.task import Task
 
-NOTHING_YET = "Nothing to predict from yet: two measured candidates are needed."
-UNFORESEEN = "No prediction: it knows pruned channels and precision, not these choices."
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -45,7 +43,23 @@ def panel(task: Task) -> None:
         live.jobs_panel(task.name, (JobKind.MAKE, JobKind.MEASURE), key="made")
 
 
+def _head(task: Task) -> None:
+    """Everything else under "More", at the top: its popover opens downwards and needs the room."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="recipe_head"):
+        st.markdown("**Recipe**", width="stretch")
+        if state.sliders_moved():
+            st.button(
+                "Reset",
+                key="reset",
+                type="tertiary",
+                icon=":material/restart_alt:",
+                on_click=state.reset_sliders,
+            )
+        options.popover(task)
+
+
 def _sliders(task: Task) -> None:
+    _head(task)
     st.select_slider(
         "Precision",
         state.PRECISIONS,
@@ -86,16 +100,6 @@ def _sliders(task: Task) -> None:
         disabled=chosen.quantizes,
         help=what_is("Fusion"),
     )
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        options.popover(task)
-        if state.sliders_moved():
-            st.button(
-                "Reset sliders",
-                key="reset",
-                type="tertiary",
-                icon=":material/restart_alt:",
-                on_click=state.reset_sliders,
-            )
 
 
 def _precision_note(task: Task) -> str:
@@ -119,8 +123,7 @@ def _predicted(task: Task, recipe: Recipe) -> None:
             "predicted", icon=":material/trending_flat:", color="orange", help=what_is("Predicted")
         )
         if guess is None or baseline is None:
-            few = len([c for c in loaders.candidates(task.name) if c.measured]) < 2
-            st.markdown(NOTHING_YET if few else UNFORESEEN)
+            st.markdown("Nothing to predict from yet: two measured candidates are needed.")
         else:
             st.markdown(_prediction_words(guess, baseline))
         st.caption(f"{effort[0].upper()}{effort[1:]} to measure.")

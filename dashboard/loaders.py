@@ -7,6 +7,8 @@ kept belongs to one version of the store; a new figure makes a new version. Mode
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
@@ -15,14 +17,18 @@ from dashboard.story import Lesson
 from optim.candidate import Candidate, Role
 from optim.datasets import Split
 from optim.measure.measurement import Environment
-from optim.recipe import MixedPrecision, Prune, Quantize, Recipe, ReplaceActivation
+from optim.recipe import Recipe
 from optim.search.hypervolume import HypervolumeStep, hypervolume_history
 from optim.search.pareto import Front, Limits, Objective, ranked_front
 from optim.search.predict import Prediction, predict
 from optim.search.recommend import Recommendation, recommend
+from optim.store.analyses import AnalysisKind
 from optim.store.job import Job, JobKind
 from optim.task import load_task, sample_tasks
 from optim.workspace import Workspace, default_folder
+
+if TYPE_CHECKING:
+    from optim.analyses import Analysis
 
 MOST_JOBS = 200
 
@@ -81,9 +87,7 @@ def recommendation(task: str, limits: Limits) -> Recommendation | None:
 
 
 def prediction(task: str, recipe: Recipe) -> Prediction | None:
-    """What a recipe will probably give; None where the model knows nothing of its steps."""
-    if not _foreseeable(recipe):
-        return None
+    """What a recipe will probably give."""
     now, rows = _candidates_now(task)
     return _prediction(*now, task, recipe.fingerprint, recipe, _candidates=rows)
 
@@ -112,24 +116,14 @@ def live_jobs(task: str, *kinds: JobKind) -> tuple[Job, ...]:
     )
 
 
+def analysis(candidate: Candidate | None, kind: AnalysisKind) -> Analysis | None:
+    """What was found inside a candidate's file; None if nobody has looked."""
+    return None if candidate is None else workspace().analysis_of(candidate.id, kind)
+
+
 def predictions(candidate: Candidate) -> np.ndarray | None:
     """The predicted class of each test example, shape (n,); None if not known."""
     return workspace().predictions_of(candidate.id)
-
-
-def _foreseeable(recipe: Recipe) -> bool:
-    """True for pruned channels and a precision, which is all that predictions are fitted to."""
-    prune, quantize = recipe.step(Prune), recipe.step(Quantize)
-    usual = (
-        quantize is None
-        or quantize.activations == Quantize(precision=quantize.precision).activations
-    )
-    return (
-        usual
-        and (prune is None or not prune.blocks)
-        and recipe.step(MixedPrecision) is None
-        and recipe.step(ReplaceActivation) is None
-    )
 
 
 def _candidates_now(task: str) -> tuple[tuple[str, int], tuple[Candidate, ...]]:

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 
 from dashboard import step_words, words
 from optim.candidate import Candidate, Role
-from optim.recipe import Recipe, recipe_of
+from optim.recipe import Precision, Recipe, recipe_of
 from optim.search.pareto import Front
 from optim.search.recommend import Verdict, compressed_beats_control
+
+CLEARLY = 1.05
+"""Below this a ratio is told as "as fast"."""
+WHY_WHOLE_NUMBERS_MAY_BE_SLOW = (
+    "Whole numbers are quicker only where the engine has kernels for them. Each operator that "
+    "stays in float needs conversions around it, and in a small network these can cost more than "
+    "the rest saves."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +55,20 @@ def standing(candidate: Candidate, front: Front) -> str:
     if candidate.id in front.broken:
         return "out of limits"
     return "not measured"
+
+
+def slower_than_float(candidate: Candidate, parent: Candidate | None) -> float | None:
+    """How many times slower a quantized candidate is than the same network in FP32.
+
+    Returns:
+        None if it is not quantized to whole numbers, not clearly slower, or not known.
+    """
+    if candidate.recipe.precision not in (Precision.INT8, Precision.INT4):
+        return None
+    if parent is None or candidate.latency is None or parent.latency is None:
+        return None
+    ratio = parent.latency.speedup / candidate.latency.speedup
+    return ratio if ratio >= CLEARLY else None
 
 
 def lessons(candidates: tuple[Candidate, ...], epochs: float) -> tuple[Lesson, ...]:

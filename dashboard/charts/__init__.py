@@ -2,13 +2,16 @@
 
 from dashboard.charts.compare import ClassAccuracy, class_accuracy, metrics_figure, per_class_figure
 from dashboard.charts.hypervolume import hypervolume_figure
+from dashboard.charts.layers import PANELS, layers_alt, layers_figure
 from dashboard.charts.objectives import three_objectives_figure
 from dashboard.charts.pareto import pareto_figure
 from dashboard.charts.sentences import alt_text, caption, notice
 from dashboard.charts.theme import PLOT_CONFIG, ChartTheme, theme
 from dashboard.charts.traces import Pending
+from dashboard.charts.waterfall import waterfall_alt, waterfall_figure
 
 __all__ = [
+    "PANELS",
     "PLOT_CONFIG",
     "ChartTheme",
     "ClassAccuracy",
@@ -17,10 +20,14 @@ __all__ = [
     "caption",
     "class_accuracy",
     "hypervolume_figure",
+    "layers_alt",
+    "layers_figure",
     "metrics_figure",
     "notice",
     "pareto_figure",
     "per_class_figure",
     "theme",
     "three_objectives_figure",
+    "waterfall_alt",
+    "waterfall_figure",
 ]

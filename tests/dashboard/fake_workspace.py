@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from optim.analyses import Analysis
 from optim.artifact import store_artifact
 from optim.candidate import Candidate, role_of
 from optim.errors import OptimError
 from optim.measure.measurement import Environment
 from optim.recipe import Recipe
+from optim.store.analyses import AnalysisKind
 from optim.store.job import Job, JobKind, JobState
 from tests.dashboard.factories import ENVIRONMENT, candidate, sample_candidates
 
@@ -31,6 +33,7 @@ class FakeWorkspace:
         self.queue: list[Job] = []
         self.reason: str | None = None
         self.answers: dict[str, np.ndarray] = {}
+        self.analyses: dict[tuple[str, AnalysisKind], Analysis] = {}
         self.started: list[str] = []
         self._version = 1
 
@@ -53,6 +56,9 @@ class FakeWorkspace:
 
     def predictions_of(self, candidate_id: str) -> np.ndarray | None:
         return self.answers.get(candidate_id)
+
+    def analysis_of(self, candidate_id: str, kind: AnalysisKind) -> Analysis | None:
+        return self.analyses.get((candidate_id, kind))
 
     def jobs(self, *, limit: int = 200) -> tuple[Job, ...]:
         return tuple(reversed(self.queue))[:limit]
@@ -87,6 +93,13 @@ class FakeWorkspace:
         payload = {"task": row.task, "candidate": row.id}
         return self._add(JobKind.MEASURE, f"measure:{row.id}", payload, f"again: {row.words()}")
 
+    def submit_analysis(self, candidate_id: str, kind: AnalysisKind) -> Job:
+        row = self.rows[candidate_id]
+        payload = {"task": row.task, "candidate": row.id, "analysis": str(kind)}
+        return self._add(
+            JobKind.ANALYSE, f"analyse:{kind}:{row.id}", payload, f"{kind} of {row.words()}"
+        )
+
     def cancel(self, job_id: str) -> None:
         self._change(job_id, state=JobState.CANCELLED)
 
@@ -110,6 +123,14 @@ class FakeWorkspace:
         self._version += 1
         self._change(job_id, state=JobState.DONE, progress=1.0)
         return row
+
+    def found(self, candidate_id: str, kind: AnalysisKind, analysis: Analysis) -> None:
+        """Somebody has looked inside."""
+        self.analyses[candidate_id, kind] = analysis
+        self._version += 1
+        for job in self.queue:
+            if job.key == f"analyse:{kind}:{candidate_id}":
+                self._change(job.id, state=JobState.DONE, progress=1.0)
 
     def fail(self, job_id: str, error: str) -> None:
         self._change(job_id, state=JobState.FAILED, error=error)

@@ -1,0 +1,103 @@
+"""Where the accuracy went: from FP32 down to the file, one bar for each part that is quantized."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from itertools import pairwise
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from dashboard import words
+from dashboard.charts.theme import theme
+
+if TYPE_CHECKING:
+    from optim.waterfall import Stage
+
+
+def waterfall_figure(
+    stages: Sequence[Stage], *, n: int, narrow: bool = False, dark: bool = False
+) -> go.Figure:
+    """Points of accuracy lost or won at each stage, and what is left of it in the end.
+
+    Args:
+        stages: FP32 first, the file last.
+        n: validation examples.
+    """
+    colours = theme(dark)
+    steps = [100 * (after.accuracy - before.accuracy) for before, after in pairwise(stages)]
+    total = 100 * (stages[-1].accuracy - stages[0].accuracy) if stages else 0.0
+    names = [stage.name for stage in stages[1:]] + ["in all"]
+    lengths = [*steps, total]
+    running = [0.0]
+    for step in steps:
+        running.append(running[-1] + step)
+    low, high = min(running), max(running)
+    span = max(high - low, 100 / max(n, 1))
+    figure = go.Figure(
+        go.Waterfall(
+            x=lengths,
+            y=list(range(len(lengths))),
+            measure=["relative"] * len(steps) + ["total"],
+            orientation="h",
+            text=[_points(value, n) for value in lengths],
+            textposition="outside",
+            cliponaxis=False,
+            textfont={"size": 12, "color": colours.text},
+            increasing={"marker": {"color": colours.primary}},
+            decreasing={"marker": {"color": colours.limit}},
+            totals={"marker": {"color": colours.muted}},
+            connector={"line": {"color": colours.guide, "width": 1}},
+            customdata=[_hover(stage, n) for stage in stages[1:]] + ["from FP32 to the file"],
+            hovertemplate="%{customdata}<extra></extra>",
+            showlegend=False,
+        )
+    )
+    figure.update_layout(
+        template=colours.template,
+        uirevision="waterfall",
+        height=92 + 34 * len(lengths),
+        margin={"l": 8, "r": 8, "t": 8, "b": 44},
+        dragmode=False,
+        xaxis={
+            "title": {"text": f"Points against FP32{'' if narrow else f', {n:,} validation'}"},
+            "range": [low - 0.35 * span, high + 0.35 * span],
+            "fixedrange": True,
+            "zeroline": True,
+            "zerolinecolor": colours.guide,
+        },
+        yaxis={
+            "tickvals": list(range(len(names))),
+            "ticktext": ["<br>".join(wrap(escape(name), 18 if narrow else 26)) for name in names],
+            "range": [len(names) - 0.4, -0.6],
+            "fixedrange": True,
+            "showgrid": False,
+        },
+    )
+    return figure
+
+
+def waterfall_alt(stages: Sequence[Stage], *, n: int) -> str:
+    """The chart in sentences, with its numbers."""
+    if not stages:
+        return "An empty chart: it is not known where the accuracy went."
+    steps = [
+        f"{after.name}: {_points(100 * (after.accuracy - before.accuracy), n)} points"
+        for before, after in pairwise(stages)
+    ]
+    first, last = (words.percent(stage.accuracy, n=n) for stage in (stages[0], stages[-1]))
+    told = "; ".join(steps)
+    return f"From {first} in FP32 to {last} on {n:,} validation examples. {told}."
+
+
+def _points(value: float, n: int) -> str:
+    """Signed points with as many decimals as n examples justify; a proper minus sign."""
+    text = f"{value:+.{words.decimals(n)}f}"
+    return "0" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
+def _hover(stage: Stage, n: int) -> str:
+    noise = "" if stage.sqnr_db is None else f"<br>{stage.sqnr_db:.1f} dB signal to noise"
+    return f"<b>{escape(stage.name)}</b><br>{words.percent(stage.accuracy, n=n)}{noise}"

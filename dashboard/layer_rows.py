@@ -1,0 +1,200 @@
+"""Layers as rows: what a profile, its float parent's profile and a sensitivity say of each.
+
+Pure functions from analyses to values that the chart and the table of the Layers page draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
+
+if TYPE_CHECKING:
+    from optim.measure.profile import OperatorTime, Profile
+    from optim.sensitivity import LayerSensitivity, Sensitivity
+
+WHOLE = (Precision.INT8, Precision.INT4)
+WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRow:
+    """One layer with weights.
+
+    Attributes:
+        layer: its ONNX node name.
+        operator: Conv, Gemm or MatMul.
+        precision: of its weights in the candidate.
+        kernel: what the engine runs for it and for the activation behind it; empty if unknown.
+        time_ms, float_time_ms: in the candidate and in its float parent, milliseconds.
+        size_bytes, float_bytes: of its weights, in the candidate's precision and in FP32.
+        asked: the precision whose sensitivity follows: its own, or that it would get.
+        sqnr_db: signal to noise in the logits, decibels, with this layer alone quantized.
+        accuracy_drop: on validation, 0..1, with this layer alone quantized.
+        reason: why it runs in float although the file is quantized; empty if it does not.
+    """
+
+    layer: str
+    operator: str
+    precision: Precision
+    asked: Precision
+    kernel: str = ""
+    time_ms: float | None = None
+    float_time_ms: float | None = None
+    size_bytes: int | None = None
+    float_bytes: int | None = None
+    sqnr_db: float | None = None
+    accuracy_drop: float | None = None
+    reason: str = ""
+
+    @property
+    def noise(self) -> float | None:
+        """Size of the error in the logits over that of the logits, from the decibels."""
+        return None if self.sqnr_db is None else float(10 ** (-self.sqnr_db / 20))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remainder:
+    """Time that no layer with weights takes.
+
+    Attributes:
+        name: in a few words.
+        time_ms, float_time_ms: in the candidate and in its float parent.
+    """
+
+    name: str
+    time_ms: float
+    float_time_ms: float | None
+
+
+def precisions_of(recipe: Recipe, layers: Iterable[str]) -> dict[str, Precision]:
+    """The precision that a recipe gives to each layer.
+
+    What is stored in FP16 is computed in FP32. With INT4 the first layer has eight bits unless it
+    is named.
+
+    Args:
+        layers: in the order of the network.
+    """
+    general = recipe.precision if recipe.precision in WHOLE else Precision.FP32
+    found = dict.fromkeys(layers, general)
+    if general is Precision.INT4 and found:
+        found[next(iter(found))] = Precision.INT8
+    mixed = recipe.step(MixedPrecision)
+    single = {} if mixed is None else dict(mixed.layers)
+    return {layer: single.get(layer, precision) for layer, precision in found.items()}
+
+
+def mixed_recipe(recipe: Recipe, layers: Mapping[str, Precision]) -> Recipe:
+    """The same recipe with other precisions of single layers.
+
+    Args:
+        layers: the precision of every layer, in the order of the network.
+
+    Returns:
+        Without quantization if all layers stay in FP32; without mixed precision if all have the
+        one that the quantization gives. A recipe without whole numbers quantizes to INT8.
+    """
+    kept = [s for s in recipe.steps if not isinstance(s, Quantize | MixedPrecision)]
+    if all(precision is Precision.FP32 for precision in layers.values()):
+        return Recipe(steps=tuple(kept), seed=recipe.seed)
+    own = recipe.step(Quantize)
+    general = own if own is not None and own.precision in WHOLE else Quantize()
+    usual = precisions_of(Recipe(steps=(general,)), layers)
+    single = {name: p for name, p in layers.items() if p is not usual[name]}
+    mixed = (MixedPrecision(layers=tuple(single.items())),) if single else ()
+    return Recipe(steps=(*kept, general, *mixed), seed=recipe.seed)
+
+
+def layer_rows(
+    recipe: Recipe,
+    profile: Profile | None,
+    float_profile: Profile | None,
+    sensitivity: Sensitivity | None,
+) -> tuple[LayerRow, ...]:
+    """One row per layer with weights, in the order of the network.
+
+    Args:
+        recipe: of the candidate.
+        profile: of the candidate.
+        float_profile: of its float parent.
+        sensitivity: of its float parent.
+    """
+    operators = _operators(profile, float_profile, sensitivity)
+    precisions = precisions_of(recipe, operators)
+    general = recipe.precision if recipe.precision in WHOLE else Precision.INT8
+    told = {(r.layer, r.precision): r for r in (sensitivity.rows if sensitivity else ())}
+    now, before = _by_layer(profile), _by_layer(float_profile)
+    rows = []
+    for layer, operator in operators.items():
+        own = precisions[layer]
+        asked = own if own in WHOLE else general
+        kernels = now.get(layer, [])
+        row = told.get((layer, asked))
+        rows.append(
+            LayerRow(
+                layer=layer,
+                operator=operator,
+                precision=own,
+                asked=asked,
+                kernel=" + ".join(dict.fromkeys(k.kernel for k in kernels)),
+                time_ms=_sum(kernels),
+                float_time_ms=_sum(before.get(layer, [])),
+                size_bytes=_bytes(told.get((layer, own))),
+                float_bytes=_bytes(told.get((layer, Precision.FP32))),
+                sqnr_db=None if row is None else row.sqnr_db,
+                accuracy_drop=None if row is None else row.accuracy_drop,
+                reason=next((k.reason for k in kernels if k.reason), ""),
+            )
+        )
+    return tuple(rows)
+
+
+def remainders(profile: Profile | None, float_profile: Profile | None) -> tuple[Remainder, ...]:
+    """What conversions take, and operators without weights; nothing without a profile."""
+    if profile is None:
+        return ()
+    parts = (("conversions", True), ("other operators", False))
+    return tuple(
+        Remainder(
+            name=name,
+            time_ms=_rest(profile, overhead),
+            float_time_ms=None if float_profile is None else _rest(float_profile, overhead),
+        )
+        for name, overhead in parts
+    )
+
+
+def _rest(profile: Profile, overhead: bool) -> float:
+    alone = [o for o in profile.operators if not o.layer]
+    return sum(o.time_ms for o in alone if o.overhead is overhead)
+
+
+def _operators(
+    profile: Profile | None, float_profile: Profile | None, sensitivity: Sensitivity | None
+) -> dict[str, str]:
+    """Every layer with its operator, in the order of the network."""
+    found = {row.layer: row.operator for row in (sensitivity.rows if sensitivity else ())}
+    for one in (float_profile, profile):
+        for operator in one.operators if one else ():
+            if operator.layer and operator.operator in WITH_WEIGHTS:
+                found.setdefault(operator.layer, operator.operator)
+    return found
+
+
+def _by_layer(profile: Profile | None) -> dict[str, list[OperatorTime]]:
+    found: dict[str, list[OperatorTime]] = {}
+    for operator in profile.operators if profile else ():
+        if operator.layer:
+            found.setdefault(operator.layer, []).append(operator)
+    return found
+
+
+def _sum(operators: list[OperatorTime]) -> float | None:
+    return sum(o.time_ms for o in operators) if operators else None
+
+
+def _bytes(row: LayerSensitivity | None) -> int | None:
+    return None if row is None else row.size_bytes
