@@ -14,6 +14,9 @@ against FP32 on ONNX Runtime with all optimizations; `null` is FP32 against itse
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -46,6 +49,7 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", default=[task.name for task in sample_tasks()])
     parser.add_argument("--quick", action="store_true", help=f"only {' and '.join(QUICK)}")
     arguments = parser.parse_args()
+    logging.disable(logging.WARNING)  # others advise to pre-process, which no default call does
     for name in QUICK if arguments.quick else arguments.tasks:
         with tempfile.TemporaryDirectory() as folder:
             _table(load_task(name), Path(folder))
@@ -71,7 +75,8 @@ def _table(task: Task, folder: Path) -> None:
     for words, make in _makers():
         started = time.monotonic()
         try:
-            content = make(model, examples)
+            with contextlib.redirect_stdout(io.StringIO()):  # others draw progress bars
+                content = make(model, examples)
         except ImportError:
             print(f'{words:28s} not installed. Run: pip install "nncf>=3.4"')
             continue

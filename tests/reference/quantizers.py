@@ -38,3 +38,33 @@ def asymmetric(values, low, high):
     scale = np.float32(max(high - low, 1e-6) / 255)
     zero = nearest(-low / scale, 0, 255)
     return [(nearest(float(v / scale) + zero, 0, 255) - zero) * float(scale) for v in values]
+
+
+def signed(values, low, high):
+    """What a signed 8-bit grid around zero makes of each value."""
+    scale = np.float32(max(-low, high, 5e-7) / 127)
+    return [nearest(float(v / scale), -128, 127) * float(scale) for v in values]
+
+
+def compensated(weight, moments, scales, low, high):
+    """GPTQ as its algorithm reads: one row and one column at a time, the inverse found anew.
+
+    After a column is rounded, the error is spread over the columns that are left so that the output
+    changes least: delta = -error / H^-1[0, 0] * H^-1[0, :], with H of the columns left.
+    """
+    inputs = weight.shape[1]
+    diagonal = [float(moments[i, i]) for i in range(inputs)]
+    order = sorted(range(inputs), key=lambda i: -diagonal[i])
+    damped = moments + 0.01 * np.mean(diagonal) * np.eye(inputs)
+    levels = np.zeros(weight.shape, np.int8)
+    for row, scale in enumerate(scales):
+        rest = [float(value) for value in weight[row]]
+        for place, column in enumerate(order):
+            level = nearest(rest[column] / scale, low, high)
+            levels[row, column] = level
+            error = rest[column] - level * scale
+            left = order[place:]
+            inverse = np.linalg.inv(damped[np.ix_(left, left)])
+            for other, share in zip(left[1:], inverse[0, 1:] / inverse[0, 0], strict=True):
+                rest[other] -= error * float(share)
+    return levels
