@@ -18,13 +18,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from optim.errors import Refusal, RefusedError
 from optim.measure.noise import noise_power
+from optim.pipeline import file_of
 from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
 from optim.sensitivity import LayerSensitivity, Sensitivity
+from optim.task import Task
+
+if TYPE_CHECKING:
+    from optim.store.results import Results
 
 MOST_SUMS = 50_000
 """Partial sums kept after each layer. Where more are on the front, only the quietest of each of
@@ -184,6 +190,29 @@ def allocate(
     return Budgets(
         sensitivity=sensitivity, cost=cost, costs=costs, noises=noises, choices=tuple(choices)
     )
+
+
+def recipe_within_size(
+    results: Results, task: Task, parent: Recipe, budgets: Budgets, max_bytes: int
+) -> Recipe:
+    """The recipe whose *file* keeps a budget of bytes.
+
+    A prediction does not know the operators that a mixture adds or saves; so the file is written,
+    and the budget of the next try lowered by what it was too large.
+
+    Args:
+        parent: steps of training alone.
+
+    Raises:
+        RefusedError: if no file is small enough.
+    """
+    budget = float(max_bytes)
+    while True:
+        recipe = budgets.within(budget).recipe(parent)
+        excess = len(file_of(results, task, recipe)) - max_bytes
+        if excess <= 0:
+            return recipe
+        budget -= excess
 
 
 def _front(costs: np.ndarray, noises: np.ndarray) -> np.ndarray:

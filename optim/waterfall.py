@@ -1,18 +1,40 @@
-"""Where did the accuracy of a quantized file go? From FP32 down to the file, step by step."""
+"""Where did the accuracy of a quantized file go? From FP32 down to the file, step by step.
+
+FP32 -> weights quantized -> activations quantized: the file -> single layers back in FP32
+"""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, assert_never
 
+import numpy as np
+
+from optim.artifact import Artifact, store_artifact
 from optim.candidate import Candidate
+from optim.datasets import Split
+from optim.engines import engine_named
+from optim.errors import Refusal, RefusedError
+from optim.measure.latency import measure_latency
+from optim.measure.noise import sqnr_db
+from optim.measuring import ENGINE, here
+from optim.pipeline import file_of
+from optim.recipe import Activations, MixedPrecision, Precision, Quantize, Recipe
 from optim.task import Task
 
 if TYPE_CHECKING:
     from optim.store.results import Results
 
 Progress = Callable[[float, str], None]
+
+EXAMPLES, SIMULATED_EXAMPLES = 2048, 128
+BATCH = 64
+MOST_LAYERS = 5
+"""Layers that are tried in FP32: each needs a file of its own, answered and timed."""
+TIMING_S = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,5 +102,161 @@ class Waterfall:
 def measure_waterfall(
     results: Results, task: Task, candidate: Candidate, *, progress: Progress
 ) -> Waterfall:
-    """Quantize more and more of the float parent until it is the candidate's file."""
-    raise NotImplementedError
+    """Quantize more and more of the float parent until it is the candidate's file.
+
+    All figures are of real files on the engine. The layers that are tried in FP32 are those whose
+    return quiets the logits most in a simulation of the file.
+
+    Raises:
+        RefusedError: if the candidate is not quantized.
+    """
+    step = candidate.recipe.step(Quantize)
+    if step is None:
+        raise RefusedError(
+            Refusal(
+                reason=f"{candidate.words()} is not quantized, so quantization took nothing.",
+                remedy="Look at an INT8 or INT4 version of it.",
+            )
+        )
+    artifact = candidate.artifact
+    assert artifact is not None  # optim.analyses sees to that
+    split = task.split("validation").take(EXAMPLES)
+    with tempfile.TemporaryDirectory() as folder:
+        files = _Files(results, task, split, Path(folder))
+        progress(0.0, "FP32 and the quantized file")
+        float_file = files.of(candidate.recipe.training_prefix())
+        exact = files.answers(float_file)
+        stages = [Stage(name="FP32", accuracy=_right(exact, split), sqnr_db=None)]
+        if step.activations not in (Activations.FLOAT, None):
+            progress(0.1, "weights alone")
+            weights = files.of(_with_step(candidate.recipe, _weights_alone(step)))
+            name = f"weights in {step.precision.upper()}"
+            stages.append(_stage(name, exact, files.answers(weights), split))
+        answers = files.answers(artifact)
+        stages.append(_stage(_last_stage(step), exact, answers, split))
+        progress(0.2, "looking for the layers that carry the loss")
+        layers = _loudest_layers(float_file, task, candidate.recipe)
+        kept = []
+        for i, layer in enumerate(layers):
+            progress(0.3 + 0.7 * i / len(layers), f"with {layer} in FP32")
+            kept.append(files.kept(candidate.recipe, artifact, layer, exact, answers))
+    kept.sort(key=lambda row: (-row.accuracy_gain, -row.sqnr_gain_db))
+    return Waterfall(stages=tuple(stages), layers=tuple(kept), n=len(split))
+
+
+def keep_in_float(recipe: Recipe, layer: str) -> Recipe:
+    """The same recipe with one more layer in FP32.
+
+    Raises:
+        ValueError: if the recipe has no ``Quantize`` step.
+    """
+    mixed = recipe.step(MixedPrecision)
+    layers = {**dict(mixed.layers if mixed else ()), layer: Precision.FP32}
+    steps = tuple(step for step in recipe.steps if not isinstance(step, MixedPrecision))
+    return replace(recipe, steps=(*steps, MixedPrecision(layers=tuple(layers.items()))))
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Files of some recipes and their answers, in a folder that is thrown away."""
+
+    results: Results
+    task: Task
+    split: Split
+    folder: Path
+
+    def of(self, recipe: Recipe) -> Artifact:
+        return store_artifact(file_of(self.results, self.task, recipe), self.folder)
+
+    def answers(self, artifact: Artifact) -> np.ndarray:
+        """Logits, float32, shape (n, classes)."""
+        session = engine_named(ENGINE).load(artifact.path, threads=here().cores)
+        starts = range(0, len(self.split), BATCH)
+        return np.concatenate([session.run(self.split.inputs[i : i + BATCH]) for i in starts])
+
+    def kept(
+        self, recipe: Recipe, file: Artifact, layer: str, exact: np.ndarray, answers: np.ndarray
+    ) -> KeptInFloat:
+        """What changes if a layer of the file stays in FP32."""
+        other = self.of(keep_in_float(recipe, layer))
+        better = self.answers(other)
+        latency = measure_latency(
+            engine_named(ENGINE),
+            file,
+            other,
+            np.ascontiguousarray(self.split.inputs[:1]),
+            environment=here(),
+            budget_s=TIMING_S,
+            max_restarts=1,
+        )
+        return KeptInFloat(
+            layer=layer,
+            accuracy_gain=_right(better, self.split) - _right(answers, self.split),
+            sqnr_gain_db=sqnr_db(exact, better) - sqnr_db(exact, answers),
+            time_ms=float(np.median(latency.baseline_ms)) * (1 / latency.speedup - 1),
+            size_bytes=other.size_bytes - file.size_bytes,
+        )
+
+
+def _loudest_layers(float_file: Artifact, task: Task, recipe: Recipe) -> list[str]:
+    """Names of the layers whose return to FP32 wins most, best first; simulated."""
+    from optim.graph.fuse import fuse
+    from optim.graph.layerwise import calibrate_layers, quantized_throughout, walk
+    from optim.graph.onnx_file import read_model
+
+    step = recipe.step(Quantize)
+    assert step is not None  # measure_waterfall has looked
+    if step.precision is Precision.FP16:
+        return []
+    model = read_model(fuse(float_file.path.read_bytes()))
+    calibration = task.split("calibration").inputs[: step.calibration_examples]
+    found = calibrate_layers(model, step, calibration)
+    mixed = recipe.step(MixedPrecision)
+    precisions: dict[str, Precision] = {layer.name: step.precision for layer in found.layers}
+    if step.precision is Precision.INT4 and found.layers:
+        precisions[found.layers[0].name] = Precision.INT8  # as the file has it
+    precisions |= {k: v for k, v in (mixed.layers if mixed else ()) if k in precisions}
+    whole = quantized_throughout(
+        found, precisions, activations=step.activations is not Activations.FLOAT
+    )
+    inputs = task.split("validation").take(SIMULATED_EXAMPLES).inputs
+    exact_stop = next(walk(found.model, list(precisions), inputs))
+    exact = exact_stop.answer(exact_stop.x, exact_stop.weight)
+    quiet = {}
+    for stop in walk(whole, list(precisions), inputs):
+        if precisions[stop.layer] is not Precision.FP32:
+            weight = next(layer.weight for layer in found.layers if layer.name == stop.layer)
+            quiet[stop.layer] = sqnr_db(exact, stop.answer(stop.x, weight))
+    if len(quiet) < 2:
+        return []  # with its last layer in FP32 nothing would be quantized
+    return sorted(quiet, key=lambda name: -quiet[name])[:MOST_LAYERS]
+
+
+def _with_step(recipe: Recipe, step: Quantize) -> Recipe:
+    steps = (step if isinstance(old, Quantize) else old for old in recipe.steps)
+    return replace(recipe, steps=tuple(steps))
+
+
+def _weights_alone(step: Quantize) -> Quantize:
+    """The same weights beside float activations; what only activations need is left out."""
+    return replace(step, activations=Activations.FLOAT, smooth=0.0)
+
+
+def _last_stage(step: Quantize) -> str:
+    match step.activations:
+        case Activations.UINT8 | Activations.INT8:
+            return f"activations in {step.activations.upper()}: the file"
+        case Activations.DYNAMIC:
+            return "activations in INT8, ranges found in each run: the file"
+        case Activations.FLOAT | None:
+            return f"weights in {step.precision.upper()}: the file"
+        case _:
+            assert_never(step.activations)
+
+
+def _stage(name: str, exact: np.ndarray, answers: np.ndarray, split: Split) -> Stage:
+    return Stage(name=name, accuracy=_right(answers, split), sqnr_db=sqnr_db(exact, answers))
+
+
+def _right(logits: np.ndarray, split: Split) -> float:
+    return float((logits.argmax(1) == split.targets).mean())

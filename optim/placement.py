@@ -1,0 +1,132 @@
+"""Measured placement: what is slower in INT8 on this engine and machine stays in FP32.
+
+A profile says which layers these are. Leaving one in FP32 can also add conversions around it, which
+no profile of the two uniform files shows; so the placed file is timed in turn with the INT8 file,
+and kept only if it is really faster.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optim.artifact import store_artifact
+from optim.engines import engine_named
+from optim.errors import Refusal, RefusedError
+from optim.measure.latency import measure_latency
+from optim.measure.profile import Profile, profile
+from optim.measuring import ENGINE, LATENCY_THREADS, here
+from optim.pipeline import file_of
+from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
+from optim.sensitivity import layer_times
+from optim.task import Task
+
+if TYPE_CHECKING:
+    from optim.store.results import Results
+
+Progress = Callable[[float, str], None]
+
+MOST_TRIES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A file with some layers in FP32, timed in turn with the INT8 file.
+
+    Attributes:
+        layers: that stay in FP32.
+        speedup: time of the INT8 file over that of this one.
+        interval: 95 %.
+    """
+
+    layers: tuple[str, ...]
+    speedup: float
+    interval: tuple[float, float]
+
+    @property
+    def faster(self) -> bool:
+        """True if it is faster beyond the interval of measurement."""
+        return self.interval[0] > 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What leaving slow layers in FP32 gave.
+
+    Attributes:
+        recipe: the INT8 recipe with the layers of the fastest trial in FP32; the plain INT8 recipe
+            if none was really faster.
+        slower: layers that the profile shows slower in INT8, the greatest loss first.
+        trials: what was tried.
+    """
+
+    recipe: Recipe
+    slower: tuple[str, ...]
+    trials: tuple[Trial, ...]
+
+
+def keep_in_float_where_slower(fp32: Profile, int8: Profile) -> tuple[str, ...]:
+    """Layers whose own kernels take longer in the INT8 file, the greatest loss first."""
+    before, after = layer_times(fp32), layer_times(int8)
+    lost = {name: after[name] - before[name] for name in before if name in after}
+    return tuple(sorted((n for n in lost if lost[n] > 0), key=lambda name: -lost[name]))
+
+
+def place(results: Results, task: Task, parent: Recipe, *, progress: Progress) -> Placement:
+    """Find layers that make the INT8 file faster by staying in FP32, and prove it.
+
+    All that the profile names are tried first, then the worse half of them, and so on.
+
+    Args:
+        parent: steps of training alone.
+
+    Raises:
+        RefusedError: if the network cannot be quantized to INT8.
+    """
+    if parent.steps != parent.training_steps():
+        raise RefusedError(
+            Refusal(
+                reason=f"placement starts at a float network, and {parent.words()} is not one.",
+                remedy="Start at its float parent.",
+            )
+        )
+    plain = replace(parent, steps=(*parent.steps, Quantize(precision=Precision.INT8)))
+    example = np.ascontiguousarray(task.split("calibration").inputs[:1])
+    trials: list[Trial] = []
+    with tempfile.TemporaryDirectory() as folder:
+        progress(0.0, "profiling FP32 and INT8")
+        files = [
+            store_artifact(file_of(results, task, recipe), Path(folder))
+            for recipe in (parent, plain)
+        ]
+        fp32, int8 = (profile(f.path, example, threads=LATENCY_THREADS) for f in files)
+        slower = keep_in_float_where_slower(fp32, int8)
+        if set(slower) >= set(layer_times(int8)):
+            slower = slower[:-1]  # one layer at least must be INT8, else the file is the parent's
+        left = slower
+        while left and len(trials) < MOST_TRIES and not any(trial.faster for trial in trials):
+            progress((1 + len(trials)) / (1 + MOST_TRIES), f"timing {len(left)} layers in FP32")
+            placed = store_artifact(file_of(results, task, _placed(plain, left)), Path(folder))
+            latency = measure_latency(
+                engine_named(ENGINE), files[1], placed, example, environment=here()
+            )
+            trials.append(
+                Trial(layers=left, speedup=latency.speedup, interval=latency.speedup_interval)
+            )
+            left = left[: len(left) // 2]
+    best = next((trial for trial in trials if trial.faster), None)
+    return Placement(
+        recipe=plain if best is None else _placed(plain, best.layers),
+        slower=slower,
+        trials=tuple(trials),
+    )
+
+
+def _placed(plain: Recipe, layers: tuple[str, ...]) -> Recipe:
+    mixed = MixedPrecision(layers=tuple((name, Precision.FP32) for name in layers))
+    return replace(plain, steps=(*plain.steps, mixed))
