@@ -8,11 +8,12 @@ plus what each group of operators gained or lost.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from optim.candidate import Candidate
 from optim.measure.profile import OperatorTime, Profile
 from optim.recipe import (
     Activations,
@@ -112,6 +113,33 @@ def diagnose(
         for remedy in _remedies(profile, recipe, slower)
     ]
     return Diagnosis(sentences=tuple(sentences), remedies=tuple(remedies))
+
+
+def diagnose_candidate(
+    candidate: Candidate,
+    profile: Profile,
+    parent: Candidate | None,
+    parent_profile: Profile | None,
+    others: Iterable[Candidate] = (),
+) -> Diagnosis:
+    """Explain a candidate with what the workspace knows.
+
+    Args:
+        candidate: with a file.
+        profile: of its file.
+        parent: the same network in FP32, the candidate of ``recipe.training_prefix()``.
+        parent_profile: of the parent's file.
+        others: candidates of the same task; those that are remedies tell what they gave.
+    """
+    latencies = (candidate.latency, parent.latency if parent else None)
+    own, base = (None if latency is None else latency.speedup for latency in latencies)
+    return diagnose(
+        profile,
+        parent_profile,
+        recipe=candidate.recipe,
+        speedup=own / base if own and base else None,
+        measured={c.recipe.fingerprint: c.latency.speedup for c in others if c.latency},
+    )
 
 
 def _verdict(

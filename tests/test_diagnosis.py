@@ -73,8 +73,8 @@ def test_one_operator_is_told_in_the_singular():
 def test_a_slower_file_is_explained_against_its_parent():
     assert diagnose(GATED, PARENT, recipe=INT8, speedup=0.5).sentences[0] == (
         "It is slower than in FP32: 0.50 times as fast. By the profiles, layers gain 0.11 ms, "
-        "other operators lose 0.30 ms and conversions and changes of layout lose 0.31 ms. INT8 kernels "
-        "take 39 % of the time, conversions and changes of layout 31 %."
+        "other operators lose 0.30 ms and conversions and changes of layout lose 0.31 ms. INT8 "
+        "kernels take 39 % of the time, conversions and changes of layout 31 %."
     )
 
 

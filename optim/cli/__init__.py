@@ -16,6 +16,7 @@ from optim import __version__
 from optim.cli.background import cancel, dashboard, jobs, worker
 from optim.cli.look import candidates, export, front, tasks
 from optim.cli.make import measure, run, starters, sweep
+from optim.cli.why import fuse, profile
 from optim.errors import OptimError
 
 EXIT_WRONG, EXIT_STOPPED = 2, 130
@@ -52,10 +53,12 @@ def cli(workspace: Path | None) -> None:
 
 
 LOOK = (tasks, candidates, front, export)
+WHY = (profile, fuse)
 MAKE = (starters, run, sweep, measure)
 BACKGROUND = (jobs, cancel, worker, dashboard)
-for _command in (*LOOK, *MAKE, *BACKGROUND):
+for _command in (*LOOK, *WHY, *MAKE, *BACKGROUND):
     cli.add_command(_command)
+cli.add_command(profile, "why")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

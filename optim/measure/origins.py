@@ -76,6 +76,18 @@ class FileGraph:
             found += self.after(reader) if reader.op_type in CONVERSIONS else (reader,)
         return tuple(found)
 
+    def leads_to_layer(self, node: NodeProto) -> bool:
+        """True if the results of a node go into a layer, directly or later."""
+        waiting, seen = [node], set()
+        while waiting:
+            for reader in self.after(waiting.pop()):
+                if reader.op_type in LAYERS:
+                    return True
+                if reader.output[0] not in seen:
+                    seen.add(reader.output[0])
+                    waiting.append(reader)
+        return False
+
     def numbered(self) -> bytes:
         """A copy in which nodes and tensors carry the number of their node."""
         model = ModelProto()

@@ -34,6 +34,8 @@ def why_float(graph: FileGraph, node: NodeProto) -> str:
             return reason
     if QUANTIZE not in conversions:
         return "activations are not quantized in this file"
+    if node.op_type not in LAYERS and not graph.leads_to_layer(node):
+        return "it stands behind the last layer, where answers stay in float"
     if node.op_type in CLAMPS:
         return _about_clamp(graph, node)
     if node.op_type not in INTEGER_OPERATORS:
