@@ -138,6 +138,17 @@ def test_eight_bits_change_the_answers_a_little_and_four_bits_more(architecture)
     assert noise[8] < min(0.5, noise[4])
 
 
+def test_a_checkpoint_without_a_block_loads_as_well():
+    step = QuantizeAware()
+    network = with_statistics(build("mobilenetv2", in_channels=1, classes=7))
+    examples = torch.randn(4, 1, 28, 28).numpy()
+    trained = with_scales(prune(network, Prune(ratio=0.5, blocks=2), examples=examples), step)
+    again = fit_to_state(with_scales(network, step), trained.state_dict())
+    x = torch.randn(2, 1, 28, 28)
+    assert torch.equal(again(x), trained(x))
+    assert list(scales_of(again, step)) == list(scales_of(trained, step))
+
+
 def test_the_first_layer_keeps_eight_bits():
     folded = fold_batchnorm(build("resnet", in_channels=1, classes=10).eval())
     rounded = with_rounded_weights(folded, QuantizeAware(per_channel=False))
