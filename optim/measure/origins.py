@@ -144,12 +144,25 @@ class FileGraph:
         return known[key]
 
 
+def is_kept_together(graph: FileGraph, node: NodeProto) -> bool:
+    """True for the Clip that keeps the two readers of a SiLU's input together (``soft_gate``)."""
+    if node.op_type != "Clip":
+        return False
+    gate, product = (
+        [r for r in graph.readers.get(node.output[0], ()) if r.op_type == kind]
+        for kind in ("Sigmoid", "Mul")
+    )
+    return len(gate) == len(product) == 1 and gate[0].output[0] in product[0].input
+
+
 def activation_name(graph: FileGraph, node: NodeProto) -> str:
     """What an expert calls the operator that a node is part of.
 
     ``x * HardSigmoid(x)`` is a HardSwish and ``x * Sigmoid(x)`` a SiLU, however spelled out.
     """
     gates = {"HardSigmoid": "HardSwish", "Sigmoid": "SiLU"}
+    if is_kept_together(graph, node):
+        return "SiLU"
     gate: NodeProto | None = node
     if node.op_type == "Mul":
         befores = [graph.before(name) for name in graph.moving(node)]

@@ -11,6 +11,7 @@ from optim.measure.origins import (
     QUANTIZE,
     FileGraph,
     activation_name,
+    is_kept_together,
 )
 
 CLAMPS = ("Relu", "Clip")
@@ -36,6 +37,11 @@ def why_float(graph: FileGraph, node: NodeProto) -> str:
         return "activations are not quantized in this file"
     if node.op_type not in LAYERS and not graph.leads_to_layer(node):
         return "it stands behind the last layer, where answers stay in float"
+    if is_kept_together(graph, node) or any(
+        before is not None and is_kept_together(graph, before)
+        for before in map(graph.before, graph.moving(node))
+    ):
+        return "as one float kernel SiLU is faster than as an INT8 table and an INT8 product"
     if node.op_type in CLAMPS:
         return _about_clamp(graph, node)
     if node.op_type not in INTEGER_OPERATORS:

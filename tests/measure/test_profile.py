@@ -9,11 +9,13 @@ from optim.engines.kernels import read_kernel_times
 from optim.errors import EngineError
 from optim.graph.export import export_onnx
 from optim.graph.quantize import quantize
+from optim.graph.rules.rule import apply_rules
+from optim.graph.rules.soft_gate import SOFT_GATE
 from optim.measure.origins import FileGraph, activation_name
 from optim.measure.profile import Profile, profile
 from optim.measure.reasons import why_float
 from optim.recipe import Precision, Quantize
-from tests.graph.quantized import hard_swish
+from tests.graph.quantized import hard_swish, silu
 
 SHAPE = (3, 12, 12)
 
@@ -106,6 +108,16 @@ def test_a_hard_swish_is_called_so_however_it_is_spelled_out():
     assert activation_name(graph, gate) == activation_name(graph, product) == "HardSwish"
     assert graph.layer_of(gate) == graph.layer_of(product)
     assert why_float(graph, gate) == "ONNX Runtime has no INT8 kernel for HardSwish"
+
+
+def test_a_silu_in_one_piece_is_in_float_on_purpose():
+    graph = FileGraph(apply_rules(silu(), [SOFT_GATE])[0])
+    parts = [node for node in graph.nodes if node.op_type in ("Clip", "Sigmoid", "Mul")]
+    assert len(parts) == 3
+    assert {activation_name(graph, node) for node in parts} == {"SiLU"}
+    assert {why_float(graph, node) for node in parts} == {
+        "as one float kernel SiLU is faster than as an INT8 table and an INT8 product"
+    }
 
 
 def test_weights_in_half_precision_are_computed_in_single(profiles):
