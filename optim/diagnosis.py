@@ -15,41 +15,19 @@ from typing import Any
 
 from optim.candidate import Candidate
 from optim.measure.profile import OperatorTime, Profile
-from optim.recipe import (
-    Activations,
-    Fuse,
-    MixedPrecision,
-    Precision,
-    Quantize,
-    Recipe,
-    ReplaceActivation,
-    Step,
+from optim.recipe import Quantize, Recipe
+from optim.remedies import (
+    MOST_LAYERS,
+    NO_KERNEL,
+    WORTH_TELLING,
+    Remedy,
+    find_remedies,
+    is_layer,
+    slower_layers,
 )
-from optim.recipe.steps import STEP_ORDER, step_kind
 
-WORTH_TELLING = 0.01
-"""Share of the time below which a group of operators is not mentioned."""
-MOST_GROUPS, MOST_LAYERS = 4, 3
-NO_KERNEL = "ONNX Runtime has no INT8 kernel for "
-REPLACEABLE = ("HardSwish", "SiLU", "Gelu", "HardSigmoid", "Elu", "Mish", "Erf", "Tanh", "Softplus")
-HARD = ("HardSwish", "HardSigmoid")
+MOST_GROUPS = 4
 NOTHING_MEASURED: Mapping[str, float] = MappingProxyType({})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Remedy:
-    """Something to try.
-
-    Attributes:
-        words: what, as an instruction.
-        recipe: the recipe that does it; None if it takes a rewrite by hand or another engine.
-        speedup: how many times faster than the original that recipe was measured here; None if it
-            was not measured.
-    """
-
-    words: str
-    recipe: Recipe | None = None
-    speedup: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +77,7 @@ def diagnose(
     """
     if speedup is None and parent is not None:
         speedup = parent.total_ms / profile.total_ms
-    slower = _slower_layers(profile, parent) if recipe.step(Quantize) else {}
+    slower = slower_layers(profile, parent) if recipe.step(Quantize) else {}
     sentences = [
         *_verdict(profile, parent, recipe, speedup),
         *_float_groups(profile),
@@ -110,7 +88,7 @@ def diagnose(
         replace(remedy, speedup=measured.get(remedy.recipe.fingerprint))
         if remedy.recipe
         else remedy
-        for remedy in _remedies(profile, recipe, slower)
+        for remedy in find_remedies(profile, parent, recipe, slower)
     ]
     return Diagnosis(sentences=tuple(sentences), remedies=tuple(remedies))
 
@@ -173,13 +151,9 @@ def _balance(profile: Profile, parent: Profile) -> str:
 
 
 def _by_group(profile: Profile) -> tuple[float, float, float]:
-    layers = sum(o.time_ms for o in profile.operators if _is_layer(o))
+    layers = sum(o.time_ms for o in profile.operators if is_layer(o))
     moved = sum(o.time_ms for o in profile.operators if o.overhead)
     return layers, profile.total_ms - layers - moved, moved
-
-
-def _is_layer(operator: OperatorTime) -> bool:
-    return bool(operator.layer) and any(k in operator.kernel for k in ("Conv", "Gemm", "MatMul"))
 
 
 def _float_groups(profile: Profile) -> list[str]:
@@ -237,24 +211,6 @@ def _engine_overhead(profile: Profile) -> list[str]:
     return [f"Input and changes of layout ({kinds}) take {_share(time, profile)} of the time."]
 
 
-def _slower_layers(profile: Profile, parent: Profile | None) -> dict[str, tuple[float, float]]:
-    """Layers in INT8 that take longer than in the parent: their times, here and there."""
-    if parent is None:
-        return {}
-    before = {o.layer: o.time_ms for o in parent.operators if _is_layer(o)}
-    found = {
-        o.layer: (o.time_ms, before[o.layer])
-        for o in profile.operators
-        if _is_layer(o) and o.precision == "int8" and o.time_ms > before.get(o.layer, o.time_ms)
-    }
-    worth = {
-        layer: times
-        for layer, times in found.items()
-        if times[0] - times[1] >= WORTH_TELLING * profile.total_ms
-    }
-    return dict(sorted(worth.items(), key=lambda item: item[1][1] - item[1][0]))
-
-
 def _slower_sentence(slower: Mapping[str, tuple[float, float]]) -> list[str]:
     if not slower:
         return []
@@ -268,68 +224,6 @@ def _slower_sentence(slower: Mapping[str, tuple[float, float]]) -> list[str]:
         f"{len(slower)} layer{'' if one else 's'} {'is' if one else 'are'} slower in INT8 than in "
         f"FP32: {', '.join(named)}{more}."
     ]
-
-
-def _remedies(
-    profile: Profile, recipe: Recipe, slower: Mapping[str, tuple[float, float]]
-) -> list[Remedy]:
-    step = recipe.step(Quantize)
-    found = []
-    if step is not None and step.activations is not Activations.UINT8:
-        found.append(_unsigned(recipe, step))
-    found += _other_operators(profile, recipe)
-    if slower and step is not None and step.activations is Activations.UINT8:
-        found.append(_kept_in_float(recipe, list(slower)))
-    unfolded = any(o.kernel == "BatchNormalization" for o in profile.operators)
-    if unfolded and step is None and recipe.step(Fuse) is None:
-        words = "Try folding the batch norms that the engine left alone."
-        found.append(Remedy(words=words, recipe=_with(recipe, Fuse())))
-    return found
-
-
-def _unsigned(recipe: Recipe, step: Quantize) -> Remedy:
-    half = step.precision is Precision.FP16
-    static = Quantize() if half else replace(step, activations=Activations.UINT8)
-    words = f"Try {static.precision.upper()} with unsigned 8-bit activations: "
-    words += "ONNX Runtime's integer kernels are made for them."
-    return Remedy(words=words, recipe=_with(recipe, static))
-
-
-def _other_operators(profile: Profile, recipe: Recipe) -> list[Remedy]:
-    """What helps against operators that have no integer kernel."""
-    stuck = sorted({o.operator for o in profile.operators if o.reason.startswith(NO_KERNEL)})
-    replaceable = [kind for kind in stuck if kind in REPLACEABLE]
-    hard = [kind for kind in stuck if kind in HARD]
-    found = []
-    if replaceable and recipe.step(ReplaceActivation) is None:
-        words = f"Try ReLU in place of {' and '.join(replaceable)}, with fine-tuning."
-        found.append(Remedy(words=words, recipe=_with(recipe, ReplaceActivation())))
-    if hard:
-        words = "Try `edge-optim fuse` on the file: where its grids allow, it computes "
-        found.append(Remedy(words=f"{words}{' and '.join(hard)} in INT8."))
-    if stuck:
-        words = "Try another engine: OpenVINO reads the same file, and may have kernels for "
-        found.append(Remedy(words=f"{words}{' and '.join(stuck)}."))
-    return found
-
-
-def _kept_in_float(recipe: Recipe, layers: list[str]) -> Remedy:
-    mixed = recipe.step(MixedPrecision)
-    kept = {**dict(mixed.layers if mixed else ()), **dict.fromkeys(layers, Precision.FP32)}
-    many = "this layer" if len(layers) == 1 else f"these {len(layers)} layers"
-    more = ", ..." if len(layers) > MOST_LAYERS else ""
-    return Remedy(
-        words=f"Try leaving {many} in FP32: {', '.join(layers[:MOST_LAYERS])}{more}. "
-        "The conversions it takes may cost more than it wins.",
-        recipe=_with(recipe, MixedPrecision(layers=tuple(kept.items()))),
-    )
-
-
-def _with(recipe: Recipe, step: Step) -> Recipe:
-    """The recipe with a step put in its place, instead of the one of its kind if there is one."""
-    others = [own for own in recipe.steps if type(own) is not type(step)]
-    steps = sorted((*others, step), key=lambda own: STEP_ORDER.index(step_kind(own)))
-    return replace(recipe, steps=tuple(steps))
 
 
 def _share(time_ms: float, profile: Profile) -> str:

@@ -34,6 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "optim.measure_file",
         "optim.analyses",
         "optim.diagnosis",
+        "optim.remedies",
         "optim.sensitivity",
         "optim.allocation",
         "optim.placement",
