@@ -36,7 +36,7 @@ Progress = Callable[[float, str], None]
 
 QUANTIZED = (Precision.INT8, Precision.INT4)
 FEWEST_EXAMPLES, MOST_EXAMPLES = 16, 1024
-CALIBRATION_MACS, ANSWER_MACS = 1.5e10, 3e11
+CALIBRATION_MACS, ANSWER_MACS = 8e10, 5e11
 """Work that the examples may cost: multiply-accumulates of one pass over them, and of one pass for
 every layer. Set by work and not by time, so that every machine takes the same examples."""
 NO_LAYER = (
@@ -131,14 +131,15 @@ def measure_sensitivity(
     macs = max(1, count_macs(model))
     inputs = task.split("calibration").inputs
     progress(0.0, "reading ranges and rounding weights")
+    step = Quantize()
+    most = min(step.calibration_examples, calibration_examples(macs))
     try:
-        found = calibrate_layers(model, Quantize(), inputs[: _examples(CALIBRATION_MACS, macs)])
+        found = calibrate_layers(model, step, inputs[:most])
     except ArithmeticError as error:
         raise RefusedError(Refusal(reason=str(error))) from error
     if not found.layers:
         raise RefusedError(Refusal(reason=NO_LAYER))
-    n = _examples(ANSWER_MACS, macs * len(found.layers))
-    split = task.split("validation").take(min(n, MOST_EXAMPLES))
+    split = task.split("validation").take(answer_examples(macs, len(found.layers)))
     noise = layer_noise(found, split, progress=_part(progress, 0.1, 0.8))
     progress(0.8, "timing the layers in every precision")
     times, rest_bytes, rest_ms = _files(results, task, parent, found, progress)
@@ -276,8 +277,14 @@ def layer_times(seen: Profile) -> dict[str, float]:
     return times
 
 
-def _examples(budget_macs: float, macs: int) -> int:
-    return int(max(FEWEST_EXAMPLES, budget_macs // macs))
+def calibration_examples(macs: int) -> int:
+    """How many examples ranges are read from, at most, for a network of so many MACs."""
+    return int(max(FEWEST_EXAMPLES, CALIBRATION_MACS // macs))
+
+
+def answer_examples(macs: int, layers: int) -> int:
+    """How many examples are answered, for a network of so many MACs and layers."""
+    return min(MOST_EXAMPLES, int(max(FEWEST_EXAMPLES, ANSWER_MACS // (macs * layers))))
 
 
 def _part(progress: Progress, start: float, end: float) -> Progress:

@@ -14,6 +14,7 @@ import click
 
 from optim import __version__
 from optim.cli.background import cancel, dashboard, jobs, worker
+from optim.cli.inside import mixed, sensitivity, waterfall
 from optim.cli.look import candidates, export, front, tasks
 from optim.cli.make import measure, run, starters, sweep
 from optim.cli.why import fuse, profile
@@ -55,8 +56,9 @@ def cli(workspace: Path | None) -> None:
 LOOK = (tasks, candidates, front, export)
 WHY = (profile, fuse)
 MAKE = (starters, run, sweep, measure)
+INSIDE = (sensitivity, mixed, waterfall)
 BACKGROUND = (jobs, cancel, worker, dashboard)
-for _command in (*LOOK, *WHY, *MAKE, *BACKGROUND):
+for _command in (*LOOK, *WHY, *MAKE, *INSIDE, *BACKGROUND):
     cli.add_command(_command)
 cli.add_command(profile, "why")
 
