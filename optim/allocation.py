@@ -38,6 +38,10 @@ MOST_SUMS = 50_000
 for a budget that is smaller by one band per layer, 0.1 % of the range for 50 layers."""
 
 
+MOST_TRIES = 4
+"""Files written until one uses a budget of bytes well."""
+
+
 class Cost(StrEnum):
     """What the budget limits."""
 
@@ -198,7 +202,7 @@ def recipe_within_size(
     """The recipe whose *file* keeps a budget of bytes.
 
     A prediction does not know the operators that a mixture adds or saves; so the file is written,
-    and the budget of the next try lowered by what it was too large.
+    and the next try knows by how much the prediction was off.
 
     Args:
         parent: steps of training alone.
@@ -206,13 +210,28 @@ def recipe_within_size(
     Raises:
         RefusedError: if no file is small enough.
     """
-    budget = float(max_bytes)
-    while True:
-        recipe = budgets.within(budget).recipe(parent)
-        excess = len(file_of(results, task, recipe)) - max_bytes
-        if excess <= 0:
-            return recipe
-        budget -= excess
+    kept: Allocation | None = None
+    smallest = math.inf
+    budget = max(float(max_bytes), float(budgets.costs[0]))
+    for _ in range(MOST_TRIES):
+        found = budgets.within(budget)
+        size = len(file_of(results, task, found.recipe(parent)))
+        smallest = min(smallest, size)
+        if size <= max_bytes and (kept is None or found.noise < kept.noise):
+            kept = found
+        nearer = max_bytes - (size - found.size_bytes)
+        if nearer == budget or nearer < budgets.costs[0]:
+            break
+        budget = nearer
+    if kept is None:
+        raise RefusedError(
+            Refusal(
+                reason=f"no choice of precisions gives a file of {max_bytes:,} bytes; the smallest "
+                f"that was written has {smallest:,.0f} bytes.",
+                remedy="Allow more, or prune the network first.",
+            )
+        )
+    return kept.recipe(parent)
 
 
 def _front(costs: np.ndarray, noises: np.ndarray) -> np.ndarray:

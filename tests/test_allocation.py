@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from optim import allocation
-from optim.allocation import Allocation, Cost, allocate
+from optim.allocation import Allocation, Cost, allocate, recipe_within_size
 from optim.errors import RefusedError
 from optim.measure.noise import noise_power
 from optim.recipe import MixedPrecision, Precision, Prune, Quantize, Recipe
@@ -136,3 +136,19 @@ def test_a_recipe_names_the_layers_that_differ_and_the_first_one() -> None:
     both = allocation_of(i4, i4, i8).recipe(parent)
     assert both.precision is i4
     assert both.step(MixedPrecision).layers == (("layer0", i4), ("layer2", i8))
+
+
+@pytest.mark.parametrize("surcharge", [-40, 0, 40, 400])
+def test_the_file_keeps_the_budget_though_the_prediction_is_off(surcharge, monkeypatch) -> None:
+    sensitivity = random_sensitivity(4)
+    budgets = allocate(sensitivity, Cost.SIZE)
+    parent, sizes = Recipe(), {}
+    for place in range(len(budgets.costs)):
+        found = budgets.within(budgets.costs[place])
+        sizes[found.recipe(parent)] = found.size_bytes + surcharge
+    monkeypatch.setattr(allocation, "file_of", lambda _, __, recipe: b"0" * sizes[recipe])
+    most = int(np.median(budgets.costs))
+    recipe = recipe_within_size(None, None, parent, budgets, most)
+    assert max(size for size in sizes.values() if size <= most) == sizes[recipe] <= most
+    with pytest.raises(RefusedError, match="the smallest that was written"):
+        recipe_within_size(None, None, parent, budgets, 50)

@@ -57,7 +57,7 @@ def test_mixed_keeps_a_budget_of_bytes_beside_the_uniform_files(ask):
 def test_a_budget_that_nothing_keeps_is_refused(ask):
     code, out, err = ask("mixed", TASK, "--max-kb", "1")
     assert (code, out) == (2, "")
-    assert "no choice of precisions comes down to" in err
+    assert "no choice of precisions gives a file of 1,000 bytes" in err
 
 
 @pytest.mark.parametrize("words", [(), ("--max-kb", "9", "--points", "3"), ("--points", "1")])
