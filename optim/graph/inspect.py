@@ -45,7 +45,8 @@ def graph_facts(model: bytes, optimized: bytes | None = None) -> GraphFacts:
     """Count in a file.
 
     A quantized file has the parameters and MACs of its float parent: INT8 and INT4 weights count as
-    numbers, scales and zero points do not.
+    numbers, scales and zero points do not. Only channels of zeros, which fill the blocks of a
+    depthwise convolution (``rules.whole_blocks``), come on top.
 
     Args:
         model: an ONNX file.
