@@ -68,9 +68,8 @@ def equalize(model: ModelProto) -> ModelProto | None:
     values = constants(model)
     pairs = [
         pair
-        for node in model.graph.node
-        if is_quantizable_layer(node, values)
-        and (pair := _pair_before((node,), model)) is not None
+        for layers in _by_input(model, LAYERS).values()
+        if (pair := _pair_before(tuple(layers), model)) is not None
         and pair.before.op_type in LAYERS
     ]
     if not pairs:
@@ -101,10 +100,7 @@ def smooth(model: ModelProto, examples: np.ndarray, strength: float) -> ModelPro
         strength: share a of the range that moves, 0 to 1.
     """
     values = constants(model)
-    readers: dict[str, list[NodeProto]] = {}
-    for node in model.graph.node:
-        if node.op_type in ("Gemm", "MatMul") and is_quantizable_layer(node, values):
-            readers.setdefault(node.input[0], []).append(node)
+    readers = _by_input(model, ("Gemm", "MatMul"))
     if not readers:
         return None
     names = list(readers)
@@ -124,6 +120,16 @@ def smooth(model: ModelProto, examples: np.ndarray, strength: float) -> ModelPro
             _move(changed, pair, scale)
     smoothed = replaced(model, {n: v for n, v in changed.items() if v is not values[n]})
     return _with_products(smoothed, multiplied, readers)
+
+
+def _by_input(model: ModelProto, kinds: Sequence[str]) -> dict[str, list[NodeProto]]:
+    """Layers of these kinds by the tensor that they read, in the order of the graph."""
+    values = constants(model)
+    found: dict[str, list[NodeProto]] = {}
+    for node in model.graph.node:
+        if node.op_type in kinds and is_quantizable_layer(node, values):
+            found.setdefault(node.input[0], []).append(node)
+    return found
 
 
 def largest_by_input(values: dict[str, np.ndarray], layers: Sequence[NodeProto]) -> np.ndarray:
@@ -203,7 +209,7 @@ def _pair_before(after: tuple[NodeProto, ...], model: ModelProto) -> Pair | None
         if len(readers[name]) != allowed or name in outputs:
             return None
         if is_quantizable_layer(node, values):
-            return Pair(before=node, after=after) if _fits(node, after[0], passed) else None
+            return Pair(before=node, after=after) if _fits(node, after, passed) else None
         if node.op_type == "LayerNormalization":
             single = all(len(readers[item]) == 1 for item in node.input[1:])
             fixed = all(item in values and values[item].ndim == 1 for item in node.input[1:])
@@ -215,16 +221,18 @@ def _pair_before(after: tuple[NodeProto, ...], model: ModelProto) -> Pair | None
     return None
 
 
-def _fits(before: NodeProto, after: NodeProto, passed: set[str]) -> bool:
-    """True if the channels that one layer writes are those that the other reads.
+def _fits(before: NodeProto, after: Sequence[NodeProto], passed: set[str]) -> bool:
+    """True if the channels that one layer writes are those that the others read.
 
     Convolutions count them on the second axis, products on the last: between the two must lie
     something that flattens. What pools or flattens counts like a convolution.
     """
+    convolutions = [layer.op_type == "Conv" for layer in after]
     if before.op_type == "Conv":
-        return after.op_type == "Conv" or bool(passed.intersection(FLATTENERS))
+        flat = bool(passed.intersection(FLATTENERS))
+        return not any(convolutions) if flat else all(convolutions)
     # The bias of a MatMul stands in another operator, which would have to change as well.
-    return before.op_type == "Gemm" and after.op_type != "Conv" and not passed
+    return before.op_type == "Gemm" and not any(convolutions) and not passed
 
 
 def _passes_scales(

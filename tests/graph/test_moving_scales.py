@@ -99,6 +99,14 @@ def test_scales_do_not_move_through_relu6():
     assert not np.array_equal(before[layers[2].input[1]], after[layers[2].input[1]])
 
 
+def test_all_layers_that_read_a_tensor_take_its_scale():
+    """SqueezeNet: each squeezing layer is read by two that expand."""
+    model = prepared(exported_of("squeezenet"))
+    equalized = equalize(model)
+    x = examples_of("squeezenet")[:4]
+    assert_same_answers(equalized.SerializeToString(), exported_of("squeezenet"), x)
+
+
 def test_a_tensor_that_others_read_keeps_its_scale():
     model = prepared(exported_of("resnet"))
     equalized = equalize(model)
