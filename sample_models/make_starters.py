@@ -18,6 +18,15 @@ from optim.starters import take_in, write_starters
 from optim.task import Task, load_task
 from optim.workspace import Workspace
 
+FURTHER = {
+    "fashion-resnet": (
+        Prune(ratio=0.75, blocks=1, epochs=10),
+        Prune(ratio=0.75, epochs=22, keep_weights=False),
+    )
+}
+"""How far a generous network goes, and a control with the whole budget: the twenty epochs of the
+original's training and the two of fine-tuning."""
+
 
 def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
     """The starters of a task, in the order in which a page should show them."""
@@ -29,6 +38,7 @@ def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
     int4 = Quantize(precision=Precision.INT4)
     steps: tuple[tuple[Step, ...], ...] = (
         (), (int8,), (half, int8), (most, int8), (half,), (int4,), (control, int8),
+        *((step, int8) for step in FURTHER.get(task.name, ())),
     )  # fmt: skip
     return tuple(Recipe(steps=each, seed=seed) for each in steps)
 
