@@ -5,8 +5,8 @@
 
 No calibration example can mislead it, and what lies between the layers stays float, as in ONNX
 Runtime's own ``quantize_dynamic``. Matrix products become fast that way. Convolutions become slower
-than in float32: ONNX Runtime's ConvInteger is a plain kernel, and the conversions around it cost
-more than the whole layer.
+than in float32, depthwise ones most of all: ONNX Runtime's ConvInteger is a plain kernel. The
+sample MobileNetV2 ran at 0.06 times its float32 speed.
 """
 
 from __future__ import annotations
