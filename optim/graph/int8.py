@@ -6,7 +6,8 @@
 
 On the unsigned grid a ReLU or Clip behind a layer vanishes: the quantized range ends where it would
 clip. On the signed grid it stays, and ONNX Runtime then computes the layer before it in float: the
-sample MobileNetV2 ran at 0.49 times its float32 speed. What follows the last layer stays float, so that two classes do not tie on one of 256 levels.
+sample MobileNetV2 ran at 0.49 times its float32 speed. What follows the last layer stays float, so
+that two classes do not tie on one of 256 levels.
 
 All parts of a Concat share one grid, so that joining them is a copy (1.1 times faster on
 SqueezeNet). A layer that stays float takes the operators between it and other float layers along:
