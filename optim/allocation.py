@@ -83,12 +83,9 @@ class Allocation:
         if given <= {Precision.FP32}:
             return parent
         base = Precision.INT4 if Precision.INT4 in given else Precision.INT8
-        first = self.layers[0][0]  # with INT4 it would get eight bits if it were not named
-        told = tuple(
-            (name, precision)
-            for name, precision in self.layers
-            if precision is not base or (base is Precision.INT4 and name == first)
-        )
+        usual = dict.fromkeys((name for name, _ in self.layers), base)
+        usual[self.layers[0][0]] = Precision.INT8  # the first layer keeps eight bits in INT4 files
+        told = tuple((name, p) for name, p in self.layers if p is not usual[name])
         steps = (*parent.steps, Quantize(precision=base))
         mixed = (MixedPrecision(layers=told),) if told else ()
         return replace(parent, steps=(*steps, *mixed))

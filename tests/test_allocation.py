@@ -136,6 +136,7 @@ def test_a_recipe_names_the_layers_that_differ_and_the_first_one() -> None:
     both = allocation_of(i4, i4, i8).recipe(parent)
     assert both.precision is i4
     assert both.step(MixedPrecision).layers == (("layer0", i4), ("layer2", i8))
+    assert allocation_of(i8, i4, i4).recipe(parent).steps[1:] == (Quantize(precision=i4),)
 
 
 @pytest.mark.parametrize("surcharge", [-40, 0, 40, 400])
