@@ -134,10 +134,12 @@ def _why_slower(candidate: Candidate, task: Task) -> None:
     ratio = story.slower_than_float(candidate, parent)
     if ratio is None:
         return
+    diagnosis = loaders.diagnosis(candidate)
+    told = diagnosis.sentences[0] if diagnosis else story.WHY_WHOLE_NUMBERS_MAY_BE_SLOW
     with st.container(border=True, gap="xsmall", key="slower"):
         st.markdown(
             f":material/speed: **{words.times(ratio)} slower than the same network in FP32.** "
-            f"{plain(story.WHY_WHOLE_NUMBERS_MAY_BE_SLOW)}"
+            f"{plain(told)}"
         )
         _layers_link(candidate, task, "Find out why, layer by layer")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
+from dataclasses import fields, replace
 from enum import StrEnum
 
-from optim.recipe import Fuse, Prune, Quantize, Recipe, recipe_of
+from optim.recipe import Fuse, Prune, Quantize, QuantizeAware, Recipe, recipe_of
 from optim.task import Task
 
 
@@ -19,20 +19,47 @@ def command_line(task: Task, recipe: Recipe) -> str:
     """
     if recipe != _from_options(recipe):
         return f"edge-optim run {shlex.quote(task.name)} --recipe recipe.yaml"
-    step = recipe.step(Prune)
-    words = ["edge-optim", "run", shlex.quote(task.name)]
-    if step is not None:
-        words += ["--prune", f"{step.ratio:g}"]
-        usual = task.fine_tuning_epochs
-        words += [] if step.epochs == usual else ["--epochs", f"{step.epochs:g}"]
-        words += [] if step.distill else ["--no-distill"]
+    words = ["edge-optim", "run", shlex.quote(task.name), *_pruning(task, recipe)]
     if recipe.step(Fuse) is not None:
         words.append("--fuse")
-    if recipe.precision != "fp32":
-        words += ["--quantize", recipe.precision.value]
+    words += _quantization(recipe)
+    if not _distils(recipe):
+        words.append("--no-distill")
     if recipe.seed:
         words += ["--seed", str(recipe.seed)]
     return " ".join(words)
+
+
+def _pruning(task: Task, recipe: Recipe) -> list[str]:
+    step = recipe.step(Prune)
+    if step is None:
+        return []
+    usual = step.epochs == task.fine_tuning_epochs
+    return ["--prune", f"{step.ratio:g}", *([] if usual else ["--epochs", f"{step.epochs:g}"])]
+
+
+def _quantization(recipe: Recipe) -> list[str]:
+    """The options that say how to quantize, and how long to train on the grid."""
+    step, aware = recipe.step(Quantize), recipe.step(QuantizeAware)
+    if step is None:
+        return []
+    words = ["--quantize", step.precision.value]
+    for name, value in _unusual(step).items():
+        option = "--per-tensor" if name == "per_channel" else f"--{name.replace('_', '-')}"
+        words += [option] if isinstance(value, bool) else [option, _plain(value)]
+    if aware is not None:
+        words += ["--qat-epochs", f"{aware.epochs:g}"]
+        words += ["--learned-scales"] if aware.learned_scales else []
+    return words
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _distils(recipe: Recipe) -> bool:
+    """True unless a training step learns from labels alone."""
+    return all(step.distill for step in recipe.training_steps())
 
 
 def python_code(task: Task, recipe: Recipe) -> str:
@@ -52,14 +79,23 @@ def python_code(task: Task, recipe: Recipe) -> str:
 
 def _from_options(recipe: Recipe) -> Recipe:
     """What the options of the command line can say of a recipe."""
-    step = recipe.step(Prune)
+    prune, quantize = recipe.step(Prune), recipe.step(Quantize)
+    aware = recipe.step(QuantizeAware)
+    if aware is not None:
+        aware = QuantizeAware(
+            weight_bits=aware.weight_bits,
+            epochs=aware.epochs,
+            learned_scales=aware.learned_scales,
+            distill=_distils(recipe),
+        )
     return recipe_of(
-        precision=recipe.precision,
         pruning_ratio=recipe.pruning_ratio,
-        epochs=1.0 if step is None else step.epochs,
-        distill=True if step is None else step.distill,
+        epochs=1.0 if prune is None else prune.epochs,
+        distill=_distils(recipe),
         fuse=recipe.step(Fuse) is not None,
         seed=recipe.seed,
+        quantize_aware=aware,
+        quantize=None if quantize is None else replace(quantize, calibration_seed=0),
     )
 
 
@@ -88,7 +124,9 @@ def _arguments(recipe: Recipe) -> list[str]:
     if quantize is not None:
         usual = quantize == Quantize(precision=quantize.precision)
         plain = f'precision="{quantize.precision}"'
-        arguments.append(plain if usual else f"quantize=optim.Quantize({_unusual(quantize)})")
+        given = {"precision": quantize.precision, **_unusual(quantize)}
+        told = ", ".join(f"{name}={_quoted(value)}" for name, value in given.items())
+        arguments.append(plain if usual else f"quantize=optim.Quantize({told})")
     if recipe.step(Fuse) is not None:
         arguments.append("fuse=True")
     if recipe.seed:
@@ -96,12 +134,12 @@ def _arguments(recipe: Recipe) -> list[str]:
     return arguments
 
 
-def _unusual(step: Quantize) -> str:
-    """The arguments of a step that differ from its usual ones."""
+def _unusual(step: Quantize) -> dict[str, object]:
+    """The fields of a step that differ from their usual values, the precision aside."""
     usual = Quantize(precision=step.precision)
     chosen = {field.name: getattr(step, field.name) for field in fields(step)}
-    return ", ".join(
-        f'{name}="{value}"' if isinstance(value, StrEnum) else f"{name}={value!r}"
-        for name, value in chosen.items()
-        if value != getattr(usual, name) or name == "precision"
-    )
+    return {name: value for name, value in chosen.items() if value != getattr(usual, name)}
+
+
+def _quoted(value: object) -> str:
+    return f'"{value}"' if isinstance(value, StrEnum) else repr(value)

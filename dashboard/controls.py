@@ -43,23 +43,9 @@ def panel(task: Task) -> None:
         live.jobs_panel(task.name, (JobKind.MAKE, JobKind.MEASURE), key="made")
 
 
-def _head(task: Task) -> None:
-    """Everything else under "More", at the top: its popover opens downwards and needs the room."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="recipe_head"):
-        st.markdown("**Recipe**", width="stretch")
-        if state.sliders_moved():
-            st.button(
-                "Reset",
-                key="reset",
-                type="tertiary",
-                icon=":material/restart_alt:",
-                on_click=state.reset_sliders,
-            )
-        options.popover(task)
-
-
 def _sliders(task: Task) -> None:
-    _head(task)
+    """The two sliders come first in the script, for everything else depends on what they say."""
+    head, presets = st.container(key="recipe_head"), st.container()
     st.select_slider(
         "Precision",
         state.PRECISIONS,
@@ -69,7 +55,7 @@ def _sliders(task: Task) -> None:
         persist_state="session",
         help=what_is("Precision"),
     )
-    st.caption(_precision_note(task))
+    note = st.container()
     st.slider(
         "Pruning, % of channels",
         0,
@@ -81,6 +67,33 @@ def _sliders(task: Task) -> None:
         persist_state="session",
         help=f"{what_is('Pruning')} {what_is('Pruning ratio')}",
     )
+    switches = st.container()
+    with head:
+        _head(task)
+    with presets:
+        options.presets()
+    note.caption(_precision_note(task))
+    with switches:
+        _switches()
+
+
+def _head(task: Task) -> None:
+    """Everything else under "More", at the top: its popover opens downwards and needs the room."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.markdown("**Recipe**", width="stretch", help=what_is("Presets"))
+        reset = st.container(width="content")
+        options.popover(task)
+        if state.sliders_moved():
+            reset.button(
+                "Reset",
+                key="reset",
+                type="tertiary",
+                icon=":material/restart_alt:",
+                on_click=state.reset_sliders,
+            )
+
+
+def _switches() -> None:
     chosen = state.settings()
     st.toggle(
         "Distil from the original",

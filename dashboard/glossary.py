@@ -87,6 +87,10 @@ GLOSSARY: dict[str, str] = {
         "How far the outputs move, in percent of their own size, if this layer alone is "
         "quantized. It tells layers apart that lose no countable accuracy."
     ),
+    "Budget": (
+        "Of all mixes of precisions that keep the budget, the one whose layers together disturb "
+        "the answers least. It is exact for the sensitivities, and a guess until it is measured."
+    ),
     "Overhead": (
         "Work that only prepares the work of others: converting between whole numbers and floating "
         "point, and moving data into another order."

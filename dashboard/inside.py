@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -29,8 +29,12 @@ NAMES = {
     AnalysisKind.SENSITIVITY: "sensitivity by layer",
     AnalysisKind.WATERFALL: "where the accuracy went",
 }
-PROFILE_S, PER_LAYER_S = 4.0, 1.0
-"""Guesses until a look at this model has been timed here."""
+GUESSED_S = {
+    AnalysisKind.PROFILE: 4.0,
+    AnalysisKind.SENSITIVITY: 60.0,
+    AnalysisKind.WATERFALL: 60.0,
+}
+"""Until a look at this model has been timed here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,7 @@ def look(task: Task, candidate: Candidate) -> Inside:
     found = {(c.id, kind): loaders.analysis(c, kind) for c, kind in wanted}
     missing = tuple(each for each in wanted if found[each[0].id, each[1]] is None)
 
-    def of(where: Candidate | None, kind: AnalysisKind) -> object:
+    def of(where: Candidate | None, kind: AnalysisKind) -> Any:
         return None if where is None else found.get((where.id, kind))
 
     return Inside(
@@ -112,7 +116,7 @@ def _failed(missing: tuple[Look, ...]) -> tuple[Job, ...]:
 
 
 def seconds_to_look(looks: tuple[Look, ...], jobs: tuple[Job, ...]) -> float:
-    """Guess how long looks take: as long as such looks at this model took, else by its layers."""
+    """Guess how long looks take: as long as such looks at this model took."""
     return sum(_seconds(candidate, kind, jobs) for candidate, kind in looks)
 
 
@@ -121,8 +125,7 @@ def _seconds(candidate: Candidate, kind: AnalysisKind, jobs: tuple[Job, ...]) ->
         alike = job.payload.get("task") == candidate.task and job.payload.get("analysis") == kind
         if alike and job.state is JobState.DONE and job.started and job.finished:
             return job.finished - job.started
-    layers = candidate.facts.operators if candidate.facts else 20
-    return PROFILE_S if kind is AnalysisKind.PROFILE else PROFILE_S + PER_LAYER_S * layers
+    return GUESSED_S[kind]
 
 
 def offer(task: Task, found: Inside) -> None:

@@ -1,4 +1,4 @@
-"""The answers of the Layers page: where the accuracy went, and what fused."""
+"""The answers of the Layers page: why it is not faster, where accuracy went, what fused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import charts, state, words
+from dashboard import charts, loaders, state, words
 from dashboard.charts import PLOT_CONFIG
 from dashboard.glossary import what_is
 from dashboard.inside import Inside
@@ -17,15 +17,49 @@ from optim.recipe import Precision
 from optim.task import Task
 
 if TYPE_CHECKING:
+    from optim.diagnosis import Remedy
     from optim.measure.profile import Profile
     from optim.waterfall import KeptInFloat, Waterfall
 
 MOST_KEPT = 4
+SHARES = (0.74, 0.26)
+"""Width of a proposal and of its button."""
 FOLDS_AT_LOAD = (
     "ONNX Runtime folds batch norms, constants and activations by itself whenever it loads a file, "
     "for the original as for this one (ORT_ENABLE_ALL). So fusing in the file makes it tidier and "
     "quicker to load, not faster to run, and no speed-up on these pages is due to it."
 )
+
+
+def why_slow(task: Task, found: Inside) -> None:
+    """The diagnosis in sentences, and what could be tried, with a button where a recipe does it."""
+    st.header("Why is it not faster?", anchor=False, help=what_is("Overhead"))
+    diagnosis = loaders.diagnosis(found.candidate)
+    if diagnosis is None:
+        st.caption("Not looked at yet.")
+        return
+    for sentence in diagnosis.sentences:
+        st.markdown(f"- {plain(sentence)}")
+    if not diagnosis.sentences:
+        st.caption("This file is in FP32: the engine runs every layer as well as it can.")
+    with st.container(gap="xxsmall", key="remedies"):
+        for i, remedy in enumerate(diagnosis.remedies):
+            _remedy(task, found, remedy, f"remedy_{i}")
+
+
+def _remedy(task: Task, found: Inside, remedy: Remedy, key: str) -> None:
+    text, action = st.columns(SHARES, vertical_alignment="center")
+    given = "" if remedy.speedup is None else f" Measured: {words.faster(remedy.speedup)}."
+    text.markdown(f":material/healing: {plain(remedy.words + given)}")
+    if remedy.recipe is not None:
+        action.button(
+            "Show it" if remedy.speedup is not None else "Try it",
+            key=key,
+            type="tertiary",
+            icon=":material/timer:",
+            on_click=measure,
+            args=(task.name, remedy.recipe, found.candidate.id),
+        )
 
 
 def where_the_accuracy_went(task: Task, found: Inside) -> None:
@@ -66,20 +100,17 @@ def _kept(task: Task, found: Inside, waterfall: Waterfall) -> None:
     precisions = precisions_of(recipe, [row.layer for row in found.rows()])
     with st.container(gap="xxsmall", key="kept"):
         for i, layer in enumerate(waterfall.layers[:MOST_KEPT]):
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.markdown(
-                    f"Keep **{plain(layer.layer)}** in FP32: {plain(kept_words(layer))}",
-                    width="stretch",
-                )
-                mix = mixed_recipe(recipe, {**precisions, layer.layer: Precision.FP32})
-                st.button(
-                    "Measure it",
-                    key=f"keep_{i}",
-                    type="tertiary",
-                    icon=":material/timer:",
-                    on_click=measure,
-                    args=(task.name, mix, found.candidate.id),
-                )
+            text, action = st.columns(SHARES, vertical_alignment="center")
+            text.markdown(f"Keep **{plain(layer.layer)}** in FP32: {plain(kept_words(layer))}")
+            mix = mixed_recipe(recipe, {**precisions, layer.layer: Precision.FP32})
+            action.button(
+                "Measure it",
+                key=f"keep_{i}",
+                type="tertiary",
+                icon=":material/timer:",
+                on_click=measure,
+                args=(task.name, mix, found.candidate.id),
+            )
 
 
 def kept_words(layer: KeptInFloat) -> str:

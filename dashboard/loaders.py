@@ -7,7 +7,7 @@ kept belongs to one version of the store; a new figure makes a new version. Mode
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -28,9 +28,12 @@ from optim.task import load_task, sample_tasks
 from optim.workspace import Workspace, default_folder
 
 if TYPE_CHECKING:
-    from optim.analyses import Analysis
+    from optim.allocation import Allocation, Cost
+    from optim.diagnosis import Diagnosis
+    from optim.sensitivity import Sensitivity
 
 MOST_JOBS = 200
+MOST_BUDGETS = 25
 
 
 @st.cache_resource(show_spinner=False)
@@ -116,9 +119,38 @@ def live_jobs(task: str, *kinds: JobKind) -> tuple[Job, ...]:
     )
 
 
-def analysis(candidate: Candidate | None, kind: AnalysisKind) -> Analysis | None:
-    """What was found inside a candidate's file; None if nobody has looked."""
+def analysis(candidate: Candidate | None, kind: AnalysisKind) -> Any:
+    """What was found inside a candidate's file, of the type of its kind; None if nothing."""
     return None if candidate is None else workspace().analysis_of(candidate.id, kind)
+
+
+def diagnosis(candidate: Candidate) -> Diagnosis | None:
+    """Why a file is as fast as it is; None if nobody has profiled it."""
+    from optim.diagnosis import diagnose_candidate
+
+    profile = analysis(candidate, AnalysisKind.PROFILE)
+    if profile is None:
+        return None
+    parent = candidate_of(candidate.task, candidate.recipe.training_prefix())
+    return diagnose_candidate(
+        candidate,
+        profile,
+        parent,
+        analysis(parent, AnalysisKind.PROFILE),
+        candidates(candidate.task),
+    )
+
+
+def allocations(parent: Candidate, sensitivity: Sensitivity, cost: Cost) -> tuple[Allocation, ...]:
+    """The quietest mixes of a float candidate for budgets from the cheapest to the dearest.
+
+    Raises:
+        RefusedError: if the budget is one of time, and layers were not timed.
+    """
+    source = workspace()
+    return _allocations(
+        str(source.path), source.version(), parent.id, str(cost), _sensitivity=sensitivity
+    )
 
 
 def predictions(candidate: Candidate) -> np.ndarray | None:
@@ -171,6 +203,15 @@ def _prediction(
     _candidates: tuple[Candidate, ...],
 ) -> Prediction | None:
     return predict(_recipe, _candidates)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _allocations(
+    folder: str, version: int, parent: str, cost: str, *, _sensitivity: Sensitivity
+) -> tuple[Allocation, ...]:
+    from optim.allocation import Cost, allocate
+
+    return allocate(_sensitivity, Cost(cost)).spread(MOST_BUDGETS)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from dashboard import state
 from dashboard.glossary import what_is
-from dashboard.settings import MOST_BLOCKS, Settings
+from dashboard.settings import MOST_BLOCKS, with_quantize
+from optim.recipe.presets import PRESETS
 from optim.task import Task
+
+
+def presets() -> None:
+    """Three tried sets of choices; the one that the sliders show is lit, if it is one of them."""
+    step = state.settings().quantize()
+    training = state.settings().training
+    lit = next((name for name, own in PRESETS.items() if own == step and not training), None)
+    st.session_state[state.PRESET_BOX] = lit
+    st.segmented_control(
+        "Preset",
+        list(PRESETS),
+        format_func=lambda name: name.capitalize(),
+        key=state.PRESET_BOX,
+        on_change=_take_preset,
+        width="stretch",
+        label_visibility="collapsed",
+    )
+
+
+def _take_preset() -> None:
+    name = st.session_state[state.PRESET_BOX]
+    if name in PRESETS:
+        state.show_settings(with_quantize(replace(state.settings(), training=0.0), PRESETS[name]))
 
 
 def popover(task: Task) -> None:
     """The button and what it folds; choices without effect beside the others are greyed out."""
-    chosen = state.settings()
     with st.popover("More", icon=":material/tune:", type="tertiary", key="more"):
         _pruning(task)
-        _quantization(chosen)
-        _training(chosen)
+        _quantization()
+        _training()
 
 
 def _pruning(task: Task) -> None:
@@ -38,6 +63,7 @@ def _pruning(task: Task) -> None:
         max_value=200.0,
         value=None,
         step=0.5,
+        format="%g",
         placeholder=f"{task.fine_tuning_epochs:g}, as suits",
         key=state.EPOCHS,
         bind="query-params",
@@ -46,9 +72,9 @@ def _pruning(task: Task) -> None:
     )
 
 
-def _quantization(chosen: Settings) -> None:
+def _quantization() -> None:
     st.markdown("**Quantization**")
-    off, uncalibrated = not chosen.quantizes, not chosen.calibrates
+    off = not state.settings().quantizes
     left, right = st.columns(2)
     left.selectbox(
         "Activations",
@@ -68,6 +94,7 @@ def _quantization(chosen: Settings) -> None:
         disabled=off,
         help=what_is("Rounding"),
     )
+    uncalibrated = not state.settings().calibrates  # asked after the activations are drawn
     left.selectbox(
         "Calibration",
         state.CALIBRATION_CHOICES,
@@ -109,6 +136,7 @@ def _quantization(chosen: Settings) -> None:
         max_value=1.0,
         value=0.0,
         step=0.1,
+        format="%.1f",
         key=state.SMOOTH,
         bind="query-params",
         persist_state="session",
@@ -117,8 +145,9 @@ def _quantization(chosen: Settings) -> None:
     )
 
 
-def _training(chosen: Settings) -> None:
+def _training() -> None:
     st.markdown("**Training on the grid**")
+    off = not state.settings().quantizes
     left, right = st.columns(2, vertical_alignment="bottom")
     left.number_input(
         "Epochs on the grid",
@@ -126,10 +155,11 @@ def _training(chosen: Settings) -> None:
         max_value=200.0,
         value=0.0,
         step=0.5,
+        format="%g",
         key=state.TRAINING,
         bind="query-params",
         persist_state="session",
-        disabled=not chosen.quantizes,
+        disabled=off,
         help=what_is("Quantization-aware training"),
     )
     right.toggle(
@@ -137,6 +167,6 @@ def _training(chosen: Settings) -> None:
         key=state.LEARNED_SCALES,
         bind="query-params",
         persist_state="session",
-        disabled=not chosen.quantizes or not chosen.training,
+        disabled=off or not state.settings().training,
         help=what_is("Learned scales"),
     )

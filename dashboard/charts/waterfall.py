@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
@@ -93,8 +94,8 @@ def waterfall_alt(stages: Sequence[Stage], *, n: int) -> str:
 
 
 def _points(value: float, n: int) -> str:
-    """Signed points with as many decimals as n examples justify; a proper minus sign."""
-    text = f"{value:+.{words.decimals(n)}f}"
+    """Signed points, fine enough to show one answer of n; a proper minus sign."""
+    text = f"{value:+.{max(0, math.ceil(math.log10(max(n, 1) / 100)))}f}"
     return "0" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 

@@ -201,6 +201,13 @@ def test_the_waterfall_goes_down_from_fp32_to_the_file() -> None:
     assert list(trace.text) == ["\N{MINUS SIGN}0.08", "\N{MINUS SIGN}0.14", "\N{MINUS SIGN}0.22"]
 
 
+def test_one_answer_more_is_seen_in_the_figures_of_the_waterfall() -> None:
+    before, after, _ = waterfall().stages
+    stages = (before, replace(after, accuracy=before.accuracy + 1 / 2048))
+    (trace,) = waterfall_figure(stages, n=2048).data
+    assert list(trace.text) == ["+0.05", "+0.05"]
+
+
 def test_a_waterfall_without_a_loss_is_still_drawn() -> None:
     stages = [replace(stage, accuracy=0.94) for stage in waterfall().stages]
     figure = waterfall_figure(stages, n=5000, dark=True, narrow=True)

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import state
 from optim.candidate import Candidate
 from optim.errors import Refusal
-from optim.recipe import Recipe, recipe_of
+from optim.recipe import Prune, Quantize, QuantizeAware, Recipe, recipe_of
+from optim.recipe.presets import PRESETS
 from optim.store.job import JobKind
 from optim.task import load_task
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace
@@ -187,6 +189,58 @@ def test_settings_of_a_card_move_the_sliders_and_reset_moves_them_back(
     button(page, "reset").click().run()
     assert page.slider(key=state.PRUNE).value == state.DEFAULT_PRUNE
     assert page.select_slider(key=state.PRECISION).value == state.DEFAULT_PRECISION
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_precision_and_options_and_is_lit_until_one_is_changed(
+    open_page: Open, fake: FakeWorkspace, name: str
+) -> None:
+    page = open_page(prune="60")
+    group = page.segmented_control(key=state.PRESET_BOX)
+    assert group.value is None
+    group.set_value(name).run()
+    assert page.select_slider(key=state.PRECISION).value == PRESETS[name].precision.upper()
+    button(page, "measure").click().run()
+    asked = Recipe.from_dict(fake.queue[0].payload["recipe"])
+    assert asked.step(Quantize) == PRESETS[name]
+    assert asked.pruning_ratio == 0.6
+    assert page.session_state[state.PRESET_BOX] == name
+    page.toggle(key=state.EQUALIZE).set_value(True).run()
+    assert page.session_state[state.PRESET_BOX] is None
+
+
+def test_blocks_and_training_on_the_grid_are_in_the_link_and_in_the_recipe(
+    open_page: Open, fake: FakeWorkspace
+) -> None:
+    page = open_page(
+        blocks="2", training="1.5", precision="INT4", activations="int8",
+        calibration="moving average", per_channel="false",
+    )  # fmt: skip
+    button(page, "measure").click().run()
+    asked = Recipe.from_dict(fake.queue[0].payload["recipe"])
+    prune, aware, quantize = asked.step(Prune), asked.step(QuantizeAware), asked.step(Quantize)
+    assert prune is not None
+    assert prune.blocks == 2
+    assert aware == QuantizeAware(weight_bits=4, epochs=1.5, per_channel=False)
+    assert quantize is not None
+    assert quantize.activations == "int8"
+    assert quantize.calibration == "moving_average"
+    button(page, "reset").click().run()
+    assert not has_button(page, "reset")
+
+
+def test_options_without_effect_are_greyed_out(open_page: Open) -> None:
+    page = open_page(precision="FP32")
+    assert page.selectbox(key=state.CALIBRATION).disabled
+    assert page.number_input(key=state.TRAINING).disabled
+    page = open_page(precision="INT8", activations="dynamic")
+    assert page.selectbox(key=state.CALIBRATION).disabled
+    assert not page.selectbox(key=state.ROUNDING).disabled
+
+
+def test_the_precision_slider_quotes_what_was_measured_here(open_page: Open) -> None:
+    assert "INT8: here 3.4 times faster and 3.9 times smaller, measured." in texts(open_page())
+    assert "FP32 on a CPU: not faster" in texts(open_page(precision="FP16"))
 
 
 def test_limits_that_nobody_keeps_say_which_to_relax(open_page: Open) -> None:

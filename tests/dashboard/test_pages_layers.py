@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import state
+from dashboard import loaders, state
 from optim.candidate import Candidate
 from optim.errors import Refusal
 from optim.recipe import MixedPrecision, Precision, Recipe, recipe_of
@@ -136,6 +136,34 @@ def test_a_float_file_says_that_it_has_lost_nothing(open_page: Open, fake: FakeW
     assert "Nowhere: this file is in FP32" in texts(page)
 
 
+def test_a_diagnosis_is_told_with_a_button_for_what_a_recipe_can_do(
+    open_page: Open, fake: FakeWorkspace
+) -> None:
+    int8 = look_inside(fake)
+    page = open_page(LAYERS_PAGE, candidate=int8.id)
+    diagnosis = loaders.diagnosis(int8)
+    assert diagnosis is not None
+    said = texts(page)
+    assert all(sentence in said for sentence in diagnosis.sentences)
+    assert all(remedy.words in said for remedy in diagnosis.remedies)
+    first = next(i for i, remedy in enumerate(diagnosis.remedies) if remedy.recipe)
+    button(page, f"remedy_{first}").click().run()
+    assert Recipe.from_dict(fake.queue[0].payload["recipe"]) == diagnosis.remedies[first].recipe
+
+
+def test_a_budget_fills_the_table(open_page: Open, fake: FakeWorkspace) -> None:
+    int8 = look_inside(fake)
+    page = open_page(LAYERS_PAGE, candidate=int8.id)
+    size = next(each for each in page.select_slider if each.label == "At most")
+    page.select_slider(key=size.key).set_value(0).run()
+    assert "4 in INT4. Predicted: 174 KB" in texts(page)
+    button(page, "fill_mix").click().run()
+    assert "in INT4" in texts(page)
+    button(page, "measure_mix").click().run()
+    step = Recipe.from_dict(fake.queue[0].payload["recipe"]).step(MixedPrecision)
+    assert step == MixedPrecision(layers=dict.fromkeys(LAYERS, Precision.INT4))
+
+
 def test_keeping_a_layer_in_float_is_one_click(open_page: Open, fake: FakeWorkspace) -> None:
     page = open_page(LAYERS_PAGE, candidate=look_inside(fake).id)
     button(page, "keep_0").click().run()
@@ -243,6 +271,17 @@ def test_a_file_slower_than_its_float_parent_is_explained_on_its_card(
     fake.rows[slow.id] = replace(slow, latency=quick.latency)
     fake._version += 1
     assert "slower than the same network" not in texts(open_page(candidate=slow.id))
+
+
+def test_a_known_profile_explains_the_slower_file(open_page: Open, fake: FakeWorkspace) -> None:
+    int8 = look_inside(fake)
+    fake.rows[int8.id] = slow = replace(int8, latency=latency_of(0.7))
+    fake._version += 1
+    said = texts(open_page(candidate=int8.id))
+    diagnosis = loaders.diagnosis(slow)
+    assert diagnosis is not None
+    assert "It is slower than in FP32" in diagnosis.sentences[0]
+    assert diagnosis.sentences[0] in said
 
 
 def test_a_pruned_file_is_compared_with_its_own_float_parent(
