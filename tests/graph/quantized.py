@@ -65,12 +65,19 @@ class Sketch:
         return helper.make_model(graph, opset_imports=opsets, ir_version=9)
 
 
-def hard_swish(reach, *, source_bias=True):
-    """Conv, HardSwish, Conv: all on grids; the first one's results reach from -reach to reach."""
+def hard_swish(reach, *, whole=False):
+    """Conv, HardSwish, Conv: all on grids; the first one's results reach from -reach to reach.
+
+    ``whole``: as one operator.
+    """
     sketch = Sketch()
     x = sketch.grid(sketch.conv(sketch.grid("input", -3, 3), 3, 16), -reach, reach)
-    gate = sketch.grid(sketch.node("HardSigmoid", x, alpha=1 / 6, beta=0.5), 0, 1)
-    y = sketch.grid(sketch.node("Mul", x, gate), -0.375, reach)
+    if whole:
+        y = sketch.node("HardSwish", x)
+    else:
+        gate = sketch.grid(sketch.node("HardSigmoid", x, alpha=1 / 6, beta=0.5), 0, 1)
+        y = sketch.node("Mul", x, gate)
+    y = sketch.grid(y, -0.375, reach)
     return sketch.model(sketch.grid(sketch.conv(y, 16, 8), -reach, reach), 8)
 
 

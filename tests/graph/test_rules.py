@@ -7,6 +7,7 @@ from optim.engines.onnxruntime import ONNX_RUNTIME
 from optim.graph.rules.all_rules import FLOAT_RULES, INTEGER_RULES, rewrite_integers
 from optim.graph.rules.global_pool import GLOBAL_POOL
 from optim.graph.rules.hard_gate import HARD_GATE
+from optim.graph.rules.hard_swish import HARD_SWISH
 from optim.graph.rules.rule import apply_rules
 from optim.graph.rules.soft_gate import SOFT_GATE
 from optim.graph.rules.whole_blocks import WHOLE_BLOCKS
@@ -77,6 +78,23 @@ def test_no_hard_gate_is_left_and_the_engine_computes_all_in_integers(model):
     left = kernels(applied(model, HARD_GATE)[0])
     assert "HardSigmoid" not in left
     assert left.count("QuantizeLinear") == left.count("DequantizeLinear") == 1
+
+
+def test_a_hard_swish_in_one_operator_becomes_integers_as_well(x):
+    model = hard_swish(8, whole=True)
+    before = model.SerializeToString()
+    reference = answers(without_grids(model), x)
+    after = rewrite_integers(before)
+    assert "HardSigmoid" not in kernels(after)
+    noise = noise_db(answers(before, x), reference)
+    assert noise_db(answers(after, x), reference) > noise - 1
+
+
+def test_a_hard_swish_that_is_read_in_float_stays():
+    sketch = Sketch()
+    x = sketch.grid(sketch.conv(sketch.grid("input", -3, 3), 3, 16), -4, 4)
+    model = sketch.model(sketch.node("HardSwish", x), 16)
+    assert applied(model, HARD_SWISH)[1:] == (0, {"its result is read in float": 1})
 
 
 def test_silu_is_one_kernel_for_the_engine():

@@ -1,0 +1,57 @@
+"""HardSwish spelled out as a gate and a product, so that its gate can be integers (``hard_gate``):
+
+    HardSwish(x) = x * HardSigmoid(x),   alpha = 1 / 6, beta = 0.5
+
+Other tools leave the one operator in a quantized file; ONNX Runtime then computes it in float.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import NodeProto, helper
+
+from optim.graph.rules.draft import DEQUANTIZE, QUANTIZE, Draft
+from optim.graph.rules.rule import Rule
+
+
+def _matches(draft: Draft, node: NodeProto) -> bool:
+    return node.op_type == "HardSwish"
+
+
+def _refuses(draft: Draft, node: NodeProto) -> str | None:
+    source = draft.writer(node.input[0])
+    if source is None or source.op_type != DEQUANTIZE or draft.grid(source) is None:
+        return "its input is not on an unsigned 8-bit grid"
+    quantize = draft.writer(source.input[0])
+    if quantize is None or quantize.op_type != QUANTIZE:
+        return "its input's grid is shared with other tensors"
+    if any(len(draft.readers(item.output[0])) != 1 for item in (quantize, source)):
+        return "its input has other readers"
+    if draft.only_reader(node.output[0], QUANTIZE) is None:
+        return "its result is read in float"
+    return None
+
+
+def _rewrite(draft: Draft, node: NodeProto) -> None:
+    x, name = node.input[0], f"{node.output[0]}.gate"
+    grid = [
+        draft.constant(f"{name}.scale", np.float32(1 / 255)),
+        draft.constant(f"{name}.zero", np.uint8(0)),
+    ]
+    draft.edit(
+        remove=[node],
+        add=[
+            helper.make_node("HardSigmoid", [x], [name], alpha=1 / 6, beta=0.5),
+            helper.make_node(QUANTIZE, [name, *grid], [f"{name}.q"]),
+            helper.make_node(DEQUANTIZE, [f"{name}.q", *grid], [f"{name}.dq"]),
+            helper.make_node("Mul", [x, f"{name}.dq"], node.output),
+        ],
+    )
+
+
+HARD_SWISH = Rule(
+    name="HardSwish in INT8 as a gate and a product",
+    matches=_matches,
+    refuses=_refuses,
+    rewrite=_rewrite,
+)
