@@ -21,15 +21,15 @@ from pathlib import Path
 import numpy as np
 
 from optim import Recipe, Workspace, load_task
-from optim.allocation import Cost, allocate, recipe_within_size
+from optim.allocation import WHOLE_NUMBERS, Cost, allocate, recipe_within_size
 from optim.candidate import Candidate
 from optim.errors import RefusedError
 from optim.recipe import Precision, recipe_of
 from optim.sensitivity import Sensitivity
 from optim.store.analyses import AnalysisKind
 
-TASKS = ("fashion-mobilenetv2", "fashion-squeezenet")
-SHARES = (0.0, 0.03, 0.06, 0.1, 0.2, 0.4, 0.7, 1.0)
+TASKS = ("fashion-mobilenetv2", "fashion-efficientnet-lite0", "motion-cnn", "fashion-squeezenet")
+SHARES = (0.0, 0.03, 0.06, 0.1, 0.2, 0.4, 0.7)
 """Budgets between the bytes of the INT4 file (0) and those of the INT8 file (1)."""
 
 
@@ -61,7 +61,7 @@ def _compare(workspace: Workspace, name: str) -> None:
     print(f"{'':44s} bytes     accuracy  changed (95 %)        faster  predicted")
     for candidate in (fp32, int8, int4):
         print(_line(candidate, ""), flush=True)
-    budgets = allocate(found, Cost.SIZE)
+    budgets = allocate(found, Cost.SIZE, allowed=WHOLE_NUMBERS)
     low, high = _bytes(int4), _bytes(int8)
     for share in SHARES:
         most = round(low + share * (high - low))

@@ -38,6 +38,9 @@ MOST_SUMS = 50_000
 for a budget that is smaller by one band per layer, 0.1 % of the range for 50 layers."""
 
 
+WHOLE_NUMBERS = frozenset({Precision.INT8, Precision.INT4})
+"""What a budget of bytes is best spent on: on the sample SqueezeNet a single layer in FP32 took
+INT4 from 1.65 to 1.00 times the original's speed."""
 MOST_TRIES = 4
 """Files written until one uses a budget of bytes well."""
 

@@ -87,7 +87,8 @@ def mixed(
     """Give each layer of TASK a precision, so that the file keeps a budget and loses the least.
 
     The precisions solve an integer program over the measured sensitivity, which is measured first
-    if it is not known. The files are made, measured, and printed beside plain INT8 and INT4. Give
+    if it is not known. FP32 layers cost speed: a budget of size has them only where INT8 throughout
+    is smaller than it. The files are made, measured, and printed beside plain INT8 and INT4. Give
     one of --max-kb, --max-ms, --points and --fastest.
 
     \b
@@ -175,12 +176,14 @@ def _within_sizes(
     points: int | None,
     progress: Progress,
 ) -> list[Candidate]:
-    from optim.allocation import Cost, allocate, recipe_within_size
+    from optim.allocation import WHOLE_NUMBERS, Cost, allocate, recipe_within_size
     from optim.task import load_task
 
-    budgets = allocate(known, Cost.SIZE)
+    budgets = allocate(known, Cost.SIZE, allowed=WHOLE_NUMBERS)
     if max_kb is not None:
         most = round(1000 * max_kb)
+        if most > budgets.costs[-1]:
+            budgets = allocate(known, Cost.SIZE)
         recipes = [recipe_within_size(opened.results, load_task(task), Recipe(), budgets, most)]
     else:
         recipes = [found.recipe(Recipe()) for found in budgets.spread(points or 2)]
