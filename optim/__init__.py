@@ -18,21 +18,36 @@ if TYPE_CHECKING:
     from optim.candidate import Candidate
     from optim.errors import OptimError
     from optim.grid import sweep
-    from optim.recipe import Fuse, Precision, Prune, Quantize, Recipe, recipe_of
+    from optim.recipe import (
+        Fuse,
+        MixedPrecision,
+        Precision,
+        Prune,
+        Quantize,
+        QuantizeAware,
+        Recipe,
+        ReplaceActivation,
+        recipe_of,
+    )
     from optim.report.figure import pareto_figure
+    from optim.store.analyses import AnalysisKind
     from optim.task import Task, load_task, sample_tasks
     from optim.workspace import Workspace
 
 __version__ = "0.1.0"
 
 __all__ = (
+    "AnalysisKind",
     "Candidate",
     "Fuse",
+    "MixedPrecision",
     "OptimError",
     "Precision",
     "Prune",
     "Quantize",
+    "QuantizeAware",
     "Recipe",
+    "ReplaceActivation",
     "Task",
     "Workspace",
     "load_task",
@@ -43,13 +58,17 @@ __all__ = (
 )
 
 _HOMES = {
+    "AnalysisKind": "optim.store.analyses",
     "Candidate": "optim.candidate",
     "Fuse": "optim.recipe",
+    "MixedPrecision": "optim.recipe",
     "OptimError": "optim.errors",
     "Precision": "optim.recipe",
     "Prune": "optim.recipe",
     "Quantize": "optim.recipe",
+    "QuantizeAware": "optim.recipe",
     "Recipe": "optim.recipe",
+    "ReplaceActivation": "optim.recipe",
     "Task": "optim.task",
     "Workspace": "optim.workspace",
     "load_task": "optim.task",
