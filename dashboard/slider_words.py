@@ -44,10 +44,12 @@ def precision_note(
     """One or two sentences on a quantization; None is FP32."""
     if quantize is None:
         return "FP32: the network as it was trained, 4 bytes a weight."
-    reason = _on_onnx_runtime(quantize) if engine == "onnxruntime" else ""
-    figures = _SIZES[quantize.precision] if known is None else known.words()
-    sentences = [f"{quantize.precision.upper()}: {figures}", reason]
-    return ". ".join(filter(None, sentences)) + "."
+    how, so = _on_onnx_runtime(quantize) if engine == "onnxruntime" else ("", "")
+    if known is None:
+        told = [f"{quantize.precision.upper()}: {_SIZES[quantize.precision]}", f"{how}{so}"]
+    else:  # what follows for the speed is measured: nobody needs to be told what to expect
+        told = [f"{quantize.precision.upper()}: {known.words()}", how]
+    return ". ".join(filter(None, told)) + "."
 
 
 _SIZES = {
@@ -58,21 +60,21 @@ _SIZES = {
 }
 
 
-def _on_onnx_runtime(step: Quantize) -> str:
-    """Why the engine is or is not faster with it, on a CPU; the facts are in docs/results.md."""
+def _on_onnx_runtime(step: Quantize) -> tuple[str, str]:
+    """How the engine computes it on a CPU, and what usually follows; the facts are in the docs."""
     if step.precision is Precision.FP16:
-        return "ONNX Runtime computes it in FP32 on a CPU: not faster"
+        return "ONNX Runtime computes it in FP32 on a CPU", ": not faster"
     match step.activations:
         case Activations.FLOAT:
-            return "With float activations ONNX Runtime computes it in FP32: not faster"
+            return "With float activations ONNX Runtime computes it in FP32", ": not faster"
         case Activations.DYNAMIC:
-            return "With dynamic activations its convolutions are slower than in FP32"
+            return "ONNX Runtime finds the ranges anew in each run", ": convolutions get slower"
         case Activations.INT8:
-            return "With signed activations ONNX Runtime leaves part of it in FP32"
+            return "With signed activations ONNX Runtime leaves part of it in FP32", ": slower"
         case _:
             if step.precision is Precision.INT4:
-                return "ONNX Runtime widens it to INT8 at load: half the file, the speed of INT8"
-            return "ONNX Runtime computes it in whole numbers"
+                return "ONNX Runtime widens it to INT8 at load", ": half the file, as fast as INT8"
+            return "ONNX Runtime computes it in whole numbers", ""
 
 
 def measured_ratios(
