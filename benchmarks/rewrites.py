@@ -6,8 +6,9 @@ Random weights, 224 x 224 pixels, batch 1, one thread. All files of a network ar
 few runs each, round after round; a figure is how many times faster than the network's own FP32
 file, which is loaded with all of ONNX Runtime's optimizations, like every other. `stock` is
 `onnxruntime.quantization.quantize_static` on the exported file, unsigned activations, a scale per
-channel. `no rules` is ours without the rules for integer kernels, `stem in FP32` ours with the
-first convolution left alone. `relu` rows are other networks: ReLU in place of HardSwish and SiLU,
+channel. `no rules` is ours without the rules for integer kernels. `float start` leaves the first
+layers in FP32, as many as the profiles of the two files say (`optim.remedies.slow_start`). `relu`
+rows are other networks: ReLU in place of HardSwish and SiLU,
 which needs fine-tuning to be of use; their FP32 is the one with ReLU.
 """
 
@@ -16,8 +17,9 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from unittest import mock
 
 import numpy as np
@@ -37,8 +39,10 @@ from optim.engines.onnxruntime import ONNX_RUNTIME
 from optim.graph import quantize as quantization
 from optim.graph.export import export_onnx
 from optim.graph.quantize import quantize
+from optim.measure.profile import profile
 from optim.measuring import here
 from optim.recipe import Precision, Quantize, ReplaceActivation
+from optim.remedies import slow_start
 
 NETWORKS = (
     "resnet18", "mobilenetv2_100", "mobilenetv3_large_100", "efficientnet_lite0", "efficientnet_b0",
@@ -46,7 +50,6 @@ NETWORKS = (
 )  # fmt: skip
 SHAPE = (3, 224, 224)
 RUNS = 6
-STEMS = {"resnet18": "conv1", "squeezenet1_1": "features.0"}
 
 
 def main() -> None:
@@ -58,7 +61,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(here().words())
-    print(f"{'':24s}{'':14s} ms (p5)   times faster than its FP32 (quartiles of rounds)")
+    print(f"{'':24s}{'':20s} ms (p5)   times faster than its FP32 (quartiles of rounds)")
     for name in arguments.networks:
         with tempfile.TemporaryDirectory() as folder:
             files = dict(_files(name, Path(folder), remedy=arguments.remedy))
@@ -68,24 +71,39 @@ def main() -> None:
 def _files(name: str, folder: Path, *, remedy: bool) -> Iterator[tuple[str, Path]]:
     examples = np.random.default_rng(0).normal(size=(8, *SHAPE)).astype(np.float32)
     network = _network(name)
-    step = Quantize(calibration_examples=8)
     exported = _written(folder, "FP32", export_onnx(network, SHAPE))
     yield "FP32", exported
     yield "stock", _stock(exported, examples)
-    content = exported.read_bytes()
     with mock.patch.object(quantization, "rewrite_integers", lambda model: model):
-        yield "no rules", _written(folder, "plain", quantize(content, step, examples))
-    yield "ours", _written(folder, "ours", quantize(content, step, examples))
-    stem = {STEMS.get(name, "conv_stem"): Precision.FP32}
-    yield "stem in FP32", _written(folder, "stem", quantize(content, step, examples, layers=stem))
+        yield "no rules", _quantized(exported, examples, "no-rules")
+    yield from _ours(exported, examples, "")
     if remedy and name in ("mobilenetv3_large_100", "efficientnet_b0"):
-        relu = export_onnx(replace_activations(network, ReplaceActivation()), SHAPE)
-        yield "relu FP32", _written(folder, "relu", relu)
-        yield "relu ours", _written(folder, "relu-ours", quantize(relu, step, examples))
-        yield (
-            "relu stem FP32",
-            _written(folder, "relu-stem", quantize(relu, step, examples, layers=stem)),
-        )
+        relu = replace_activations(network, ReplaceActivation())
+        exported = _written(folder, "relu", export_onnx(relu, SHAPE))
+        yield "relu FP32", exported
+        yield from _ours(exported, examples, "relu ")
+
+
+def _ours(exported: Path, examples: np.ndarray, prefix: str) -> Iterator[tuple[str, Path]]:
+    ours = _quantized(exported, examples, f"{exported.stem}-ours")
+    yield f"{prefix}ours", ours
+    own, before = (profile(path, examples[:1], threads=1) for path in (ours, exported))
+    layers, _ = slow_start(own, before)
+    if layers:
+        floats = dict.fromkeys(layers, Precision.FP32)
+        path = _quantized(exported, examples, f"{exported.stem}-start", floats)
+        yield f"{prefix}float start {len(layers)}", path
+
+
+def _quantized(
+    exported: Path,
+    examples: np.ndarray,
+    stem: str,
+    layers: Mapping[str, Precision] = MappingProxyType({}),
+) -> Path:
+    step = Quantize(calibration_examples=8)
+    content = quantize(exported.read_bytes(), step, examples, layers=layers)
+    return _written(exported.parent, stem, content)
 
 
 def _network(name: str) -> nn.Module:
@@ -145,7 +163,7 @@ def _print(network: str, times: dict[str, np.ndarray]) -> None:
         ratios = np.percentile(base, 25, axis=1) / np.percentile(measured, 25, axis=1)
         low, middle, high = np.percentile(ratios, [25, 50, 75])
         print(
-            f"{network:24s}{name:14s} {np.percentile(measured, 5):7.2f}   "
+            f"{network:24s}{name:20s} {np.percentile(measured, 5):7.2f}   "
             f"{middle:5.2f}x ({low:.2f}-{high:.2f})",
             flush=True,
         )

@@ -139,6 +139,16 @@ def test_a_start_that_is_slower_as_a_whole_may_stay_in_float():
     ) in diagnose(longer, parent, recipe=INT8).remedies  # fmt: skip
 
 
+def test_a_layer_before_a_maximum_is_no_place_to_leave_float():
+    pool = OperatorTime(kernel="NhwcMaxPool", layer="a", precision="int8", time_ms=0.01)
+    own = profile(conv("a", 0.5), pool, conv("b", 0.1))
+    parent = profile(conv("a", 0.1, "fp32"), conv("b", 0.6, "fp32"))
+    found = diagnose(own, parent, recipe=INT8)
+    assert found.sentences[-1].startswith("1 layer is slower in INT8 than in FP32: a")
+    assert found.remedies == ()
+    assert slow_start(own, parent) == ((), 0.0)
+
+
 def test_activations_without_kernel_may_be_replaced_once():
     words = "Try ReLU in place of HardSwish, with fine-tuning."
     replaced = Recipe(steps=(ReplaceActivation(), *INT8.steps))
