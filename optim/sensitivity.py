@@ -36,7 +36,7 @@ Progress = Callable[[float, str], None]
 
 QUANTIZED = (Precision.INT8, Precision.INT4)
 FEWEST_EXAMPLES, MOST_EXAMPLES = 16, 1024
-CALIBRATION_MACS, ANSWER_MACS = 8e10, 5e11
+CALIBRATION_MACS, ANSWER_MACS = 5e10, 3e11
 """Work that the examples may cost: multiply-accumulates of one pass over them, and of one pass for
 every layer. Set by work and not by time, so that every machine takes the same examples."""
 NO_LAYER = (
