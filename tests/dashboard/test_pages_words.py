@@ -253,6 +253,19 @@ def test_a_finished_prefix_is_not_counted_again() -> None:
     assert twice == pytest.approx(quick + 120.0)
 
 
+def test_training_on_the_grid_and_learned_rounding_take_their_time() -> None:
+    base = candidate(Recipe())
+    half = replace(candidate(recipe_of(pruning_ratio=0.5)), seconds=60.0)
+    int8 = recipe_of(precision="int8")
+    quick = seconds_to_measure(int8, [base, half])
+    assert quick is not None
+    trained = Recipe(steps=(QuantizeAware(epochs=3.0), Quantize(precision=Precision.INT4)))
+    assert seconds_to_measure(trained, [base, half]) == pytest.approx(quick + 180.0)
+    assert seconds_to_measure(trained, [base]) is None
+    learned = Recipe(steps=(Quantize(rounding=Rounding.LEARNED),))
+    assert seconds_to_measure(learned, [base]) == pytest.approx(quick + 60.0)
+
+
 def test_a_sparkline_draws_every_axis_inside_its_band() -> None:
     readings = np.random.default_rng(0).normal(size=(6, 40))
     readings[5] = 7.0  # an axis that says nothing
