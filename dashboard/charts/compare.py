@@ -168,8 +168,9 @@ def metrics_figure(
         )
         most = max([abs(v) for v in values], default=1.0) or 1.0
         least = min([*values, 0.0])
-        figure.update_xaxes(
-            range=[1.35 * least, (1.8 if narrow else 2.1) * most],
+        room = (2.0 if narrow else 0.35 * abs(least) / most) * most if least < 0 else 0.0
+        figure.update_xaxes(  # the text of a gain stands left of its bar and needs a place there
+            range=[least - room, (1.8 if narrow else 2.1) * most],
             visible=False,
             fixedrange=True,
             row=row,
