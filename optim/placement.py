@@ -19,6 +19,7 @@ from optim.artifact import store_artifact
 from optim.engines import engine_named
 from optim.errors import Refusal, RefusedError
 from optim.measure.latency import measure_latency
+from optim.measure.measurement import Latency
 from optim.measure.profile import Profile, profile
 from optim.measuring import ENGINE, LATENCY_THREADS, here
 from optim.pipeline import file_of
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 
 MOST_TRIES = 3
+RESOLUTION_MS = 0.001
+"""The profiler's times are whole microseconds; no layer is slower by less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +77,33 @@ def keep_in_float_where_slower(fp32: Profile, int8: Profile) -> tuple[str, ...]:
     """Layers whose own kernels take longer in the INT8 file, the greatest loss first."""
     before, after = layer_times(fp32), layer_times(int8)
     lost = {name: after[name] - before[name] for name in before if name in after}
-    return tuple(sorted((n for n in lost if lost[n] > 0), key=lambda name: -lost[name]))
+    return tuple(sorted((n for n in lost if lost[n] > RESOLUTION_MS), key=lambda name: -lost[name]))
+
+
+def tries(fp32: Profile, int8: Profile) -> tuple[tuple[str, ...], ...]:
+    """What to leave in FP32: all that the profiles name, then the worse half of them, and so on."""
+    left = keep_in_float_where_slower(fp32, int8)
+    if set(left) >= set(layer_times(int8)):
+        left = left[:-1]  # one layer at least must be INT8, else the file is the parent's
+    halves = (left[: len(left) >> i] for i in range(MOST_TRIES))
+    return tuple(half for half in halves if half)
+
+
+def compared(layers: tuple[str, ...], placed: Latency, plain: Latency) -> Trial:
+    """A trial of two files that were timed in turn with the original, each on its own.
+
+    Both ratios vary, so the interval is the widest that theirs allow.
+    """
+    (low, high), (plain_low, plain_high) = placed.speedup_interval, plain.speedup_interval
+    return Trial(
+        layers=layers,
+        speedup=placed.speedup / plain.speedup,
+        interval=(low / plain_high, high / plain_low),
+    )
 
 
 def place(results: Results, task: Task, parent: Recipe, *, progress: Progress) -> Placement:
     """Find layers that make the INT8 file faster by staying in FP32, and prove it.
-
-    All that the profile names are tried first, then the worse half of them, and so on.
 
     Args:
         parent: steps of training alone.
@@ -105,11 +128,8 @@ def place(results: Results, task: Task, parent: Recipe, *, progress: Progress) -
             for recipe in (parent, plain)
         ]
         fp32, int8 = (profile(f.path, example, threads=LATENCY_THREADS) for f in files)
-        slower = keep_in_float_where_slower(fp32, int8)
-        if set(slower) >= set(layer_times(int8)):
-            slower = slower[:-1]  # one layer at least must be INT8, else the file is the parent's
-        left = slower
-        while left and len(trials) < MOST_TRIES and not any(trial.faster for trial in trials):
+        planned = tries(fp32, int8)
+        for left in planned:
             progress((1 + len(trials)) / (1 + MOST_TRIES), f"timing {len(left)} layers in FP32")
             placed = store_artifact(file_of(results, task, _placed(plain, left)), Path(folder))
             latency = measure_latency(
@@ -118,11 +138,12 @@ def place(results: Results, task: Task, parent: Recipe, *, progress: Progress) -
             trials.append(
                 Trial(layers=left, speedup=latency.speedup, interval=latency.speedup_interval)
             )
-            left = left[: len(left) // 2]
+            if trials[-1].faster:
+                break
     best = next((trial for trial in trials if trial.faster), None)
     return Placement(
         recipe=plain if best is None else _placed(plain, best.layers),
-        slower=slower,
+        slower=planned[0] if planned else (),
         trials=tuple(trials),
     )
 

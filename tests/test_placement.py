@@ -6,7 +6,7 @@ import pytest
 
 from optim import placement
 from optim.measure.profile import OperatorTime, Profile
-from optim.placement import keep_in_float_where_slower, place
+from optim.placement import compared, keep_in_float_where_slower, place, tries
 from optim.recipe import MixedPrecision, Precision, Recipe, recipe_of
 from optim.store.results import Results
 from tests.small_task import small_task
@@ -27,6 +27,27 @@ def test_slower_layers_are_named_the_greatest_loss_first() -> None:
     fp32, int8 = profile_of(a=1.0, b=1.0, c=1.0), profile_of(a=1.1, b=0.3, c=2.0)
     assert keep_in_float_where_slower(fp32, int8) == ("c", "a")
     assert keep_in_float_where_slower(fp32, profile_of(a=0.5)) == ()
+
+
+def test_less_than_the_profiler_can_tell_is_not_slower() -> None:
+    assert keep_in_float_where_slower(profile_of(a=1.0), profile_of(a=1.0005)) == ()
+
+
+def test_all_slower_layers_are_tried_then_the_worse_half_of_them() -> None:
+    fp32 = profile_of(a=1.0, b=1.0, c=1.0)
+    assert tries(fp32, profile_of(a=1.1, b=0.3, c=2.0)) == (("c", "a"), ("c",))
+    assert tries(fp32, profile_of(a=1.1, b=1.2, c=2.0)) == (("c", "b"), ("c",))
+    assert tries(fp32, profile_of(a=0.1, b=0.1, c=0.1)) == ()
+
+
+def test_files_timed_apart_are_compared_by_the_widest_interval() -> None:
+    plain = SimpleNamespace(speedup=2.0, speedup_interval=(1.9, 2.1))
+    quick = SimpleNamespace(speedup=3.0, speedup_interval=(2.9, 3.1))
+    trial = compared(("a",), quick, plain)
+    assert trial.speedup == 1.5
+    assert trial.interval == (2.9 / 2.1, 3.1 / 1.9)
+    assert trial.faster
+    assert not compared(("a",), plain, plain).faster
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import budgets, charts, insights, layer_mix, live, loaders, state, words
+from dashboard import budgets, charts, insights, layer_mix, live, loaders, placing, state, words
 from dashboard import inside as looking
 from dashboard.charts import PLOT_CONFIG
 from dashboard.glossary import what_is
@@ -41,6 +41,8 @@ def page() -> None:
     looking.offer(task, found)
     if found.known:
         _answers(task, found)
+    else:
+        placing.panel(task, found)
 
 
 def _choose(task: Task, made: dict[str, Candidate]) -> Candidate:
@@ -94,6 +96,7 @@ def _answers(task: Task, found: Inside) -> None:
     speed, loss = st.columns(2, gap="large")
     with speed:
         insights.why_slow(task, found)
+        placing.panel(task, found)
     with loss:
         insights.where_the_accuracy_went(task, found)
     _chart(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from optim.measure.profile import OperatorTime, Profile
@@ -45,6 +46,15 @@ def profile_of(precision: Precision, *, scale: float = 1.0) -> Profile:
         OperatorTime(kernel="Add", layer="", precision="fp32", time_ms=0.05, operator="Add")
     )
     return Profile(operators=tuple(operators), total_ms=sum(o.time_ms for o in operators), runs=60)
+
+
+def slower_profile(*layers: str) -> Profile:
+    """INT8, and these layers take ten times as long as they usually do."""
+    usual = profile_of(Precision.INT8)
+    operators = tuple(
+        replace(o, time_ms=10 * o.time_ms) if o.layer in layers else o for o in usual.operators
+    )
+    return replace(usual, operators=operators, total_ms=sum(o.time_ms for o in operators))
 
 
 def sensitivity(layers: Mapping[str, str] = MappingProxyType(LAYERS)) -> Sensitivity:
