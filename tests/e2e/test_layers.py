@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from optim.candidate import Candidate
 from optim.measure.profile import Profile
@@ -42,18 +44,24 @@ def int8(app: App) -> Candidate:
 
 
 def choose(page: Page, row: int, precision: str) -> None:
-    """Open the precision of a row of the table, and pick another one."""
+    """Open the precision of a row of the table, and pick another one.
+
+    A canvas has no cell to wait for, and a click that lands while it draws is lost.
+    """
     table = page.get_by_test_id("stDataFrame").locator("canvas").first
-    table.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)
     cell = page.locator(f'[data-testid="glide-cell-1-{row}"]')
-    box = table.bounding_box()
-    assert box is not None
-    x, y = box["x"] + 230, box["y"] + HEADER_PX + ROW_PX * row + ROW_PX / 2
-    page.mouse.click(x, y)
-    page.wait_for_timeout(300)
-    page.keyboard.press("Enter")
-    page.get_by_role("option", name=precision).click()
+    place = {"x": 230, "y": HEADER_PX + ROW_PX * row + ROW_PX / 2}
+    option = page.get_by_role("option", name=precision)
+    for _ in range(5):
+        expect(table).to_be_visible(timeout=60_000)
+        table.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+        table.click(position=place, force=True)
+        page.wait_for_timeout(300)
+        page.keyboard.press("Enter")
+        with suppress(TimeoutError):
+            option.click(timeout=8_000)
+            break
     ready(page)
     expect(cell).to_have_text(precision)
 

@@ -110,7 +110,7 @@ def test_members_are_not_dominated_and_the_dominated_are() -> None:
 
 def test_a_candidate_that_only_tied_ones_dominate_is_called_tied_not_dominated() -> None:
     better = candidate(recipe_of(precision="int8"), speedup=3.4, lost=4, better=30)
-    worse = candidate(recipe_of(precision="int8", seed=1), speedup=3.39, lost=5, better=30)
+    worse = candidate(recipe_of(precision="int8", seed=1), speedup=3.398, lost=5, better=30)
     clearly_worse = candidate(recipe_of(precision="int8", seed=2), speedup=1.5, lost=300)
     front = ranked_front([better, worse, clearly_worse], LATENCY_ACCURACY)
     assert ids(front.tied) == {worse.id} or ids(front.members) == {worse.id, better.id}

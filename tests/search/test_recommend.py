@@ -30,7 +30,7 @@ def test_no_recommendation_breaks_a_limit() -> None:
 
 def test_a_tie_with_the_runner_up_is_said() -> None:
     first = candidate(recipe_of(precision="int8"), speedup=3.40, lost=4)
-    second = candidate(recipe_of(precision="int8", seed=1), speedup=3.39, lost=4)
+    second = candidate(recipe_of(precision="int8", seed=1), speedup=3.398, lost=4)
     found = recommend([first, second], Limits())
     assert not found.distinguishable
     assert "not distinguishable" in found.doubt
