@@ -6,8 +6,19 @@ import shlex
 from dataclasses import fields, replace
 from enum import StrEnum
 
-from optim.recipe import Fuse, Prune, Quantize, QuantizeAware, Recipe, recipe_of
+from optim.recipe import (
+    Fuse,
+    Prune,
+    Quantize,
+    QuantizeAware,
+    Recipe,
+    recipe_of,
+)
+from optim.recipe.steps import Step
 from optim.task import Task
+
+MOST_CODE = 400
+"""Characters of a recipe in Python; a longer one is read from a file."""
 
 
 def command_line(task: Task, recipe: Recipe) -> str:
@@ -44,7 +55,9 @@ def _quantization(recipe: Recipe) -> list[str]:
     if step is None:
         return []
     words = ["--quantize", step.precision.value]
-    for name, value in _unusual(step).items():
+    for name, value in _told(step).items():
+        if name == "precision":
+            continue
         option = "--per-tensor" if name == "per_channel" else f"--{name.replace('_', '-')}"
         words += [option] if isinstance(value, bool) else [option, _plain(value)]
     if aware is not None:
@@ -64,9 +77,8 @@ def _distils(recipe: Recipe) -> bool:
 
 def python_code(task: Task, recipe: Recipe) -> str:
     """A few lines of Python that do the same."""
-    if recipe == _from_arguments(recipe):
-        made = f"optim.recipe_of({', '.join(_arguments(recipe))})"
-    else:
+    made = _made(recipe)
+    if len(made) > MOST_CODE:
         made = 'optim.Recipe.from_text(open("recipe.yaml").read())'
     return (
         "import optim\n\n"
@@ -75,6 +87,16 @@ def python_code(task: Task, recipe: Recipe) -> str:
         f"candidate = workspace.make({task.name!r}, recipe)\n"
         "print(candidate.latency.p50_ms, candidate.accuracy.value, candidate.artifact.path)"
     )
+
+
+def _made(recipe: Recipe) -> str:
+    """An expression that gives the recipe, with the names that ``optim`` exports."""
+    if recipe == _from_arguments(recipe):
+        return f"optim.recipe_of({', '.join(_arguments(recipe))})"
+    steps = ", ".join(_step_code(step) for step in recipe.steps)
+    comma = "," if len(recipe.steps) == 1 else ""
+    seed = f", seed={recipe.seed}" if recipe.seed else ""
+    return f"optim.Recipe(steps=({steps}{comma}){seed})"
 
 
 def _from_options(recipe: Recipe) -> Recipe:
@@ -100,7 +122,7 @@ def _from_options(recipe: Recipe) -> Recipe:
 
 
 def _from_arguments(recipe: Recipe) -> Recipe:
-    """What the arguments of ``recipe_of`` can say with the names that ``optim`` exports."""
+    """What the arguments of ``recipe_of`` can say of a recipe."""
     step = recipe.step(Prune)
     return recipe_of(
         pruning_ratio=recipe.pruning_ratio,
@@ -109,24 +131,26 @@ def _from_arguments(recipe: Recipe) -> Recipe:
         distill=True if step is None else step.distill,
         fuse=recipe.step(Fuse) is not None,
         seed=recipe.seed,
+        quantize_aware=recipe.step(QuantizeAware),
         quantize=recipe.step(Quantize),
     )
 
 
 def _arguments(recipe: Recipe) -> list[str]:
     step, quantize = recipe.step(Prune), recipe.step(Quantize)
+    aware = recipe.step(QuantizeAware)
     arguments = []
     if step is not None:
         arguments += [f"pruning_ratio={step.ratio:g}"] if step.ratio else []
         arguments += [f"blocks={step.blocks}"] if step.blocks else []
         arguments += [] if step.epochs == 1 else [f"epochs={step.epochs:g}"]
         arguments += [] if step.distill else ["distill=False"]
+    if aware is not None:
+        arguments.append(f"quantize_aware={_step_code(aware)}")
     if quantize is not None:
         usual = quantize == Quantize(precision=quantize.precision)
         plain = f'precision="{quantize.precision}"'
-        given = {"precision": quantize.precision, **_unusual(quantize)}
-        told = ", ".join(f"{name}={_quoted(value)}" for name, value in given.items())
-        arguments.append(plain if usual else f"quantize=optim.Quantize({told})")
+        arguments.append(plain if usual else f"quantize={_step_code(quantize)}")
     if recipe.step(Fuse) is not None:
         arguments.append("fuse=True")
     if recipe.seed:
@@ -134,12 +158,28 @@ def _arguments(recipe: Recipe) -> list[str]:
     return arguments
 
 
-def _unusual(step: Quantize) -> dict[str, object]:
-    """The fields of a step that differ from their usual values, the precision aside."""
-    usual = Quantize(precision=step.precision)
+def _step_code(step: Step) -> str:
+    told = ", ".join(f"{name}={_value_code(value)}" for name, value in _told(step).items())
+    return f"optim.{type(step).__name__}({told})"
+
+
+def _told(step: Step) -> dict[str, object]:
+    """The fields of a step that make it what it is: those that differ from their usual values."""
     chosen = {field.name: getattr(step, field.name) for field in fields(step)}
-    return {name: value for name, value in chosen.items() if value != getattr(usual, name)}
+    match step:
+        case Prune():
+            usual: Step = Prune(ratio=step.ratio, blocks=step.blocks)
+            always = {"ratio", "blocks"} if step.blocks else {"ratio"}
+        case Quantize():
+            usual, always = Quantize(precision=step.precision), {"precision"}
+        case _:
+            usual, always = type(step)(), set()
+    return {k: v for k, v in chosen.items() if k in always or v != getattr(usual, k)}
 
 
-def _quoted(value: object) -> str:
-    return f'"{value}"' if isinstance(value, StrEnum) else repr(value)
+def _value_code(value: object) -> str:
+    if isinstance(value, tuple):  # of pairs: a layer and its precision
+        pairs = (f"{_value_code(key)}: {_value_code(item)}" for key, item in value)
+        return "{" + ", ".join(pairs) + "}"
+    text = repr(str(value) if isinstance(value, StrEnum) else value)
+    return f'"{value}"' if text == f"'{value}'" and '"' not in text else text

@@ -83,7 +83,22 @@ def test_the_copied_command_makes_the_same_recipe(recipe: Recipe) -> None:
     assert asked.fingerprint == recipe.fingerprint
 
 
-@given(recipes | rich_recipes)
+full_recipes = st.builds(
+    lambda *steps, seed: Recipe(steps=tuple(s for s in steps if s is not None), seed=seed),
+    st.none()
+    | st.builds(ReplaceActivation, epochs=st.sampled_from([0.5, 1.0]), distill=st.booleans()),
+    st.sampled_from([None, Prune(ratio=0.0, blocks=1), Prune(ratio=0.3, keep_weights=False)]),
+    st.none()
+    | st.builds(QuantizeAware, weight_bits=st.just(8), epochs=st.sampled_from([0.25, 1.0])),
+    st.builds(Quantize, per_channel=st.just(True), bias_correction=st.booleans()),
+    st.sampled_from(
+        [None, MixedPrecision(layers={"head": "fp32", 'it\'s "a" stem\\': "int8"})],
+    ),
+    seed=st.integers(0, 1),
+)
+
+
+@given(recipes | rich_recipes | full_recipes)
 def test_the_copied_python_makes_the_same_recipe(recipe: Recipe) -> None:
     line = next(x for x in commands.python_code(TASK, recipe).splitlines() if "recipe =" in x)
     assert eval(line.removeprefix("recipe = "), {"optim": optim}) == recipe
@@ -92,9 +107,26 @@ def test_the_copied_python_makes_the_same_recipe(recipe: Recipe) -> None:
 def test_a_recipe_beyond_the_options_is_copied_as_a_file() -> None:
     recipe = Recipe(steps=(Quantize(), MixedPrecision(layers={"head": "fp32"})))
     assert commands.command_line(TASK, recipe).endswith("--recipe recipe.yaml")
+    assert "recipe.yaml" not in commands.python_code(TASK, recipe)
+    many = {f"layer{i}.conv": "fp32" for i in range(40)}
+    recipe = Recipe(steps=(Quantize(), MixedPrecision(layers=many)))
     assert "recipe.yaml" in commands.python_code(TASK, recipe)
     assert commands.command_line(TASK, recipe_of(blocks=2)).endswith("--recipe recipe.yaml")
     assert commands.command_line(TASK, control(0.5)).endswith("--recipe recipe.yaml")
+
+
+def test_python_names_the_steps_themselves() -> None:
+    """As a reader would write it; a file is needed for neither of the two."""
+    aware = Recipe(steps=(QuantizeAware(epochs=2.0), Quantize(precision=Precision.INT4)))
+    mixed = Recipe(steps=(Quantize(), MixedPrecision(layers={"head": "fp32"})))
+    assert (
+        'optim.recipe_of(quantize_aware=optim.QuantizeAware(epochs=2.0), precision="int4")'
+        in commands.python_code(TASK, aware)
+    )
+    assert (
+        'optim.Recipe(steps=(optim.Quantize(precision="int8"), '
+        'optim.MixedPrecision(layers={"head": "fp32"})))' in commands.python_code(TASK, mixed)
+    )
 
 
 def test_every_step_is_told_in_a_sentence() -> None:
