@@ -26,12 +26,11 @@ from optim.graph.int8 import Plan, activation_grid, is_quantizable_layer, plan_i
 from optim.graph.layer_inputs import grouped
 from optim.graph.onnx_file import constants
 from optim.graph.own_constants import weight_name, with_own_constants
+from optim.graph.pieces import Loader, reads, run, run_piece
 from optim.graph.precisions import rounding_of
 from optim.graph.stored_weights import Choice, StoredWeights, store_weights
 from optim.recipe import Precision, Quantize, Rounding
 
-BATCH = 32
-THREADS = 2
 WIDEST_COMPENSATED = 2400
 """Inputs per output up to which weights are rounded with compensation, as the file's are: it takes
 seconds for a layer of 4608. Nearest rounding stands in for it above."""
@@ -219,16 +218,17 @@ def walk(model: ModelProto, layers: Sequence[str], inputs: np.ndarray) -> Iterat
     nodes = list(model.graph.node)
     places = [i for i, node in enumerate(nodes) if node.name in set(layers)]
     values = constants(model)
+    loader = Loader(model)
     state = {model.graph.input[0].name: inputs}
     for start, stop in zip([0, *places[:-1]], places, strict=True):
         alive = _alive(nodes, stop, {*state, *_written(nodes[start:stop])})
-        state = _run_piece(model, nodes[start:stop], state, alive)
+        state = run_piece(loader, nodes[start:stop], state, alive)
         node = nodes[stop]
         yield Stop(
             layer=node.name,
             x=state[node.input[0]],
             weight=values[node.input[1]],
-            answer=_Rest(model, nodes[stop:], state),
+            answer=_Rest(loader, nodes[stop:], state),
         )
 
 
@@ -236,9 +236,9 @@ class _Rest:
     """From a layer to the logits; the engine is asked to load it at the first question."""
 
     def __init__(
-        self, model: ModelProto, nodes: Sequence[NodeProto], state: dict[str, np.ndarray]
+        self, loader: Loader, nodes: Sequence[NodeProto], state: dict[str, np.ndarray]
     ) -> None:
-        self.model = model
+        self.loader = loader
         self.nodes = nodes
         self.state = state
         self.session: ort.InferenceSession | None = None
@@ -248,82 +248,16 @@ class _Rest:
         first.CopyFrom(self.nodes[0])
         first.input[0], first.input[1] = "the layer's x", "the layer's weight"
         nodes = [first, *self.nodes[1:]]
-        feeds = {name: v for name, v in self.state.items() if _reads(nodes, name)} | {
+        feeds = {name: v for name, v in self.state.items() if reads(nodes, name)} | {
             first.input[0]: x
         }
-        output = self.model.graph.output[0].name
+        output = self.loader.model.graph.output[0].name
         if self.session is None:
             shapes = {name: (None, *value.shape[1:]) for name, value in feeds.items()}
             shapes[first.input[1]] = weight.shape
-            self.session = _session(self.model, nodes, shapes, [output])
+            self.session = self.loader.session(nodes, shapes, [output])
         fixed = {first.input[1]: weight}
-        return _run(self.session, [output], feeds, fixed)[output]
-
-
-def _run_piece(
-    model: ModelProto,
-    nodes: Sequence[NodeProto],
-    state: dict[str, np.ndarray],
-    wanted: Sequence[str],
-) -> dict[str, np.ndarray]:
-    """The wanted tensors, of which some may be there already."""
-    missing = [name for name in wanted if name not in state]
-    found = {name: state[name] for name in wanted if name in state}
-    if missing:
-        feeds = {name: value for name, value in state.items() if _reads(nodes, name)}
-        shapes = {name: (None, *value.shape[1:]) for name, value in feeds.items()}
-        found |= _run(_session(model, nodes, shapes, missing), missing, feeds, {})
-    return found
-
-
-def _session(
-    model: ModelProto,
-    nodes: Sequence[NodeProto],
-    shapes: Mapping[str, tuple[int | None, ...]],
-    outputs: Sequence[str],
-) -> ort.InferenceSession:
-    """Load some nodes of the model, with the constants that they read."""
-    used = {name for node in nodes for name in node.input}
-    graph = helper.make_graph(
-        nodes,
-        "piece",
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in shapes.items()],
-        [helper.make_empty_tensor_value_info(name) for name in outputs],
-        [tensor for tensor in model.graph.initializer if tensor.name in used],
-    )
-    piece = helper.make_model(graph, ir_version=model.ir_version, opset_imports=model.opset_import)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = THREADS
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    return ort.InferenceSession(
-        piece.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-
-
-def _run(
-    session: ort.InferenceSession,
-    outputs: Sequence[str],
-    feeds: Mapping[str, np.ndarray],
-    fixed: Mapping[str, np.ndarray],
-) -> dict[str, np.ndarray]:
-    """Run in batches; ``fixed`` is the same for each."""
-    n = len(next(iter(feeds.values())))
-    parts = [
-        session.run(
-            list(outputs), {name: v[i : i + BATCH] for name, v in feeds.items()} | dict(fixed)
-        )
-        for i in range(0, n, BATCH)
-    ]
-    return {
-        name: np.concatenate(columns)
-        for name, columns in zip(outputs, zip(*parts, strict=True), strict=True)
-    }
-
-
-def _reads(nodes: Sequence[NodeProto], name: str) -> bool:
-    return any(name in node.input for node in nodes)
+        return run(self.session, [output], feeds, fixed)[output]
 
 
 def _written(nodes: Sequence[NodeProto]) -> set[str]:
@@ -332,4 +266,4 @@ def _written(nodes: Sequence[NodeProto]) -> set[str]:
 
 def _alive(nodes: Sequence[NodeProto], place: int, known: set[str]) -> list[str]:
     """Tensors that exist before a place and are read at it or later."""
-    return [name for name in sorted(known) if name and _reads(nodes[place:], name)]
+    return [name for name in sorted(known) if name and reads(nodes[place:], name)]

@@ -18,7 +18,8 @@ import numpy as np
 
 DAMPING = 0.01
 """Added to M's diagonal, as a share of its mean: inputs that the examples never show."""
-BLOCK = 128
+BLOCK = 32
+"""Columns that are rounded before the rest moves: the result does not depend on it."""
 
 
 def round_compensated(
