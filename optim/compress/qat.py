@@ -53,7 +53,7 @@ def train_quantized(
     Raises:
         RefusedError: if the path through the network depends on its input.
     """
-    folded = fold_batchnorm(network.cpu())
+    folded = fold_batchnorm(network).cpu()
     rounded = with_rounded_weights(folded, step)
     observe(rounded, task.split("calibration").inputs)
     if step.epochs > 0:
