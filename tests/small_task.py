@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from optim.architectures import build
 from optim.datasets import MOTION
 from optim.task import Task
 
-WINDOWS = 96
 
-
+@dataclass(frozen=True, kw_only=True)
 class SmallTask(Task):
     """The first windows of each split."""
 
+    windows: int
+
     def split(self, name):
-        return super().split(name).first(WINDOWS)
+        return super().split(name).first(self.windows)
 
 
-def small_task(folder: Path) -> SmallTask:
+def small_task(
+    folder: Path,
+    *,
+    windows: int = 96,
+    batch_size: int = 32,
+    prepared: Callable[[nn.Module], nn.Module] = lambda network: network,
+) -> SmallTask:
     """Write random weights, with activations of ordinary size, and a card."""
     torch.manual_seed(0)
-    network = build("motion_cnn", in_channels=6, classes=len(MOTION.labels))
+    network = prepared(build("motion_cnn", in_channels=6, classes=len(MOTION.labels)))
     save_file(network.state_dict(), folder / "weights.safetensors")
-    card = {"results": {"parameters": 1}, "fine_tuning_epochs": 1.0}
+    schedule = {"epochs": 1, "max_lr": 1e-3, "batch_size": batch_size, "optimizer": "adamw"}
+    card = {
+        "training": {"schedule": schedule, "seed": 0},
+        "results": {"parameters": 1},
+        "fine_tuning_epochs": 1.0,
+    }
     (folder / "card.json").write_text(json.dumps(card))
     return SmallTask(
         name="tiny", title="Tiny", summary="", architecture="motion_cnn",
-        dataset=MOTION, folder=folder, card=card,
+        dataset=MOTION, folder=folder, card=card, windows=windows,
     )  # fmt: skip

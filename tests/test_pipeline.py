@@ -1,48 +1,23 @@
 """The pipeline on a real, tiny task: a network of a few weights on real sensor windows."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from optim import jobs, pipeline, recipe, task
-from optim.architectures import build
+from optim import jobs, pipeline, recipe
 from optim.compress import fine_tune as training_module
-from optim.datasets import MOTION, Split
 from optim.errors import BrokenArtifactError, RefusedError
 from optim.jobs import make_and_measure, measure_starters
 from optim.pipeline import candidate_id, make_candidate, trained_network
 from optim.recipe import Prune, Quantize, Recipe, recipe_of
 from optim.starters import starter_recipes, take_in, write_starters
 from optim.store.results import Results
+from tests.small_task import small_task
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """The Motion network with random weights, and its real data cut to a few hundred windows."""
-    folder = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(0)
-    network = build("motion_cnn", in_channels=6, classes=len(MOTION.labels))
-    save_file(network.state_dict(), folder / "weights.safetensors")
-    schedule = {"epochs": 1, "max_lr": 1e-3, "batch_size": 32, "optimizer": "adamw"}
-    card = {
-        "training": {"schedule": schedule, "seed": 0},
-        "results": {"parameters": 1},
-        "fine_tuning_epochs": 1.0,
-    }
-    (folder / "card.json").write_text(json.dumps(card))
-    return _SmallTask(
-        name="tiny", title="Tiny", summary="", architecture="motion_cnn",
-        dataset=MOTION, folder=folder, card=card,
-    )  # fmt: skip
-
-
-class _SmallTask(task.Task):
-    def split(self, name):
-        whole = super().split(name)
-        return Split(inputs=whole.inputs[:128], targets=whole.targets[:128])
+    return small_task(tmp_path_factory.mktemp("tiny"), windows=128)
 
 
 @pytest.fixture

@@ -1,16 +1,11 @@
 """From training to the file: what was trained is what stands in it, to the bit."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from optim import pipeline, task
-from optim.architectures import build
+from optim import pipeline
 from optim.compress.qat import scales_of, train_quantized
-from optim.datasets import MOTION, Split
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx
 from optim.graph.onnx_file import constants, producers, read_model
@@ -20,34 +15,16 @@ from optim.recipe import Prune, Quantize, QuantizeAware, Recipe, ReplaceActivati
 from optim.store.results import Results
 from tests.compress.test_fold import with_statistics
 from tests.graph.running import answers, noise_db
+from tests.small_task import small_task
 
 TWO_STEPS = 0.5
 
 
-class _SmallTask(task.Task):
-    def split(self, name):
-        whole = super().split(name)
-        return Split(inputs=whole.inputs[:64], targets=whole.targets[:64])
-
-
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """The Motion network with random weights, and a few dozen real windows: two steps an epoch."""
+    """Two steps an epoch."""
     folder = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(0)
-    network = with_statistics(build("motion_cnn", in_channels=6, classes=len(MOTION.labels)))
-    save_file(network.state_dict(), folder / "weights.safetensors")
-    schedule = {"epochs": 1, "max_lr": 1e-3, "batch_size": 16, "optimizer": "adamw"}
-    card = {
-        "training": {"schedule": schedule, "seed": 0},
-        "results": {"parameters": 1},
-        "fine_tuning_epochs": 1.0,
-    }
-    (folder / "card.json").write_text(json.dumps(card))
-    return _SmallTask(
-        name="tiny", title="Tiny", summary="", architecture="motion_cnn",
-        dataset=MOTION, folder=folder, card=card,
-    )  # fmt: skip
+    return small_task(folder, windows=64, batch_size=16, prepared=with_statistics)
 
 
 @pytest.fixture
