@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "optim.starters",
         "optim.jobs",
         "optim.measure_file",
+        "optim.time_files",
         "optim.analyses",
         "optim.diagnosis",
         "optim.remedies",

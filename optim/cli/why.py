@@ -16,13 +16,14 @@ from optim.cli.output import (
     print_table,
     progress_bar,
 )
-from optim.errors import OptimError
-from optim.report.words import count, megabytes, share
+from optim.errors import EngineError, OptimError
+from optim.report.words import between, count, megabytes, share, times
 
 if TYPE_CHECKING:
     from optim.candidate import Candidate
     from optim.diagnosis import Diagnosis
     from optim.graph.fuse import FuseReport
+    from optim.measure.measurement import Latency
     from optim.measure.profile import OperatorTime, Profile
     from optim.workspace import Workspace
 
@@ -116,7 +117,8 @@ def fuse(file: Path, output: Path, workspace: Path | None, as_json: bool) -> Non
     """Fold and rewrite FILE (an ONNX model) exactly, and tell what that changed.
 
     Batch norms and constants are folded, means become pools. A file with INT8 activations is
-    rewritten for integer kernels instead. The report says what ONNX Runtime does anyway.
+    rewritten for integer kernels instead. The report says what ONNX Runtime does anyway, and both
+    files are timed in turn, each with all of the engine's own optimizations.
 
     \b
     Examples:
@@ -125,6 +127,7 @@ def fuse(file: Path, output: Path, workspace: Path | None, as_json: bool) -> Non
     """
     from optim.artifact import write_atomically
     from optim.graph.fuse import fuse_report
+    from optim.time_files import time_in_turn
 
     try:
         content = file.read_bytes()
@@ -132,11 +135,28 @@ def fuse(file: Path, output: Path, workspace: Path | None, as_json: bool) -> Non
         raise OptimError(f"{file.name} cannot be read: {error.strerror}.") from error
     fused, report = fuse_report(content)
     write_atomically(output, fused)
+    try:
+        latency, why_not = time_in_turn(content, fused), ""
+    except EngineError as error:
+        latency, why_not = None, str(error)
     if as_json:
-        print_json({"file": str(output), **report.to_dict()})
+        timed = latency and {"speedup": latency.speedup, "interval": latency.speedup_interval}
+        print_json({"file": str(output), **report.to_dict(), "timed": timed})
         return
     for line in _report_lines(report):
         click.echo(line)
+    click.echo(f"Not timed: {why_not}" if latency is None else _timing_words(latency))
+
+
+def _timing_words(latency: Latency) -> str:
+    low, high = latency.speedup_interval
+    words = (
+        f"Timed in turn: {times(latency.speedup)} as fast as before "
+        f"(95 % interval {between((low, high), times)}; the file against itself "
+        f"{times(latency.null_ratio)})."
+    )
+    noise = abs(latency.null_ratio - 1)
+    return words if low > 1 + noise or high < 1 - noise else f"{words} That is no difference."
 
 
 def _report_lines(report: FuseReport) -> Sequence[str]:

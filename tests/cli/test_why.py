@@ -49,6 +49,7 @@ def test_fusing_writes_a_file_and_says_what_changed(run: Run, tmp_path: Path) ->
     code, out, _ = run("fuse", source, "--output", target)
     assert code == 0
     assert "Rewritten 1 times: depthwise convolutions in INT8" in out
+    assert "Timed in turn: " in out
     assert onnx.load(target).graph.node
 
 
@@ -60,6 +61,18 @@ def test_a_report_of_fusing_is_plain_data(run: Run, tmp_path: Path) -> None:
     assert data["file"] == str(target)
     assert sum(rule["applied"] for rule in data["rules"]) == 1
     assert data["sentence"].startswith("The file has ")
+    low, high = data["timed"]["interval"]
+    assert 0 < low <= data["timed"]["speedup"] <= high
+
+
+def test_a_file_of_open_size_is_fused_but_not_timed(run: Run, tmp_path: Path) -> None:
+    source, target = tmp_path / "open.onnx", tmp_path / "fused.onnx"
+    model = silu()
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    source.write_bytes(model.SerializeToString())
+    code, out, _ = run("fuse", source, "--output", target)
+    assert code == 0
+    assert "Not timed: timing needs a file with one float32 input of fixed size" in out
 
 
 def test_what_is_no_model_is_refused(run: Run, tmp_path: Path) -> None:
