@@ -242,8 +242,11 @@ def _prepare(connection: sqlite3.Connection, folder: Path) -> None:
         )
     if version == SCHEMA_VERSION and _pragma(connection, "application_id") == APPLICATION_ID:
         return
+    # In this order: tables come with their version, and another process may be making both now.
+    has_tables = _has_tables(connection)
+    version = _pragma(connection, "user_version")
     ours = version > 0 and _pragma(connection, "application_id") == APPLICATION_ID
-    if not ours and (version != 0 or _has_tables(connection)):
+    if not ours and (version != 0 or has_tables):
         raise _not_a_store(folder)
     _switch_to_wal(connection)
     connection.execute("BEGIN IMMEDIATE")

@@ -209,7 +209,8 @@ def test_eight_threads_claim_each_job_exactly_once(quick_folder: Path) -> None:
     assert {job.state for job in JobQueue(quick_folder).list(1000)} == {JobState.DONE}
 
 
-def test_two_tabs_asking_at_once_get_one_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize("attempt", range(10))
+def test_two_tabs_asking_at_once_get_one_job(tmp_path: Path, attempt: int) -> None:
     barrier = threading.Barrier(8)
     found: list[str] = []
 

@@ -37,6 +37,24 @@ def test_a_store_is_opened_for_safe_writing_by_many(tmp_path: Path) -> None:
         assert pragma(store, "user_version") == SCHEMA_VERSION
 
 
+def test_a_workspace_of_version_1_keeps_its_rows_and_learns_to_hold_analyses(
+    tmp_path: Path,
+) -> None:
+    with closing(sqlite3.connect(tmp_path / STORE_NAME)) as old:
+        old.executescript(schema.TABLES)
+        old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        old.execute("PRAGMA user_version = 1")
+        old.execute(
+            "INSERT INTO candidates (id, task, recipe, role, starter, created) "
+            "VALUES ('0123456789ab', 'any', '{}', 'baseline', 0, 1.0)"
+        )
+        old.commit()
+    with closing(connect(tmp_path)) as store:
+        assert pragma(store, "user_version") == SCHEMA_VERSION
+        assert [row["id"] for row in store.execute("SELECT id FROM candidates")] == ["0123456789ab"]
+        assert store.execute("SELECT count(*) AS n FROM analyses").fetchone()["n"] == 0
+
+
 def test_a_workspace_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     with closing(connect(tmp_path)) as store:
         store.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
