@@ -19,7 +19,7 @@ from optim.artifact import Artifact, sha256_of, write_atomically
 from optim.candidate import Candidate
 from optim.datasets import normalisation
 from optim.errors import OptimError
-from optim.recipe import Precision
+from optim.recipe import Activations, Precision, Quantize, Recipe
 from optim.report.record import candidate_record
 from optim.report.words import between, count, megabytes, milliseconds, points, share, times
 from optim.task import Task
@@ -112,9 +112,19 @@ def candidate_card(candidate: Candidate, task: Task, hashes: dict[str, str]) -> 
     }
 
 
+def _weights_only(recipe: Recipe) -> bool:
+    """True if whole numbers are stored but nothing is computed in them."""
+    step = recipe.step(Quantize)
+    return (
+        step is not None
+        and step.precision is not Precision.FP16
+        and step.activations is Activations.FLOAT
+    )
+
+
 def _readme(candidate: Candidate, artifact: Artifact, task: Task) -> str:
     title = f"{task.title}: {candidate.words()}"
-    options = WEIGHTS_ONLY_OPTION if candidate.recipe.precision is Precision.INT4 else ""
+    options = WEIGHTS_ONLY_OPTION if _weights_only(candidate.recipe) else ""
     program = PROGRAM.format(options=options)
     shape = " x ".join(map(str, task.input_shape))
     paragraphs = (
