@@ -12,6 +12,8 @@ from optim.recipe import Prune
 from optim.search.pareto import Limits, Objective, accuracy_drop, costs_of, distinguishable
 
 SIMILAR_LATENCY = 1.25
+AS_GOOD = 1.05
+"""Within this factor of the best, nobody notices the difference: accuracy decides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +66,9 @@ def recommend(
 ) -> Recommendation | None:
     """The candidate that is best in the goal among those that keep every limit.
 
-    Equal ones are decided by accuracy. A control can be the choice: if a small network trained from
-    scratch is the best within the limits, a user should hear it.
+    Those within 5 % of the best are as good as it, and the most accurate of them is taken. A
+    control can be the choice: if a small network trained from scratch is the best within the
+    limits, a user should hear it.
 
     Returns:
         None if nothing is measured yet.
@@ -85,6 +88,10 @@ def recommend(
             reason="No measured candidate keeps all your limits.",
             relax=_relaxation(measured, limits, baseline),
         )
+    if goal is not Objective.ACCURACY:
+        nearly = [c for c in inside if costs_of(c, [goal])[0] <= AS_GOOD * _best(inside, goal)]
+        choice = min(nearly, key=lambda c: (*costs_of(c, [Objective.ACCURACY, goal]), c.id))
+        inside = [choice, *(c for c in inside if c is not choice)]
     choice, runner_up = inside[0], inside[1] if len(inside) > 1 else None
     apart = runner_up is None or distinguishable(choice, runner_up, goal)
     return Recommendation(
@@ -131,6 +138,9 @@ def _reason(
     if choice.role is Role.BASELINE:
         return f"The original network is the {best} {within}; nothing else keeps up."
     reason = f"It is the {best} candidate {within}."
+    inside = [c for c in measured if not limits.broken_by(c, baseline)]
+    if costs_of(choice, [goal])[0] > _best(inside, goal):
+        reason = f"It is among the {best} {within}, and the most accurate of those."
     if choice.role is Role.CONTROL:
         reason += " It is a small network trained from scratch, not a compressed one."
     better = [
@@ -145,6 +155,10 @@ def _reason(
             f" The next {word} one ({nearest.words()}) {limits.broken_by(nearest, baseline)[0]}."
         )
     return reason
+
+
+def _best(candidates: Sequence[Candidate], goal: Objective) -> float:
+    return min(costs_of(c, [goal])[0] for c in candidates)
 
 
 def _doubt(choice: Candidate, runner_up: Candidate | None, *, apart: bool, goal: Objective) -> str:

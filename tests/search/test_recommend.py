@@ -20,6 +20,18 @@ def test_the_fastest_within_the_limits_is_recommended_with_its_reason() -> None:
     assert found.distinguishable
 
 
+def test_of_those_that_are_equally_fast_the_most_accurate_is_recommended() -> None:
+    slower = candidate(recipe_of(pruning_ratio=0.5, precision="int8"), speedup=9.50, lost=20)
+    faster = candidate(control(0.5, Precision.INT8), speedup=9.65, lost=150)
+    found = recommend([slower, faster], Limits())
+    assert found.candidate == slower
+    assert (
+        found.reason == "It is among the fastest measured so far, and the most accurate of those."
+    )
+    clearly = candidate(control(0.75, Precision.INT8), speedup=12.0, lost=150)
+    assert recommend([slower, faster, clearly], Limits()).candidate == clearly
+
+
 def test_no_recommendation_breaks_a_limit() -> None:
     candidates = sample_candidates()
     for drop in (0.0, 0.001, 0.005, 0.01, 0.02, 0.05):
