@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from optim.recipe import (
@@ -14,7 +14,7 @@ from optim.recipe import (
     Recipe,
     recipe_of,
 )
-from optim.recipe.steps import Step
+from optim.recipe.steps import Step, told_fields
 from optim.task import Task
 
 MOST_CODE = 400
@@ -55,7 +55,7 @@ def _quantization(recipe: Recipe) -> list[str]:
     if step is None:
         return []
     words = ["--quantize", step.precision.value]
-    for name, value in _told(step).items():
+    for name, value in told_fields(step).items():
         if name == "precision":
             continue
         option = "--per-tensor" if name == "per_channel" else f"--{name.replace('_', '-')}"
@@ -159,22 +159,8 @@ def _arguments(recipe: Recipe) -> list[str]:
 
 
 def _step_code(step: Step) -> str:
-    told = ", ".join(f"{name}={_value_code(value)}" for name, value in _told(step).items())
+    told = ", ".join(f"{name}={_value_code(value)}" for name, value in told_fields(step).items())
     return f"optim.{type(step).__name__}({told})"
-
-
-def _told(step: Step) -> dict[str, object]:
-    """The fields of a step that make it what it is: those that differ from their usual values."""
-    chosen = {field.name: getattr(step, field.name) for field in fields(step)}
-    match step:
-        case Prune():
-            usual: Step = Prune(ratio=step.ratio, blocks=step.blocks)
-            always = {"ratio", "blocks"} if step.blocks else {"ratio"}
-        case Quantize():
-            usual, always = Quantize(precision=step.precision), {"precision"}
-        case _:
-            usual, always = type(step)(), set()
-    return {k: v for k, v in chosen.items() if k in always or v != getattr(usual, k)}
 
 
 def _value_code(value: object) -> str:

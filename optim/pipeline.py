@@ -140,11 +140,10 @@ def _build(results: Results, task: Task, recipe: Recipe, progress: Progress) -> 
 
 
 def _calibration(task: Task, step: Quantize) -> np.ndarray:
-    """The examples that ranges are read from: the first ones, or drawn by the step's seed."""
-    split = task.split("calibration")
+    """What ranges are read from: the split kept for it, or examples drawn by the step's seed."""
     if step.calibration_seed == 0:
-        return split.inputs
-    return split.take(len(split), seed=step.calibration_seed).inputs
+        return task.split("calibration").inputs
+    return task.split("train").take(step.calibration_examples, seed=step.calibration_seed).inputs
 
 
 def _train_and_export(results: Results, task: Task, recipe: Recipe, progress: Progress) -> bytes:

@@ -49,6 +49,16 @@ def test_a_grid_trains_each_ratio_once(tiny, results, trainings):
     assert [step.ratio for step in trainings] == [0.5, 0.75]
 
 
+def test_another_seed_of_calibration_reads_other_ranges(tiny, results):
+    files = {
+        make_candidate(
+            results, tiny, Recipe(steps=(Quantize(calibration_examples=32, calibration_seed=seed),))
+        ).artifact.sha256
+        for seed in (0, 1, 2)
+    }
+    assert len(files) == 3
+
+
 def test_a_finished_candidate_is_not_made_again(tiny, results, monkeypatch):
     first = make_candidate(results, tiny, recipe_of(precision="int8"))
     monkeypatch.setattr(pipeline, "_build", lambda *_: pytest.fail("made twice"))

@@ -24,6 +24,7 @@ from optim.recipe.steps import (
     TrainingStep,
     step_kind,
     step_words,
+    told_fields,
 )
 
 __all__ = [
@@ -49,4 +50,5 @@ __all__ = [
     "recipe_of",
     "step_kind",
     "step_words",
+    "told_fields",
 ]

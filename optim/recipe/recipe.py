@@ -30,6 +30,7 @@ from optim.recipe.steps import (
     TrainingStep,
     step_kind,
     step_words,
+    told_fields,
 )
 
 S = TypeVar("S", ReplaceActivation, Prune, QuantizeAware, Fuse, Quantize, MixedPrecision)
@@ -199,14 +200,6 @@ def recipe_of(
 
 
 def _unusual(step: Step) -> dict[str, Any]:
-    """The fields of a step that are not at their usual value."""
-    match step:
-        case Prune():
-            usual: Step = Prune(ratio=step.ratio, blocks=step.blocks)
-            always = {"ratio", "blocks"} if step.blocks else {"ratio"}
-        case Quantize():
-            usual, always = Quantize(precision=step.precision), {"precision"}
-        case _:
-            usual, always = type(step)(), set()
-    plain, ordinary = step_to_plain(step), step_to_plain(usual)
-    return {k: v for k, v in plain.items() if k in always or v != ordinary[k]}
+    """The fields of a step that are not at their usual value, as plain data."""
+    plain = step_to_plain(step)
+    return {name: plain[name] for name in told_fields(step)}

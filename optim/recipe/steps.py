@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import assert_never
 
 from optim.recipe.checks import check, check_flag, check_number, check_whole, is_number
@@ -137,7 +137,8 @@ class Quantize:
             INT8 and INT4, ``float`` for FP16.
         calibration: how activation ranges are chosen; of no effect on dynamic and float ones.
         calibration_examples: how many training examples the ranges are read from.
-        calibration_seed: which ones are drawn; 0 takes the first.
+        calibration_seed: which ones are drawn from the training split; 0 takes the split that is
+            kept for calibration.
         per_channel: one weight scale per output channel instead of one per tensor.
         rounding: to which neighbouring level a weight goes. Left out, it is ``nearest`` for INT8
             and ``compensated`` for INT4.
@@ -247,6 +248,20 @@ STEP_VERSIONS = {
 def step_kind(step: Step) -> str:
     """The name of a step's type in files."""
     return next(name for name, kind in STEP_TYPES.items() if type(step) is kind)
+
+
+def told_fields(step: Step) -> dict[str, object]:
+    """The fields that make a step what it is: those that differ from their usual values."""
+    match step:
+        case Prune():
+            usual: Step = Prune(ratio=step.ratio, blocks=step.blocks)
+            always = {"ratio", "blocks"} if step.blocks else {"ratio"}
+        case Quantize():
+            usual, always = Quantize(precision=step.precision), {"precision"}
+        case _:
+            usual, always = type(step)(), set()
+    values = {field.name: getattr(step, field.name) for field in fields(step)}
+    return {k: v for k, v in values.items() if k in always or v != getattr(usual, k)}
 
 
 def step_words(step: Step) -> str:
