@@ -16,7 +16,7 @@ from dashboard import commands, flips, state, step_words, story
 from dashboard.markup import plain
 from dashboard.settings import Settings, settings_of
 from dashboard.sparkline import series_svg
-from optim.cli.make import run
+from optim.cli import cli
 from optim.recipe import (
     Activations,
     Calibration,
@@ -78,7 +78,7 @@ def test_the_copied_command_makes_the_same_recipe(recipe: Recipe) -> None:
         return
     with patch("optim.cli.make.open_workspace") as opened:
         opened.return_value.submit.return_value = Mock(id="0", words="made")
-        run.main([*words[2:], "--background"], standalone_mode=False)
+        cli.main([*words[1:], "--background"], standalone_mode=False)
     (_, asked), _ = opened.return_value.submit.call_args
     assert asked.fingerprint == recipe.fingerprint
 
