@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from optim.errors import OptimError
     from optim.grid import sweep
     from optim.recipe import (
+        Distill,
         Fuse,
         MixedPrecision,
         Precision,
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
         Quantize,
         QuantizeAware,
         Recipe,
+        Replace,
         ReplaceActivation,
+        Sparsify,
         recipe_of,
     )
     from optim.report.figure import pareto_figure
@@ -39,6 +42,7 @@ __version__ = "0.1.0"
 __all__ = (
     "AnalysisKind",
     "Candidate",
+    "Distill",
     "Fuse",
     "MixedPrecision",
     "OptimError",
@@ -47,7 +51,9 @@ __all__ = (
     "Quantize",
     "QuantizeAware",
     "Recipe",
+    "Replace",
     "ReplaceActivation",
+    "Sparsify",
     "Task",
     "Workspace",
     "load_task",
@@ -60,6 +66,7 @@ __all__ = (
 _HOMES = {
     "AnalysisKind": "optim.store.analyses",
     "Candidate": "optim.candidate",
+    "Distill": "optim.recipe",
     "Fuse": "optim.recipe",
     "MixedPrecision": "optim.recipe",
     "OptimError": "optim.errors",
@@ -68,7 +75,9 @@ _HOMES = {
     "Quantize": "optim.recipe",
     "QuantizeAware": "optim.recipe",
     "Recipe": "optim.recipe",
+    "Replace": "optim.recipe",
     "ReplaceActivation": "optim.recipe",
+    "Sparsify": "optim.recipe",
     "Task": "optim.task",
     "Workspace": "optim.workspace",
     "load_task": "optim.task",

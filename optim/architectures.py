@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from optim.recipe import Architecture
+
 if TYPE_CHECKING:
     from torch import nn
 
-ARCHITECTURES = ("resnet", "mobilenetv2", "efficientnet_lite0", "squeezenet", "motion_cnn")
+ARCHITECTURES = tuple(Architecture)
+FOR_SERIES = (Architecture.MOTION_CNN,)
+"""Those for windows (C, L); the others are for images (C, H, W)."""
 
 
 def build(architecture: str, *, in_channels: int, classes: int) -> nn.Module:
@@ -37,13 +41,15 @@ def build(architecture: str, *, in_channels: int, classes: int) -> nn.Module:
     from optim.motion_cnn import MotionCNN
 
     match architecture:
-        case "resnet":
+        case Architecture.RESNET:
             return _resnet(in_channels, classes)
-        case "mobilenetv2":
+        case Architecture.SMALL_RESNET:
+            return _small_resnet(in_channels, classes)
+        case Architecture.MOBILENETV2:
             return _timm_stem_stride_1("mobilenetv2_050", in_channels, classes)
-        case "efficientnet_lite0":
+        case Architecture.EFFICIENTNET_LITE0:
             return _timm_stem_stride_1("efficientnet_lite0", in_channels, classes)
-        case "squeezenet":
+        case Architecture.SQUEEZENET:
             return _squeezenet(in_channels, classes)
         case _:
             return MotionCNN(in_channels, classes, (64, 128, 192))
@@ -63,6 +69,15 @@ def _resnet(in_channels: int, classes: int) -> nn.Module:
     network.conv1 = nn.Conv2d(in_channels, 64, kernel_size=3, padding=1, bias=False)
     network.maxpool = nn.Identity()
     nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
+    return _module(network)
+
+
+def _small_resnet(in_channels: int, classes: int) -> nn.Module:
+    """The residual network without its first stage, the one at full resolution."""
+    from torch import nn
+
+    network: Any = _resnet(in_channels, classes)
+    network.layer1 = nn.Identity()
     return _module(network)
 
 

@@ -74,14 +74,15 @@ def make_and_measure(results: Results, task: Task, recipe: Recipe, progress: Pro
     known = results.candidate(candidate_id(task, recipe), here().fingerprint)
     if known is not None and known.measured:
         return known
-    made = make_candidate(
-        results, task, recipe, progress=lambda share, words: progress(0.8 * share, words)
-    )
+    earlier, begun = recipe.earlier_round(), 0.0
+    if earlier is not None:  # each round is a candidate of its own, and stays if this is cancelled
+        begun = 1 - 1 / recipe.pruning_rounds
+        make_and_measure(results, task, earlier, _part(progress, 0.0, begun))
+    progress = _part(progress, begun, 1.0)
+    made = make_candidate(results, task, recipe, progress=_part(progress, 0.0, 0.8))
     if made.refusal is not None:
         raise RefusedError(made.refusal)
-    return measure_candidate(
-        results, task, made, progress=lambda share, words: progress(0.8 + 0.2 * share, words)
-    )
+    return measure_candidate(results, task, made, progress=_part(progress, 0.8, 1.0))
 
 
 def measure_starters(results: Results, task: Task, progress: Progress) -> tuple[Candidate, ...]:
@@ -114,6 +115,10 @@ def _known(results: Results, job: Job) -> Candidate:
     if candidate is None:
         raise OptimError(f"there is no candidate {name!r:.40} in this workspace any more.")
     return candidate
+
+
+def _part(progress: Progress, start: float, end: float) -> Progress:
+    return lambda share, words: progress(start + (end - start) * share, words)
 
 
 def _silent(share: float, words: str) -> None:

@@ -1,6 +1,6 @@
 """The one place where a step of a recipe meets its algorithm.
 
-    network --Prune--> smaller network --export--> ONNX --Fuse, Quantize--> ONNX file
+    network --Prune, Distill--> smaller network --export--> ONNX --Fuse, Quantize--> ONNX file
 
 Every finished prefix is kept: a network pruned and trained once serves all four precisions, and a
 file that exists is never made again.
@@ -15,29 +15,34 @@ from typing import TYPE_CHECKING, assert_never
 
 from optim.artifact import Artifact, store_artifact
 from optim.candidate import Candidate, role_of
-from optim.errors import RefusedError
+from optim.errors import Refusal, RefusedError
 from optim.recipe import (
+    Distill,
     Fuse,
     MixedPrecision,
     Prune,
     Quantize,
     QuantizeAware,
     Recipe,
+    Replace,
     ReplaceActivation,
+    Sparsify,
     TrainingStep,
 )
+from optim.store.training_log import TrainingLog
 from optim.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
+    from optim.compress.training import Follow
     from optim.store.results import Results
 
 Progress = Callable[[float, str], None]
 
-BLOCK_EXAMPLES = 64
-"""On so many a block shows how much it matters."""
+SCORING_EXAMPLES = 512
+"""On so many blocks and channels show how much they matter."""
 TRAINING_SHARE = 0.8
 """Share of the progress bar that training takes when there is any."""
 
@@ -114,7 +119,9 @@ def _build(results: Results, task: Task, recipe: Recipe, progress: Progress) -> 
     mixed = recipe.step(MixedPrecision)
     for step in recipe.steps:
         match step:
-            case ReplaceActivation() | Prune() | QuantizeAware():
+            case (
+                Replace() | ReplaceActivation() | Prune() | Distill() | Sparsify() | QuantizeAware()
+            ):
                 pass  # done in the prefix
             case MixedPrecision():
                 pass  # part of the quantization before it
@@ -160,30 +167,56 @@ def trained_network(
     """The torch network after the recipe's training steps, from the store where it is known."""
     from safetensors.torch import load, save
 
-    steps = recipe.training_steps()
-    network = task.network()
-    if not steps:
-        return network
-    name = candidate_id(task, recipe.training_prefix())
+    prefix = recipe.training_prefix()
+    if not prefix.steps:
+        return task.network()
+    name = candidate_id(task, prefix)
     known = results.checkpoint(name)
     if known is not None and known.path.exists():
         from optim.compress.prune import fit_to_state
 
-        return fit_to_state(_same_shape(network, steps), load(known.path.read_bytes()))
-    before = Recipe(steps=steps[:-1], seed=recipe.seed)
+        return fit_to_state(_same_shape(task, prefix), load(known.path.read_bytes()))
+    before = _before(prefix)
     network = trained_network(results, task, before, progress=_part(progress, 0.0, 0.5))
-    progress = _part(progress, 0.5 if before.steps else 0.0, 1.0)
-    network = _trained_by(steps[-1], task, network, seed=recipe.seed, progress=progress)
+    follow = _follow(results, name, _part(progress, 0.5 if before.steps else 0.0, 1.0))
+    network = _trained_by(task, prefix, network, follow)
     state = {key: value.contiguous() for key, value in network.state_dict().items()}
     checkpoint = store_artifact(save(state), results.artifacts, suffix=".safetensors")
     results.add_checkpoint(name, checkpoint)
+    if follow.checkpoint is not None:
+        follow.checkpoint.unlink(missing_ok=True)
     return network
 
 
-def _same_shape(network: nn.Module, steps: tuple[TrainingStep, ...]) -> nn.Module:
+def _before(prefix: Recipe) -> Recipe:
+    """What must be trained before the last step of a prefix can be, a round of pruning included."""
+    earlier = prefix.earlier_round() if isinstance(prefix.steps[-1], Prune) else None
+    return earlier or Recipe(steps=prefix.steps[:-1], seed=prefix.seed)
+
+
+def _follow(results: Results, name: str, progress: Progress) -> Follow:
+    """Keep each epoch in the log, and the state of the training until it is finished."""
+    from optim.compress.training import Follow
+
+    folder = results.folder / "training"
+    folder.mkdir(exist_ok=True)
+    log = TrainingLog(results.folder)
+    return Follow(
+        progress=progress,
+        on_epoch=lambda epoch: log.add(name, epoch),
+        checkpoint=folder / f"{name}.pt",
+    )
+
+
+def _same_shape(task: Task, prefix: Recipe) -> nn.Module:
     """The original network with the operators that the steps give it, and its own weights."""
-    for step in steps:
+    network = task.network()
+    for step in prefix.training_steps():
         match step:
+            case Replace():
+                from optim.compress.student import student
+
+                network = student(task, step, seed=prefix.seed)
             case ReplaceActivation():
                 from optim.compress.replace import replace_activations
 
@@ -192,40 +225,78 @@ def _same_shape(network: nn.Module, steps: tuple[TrainingStep, ...]) -> nn.Modul
                 from optim.compress.qat import with_scales
 
                 network = with_scales(network, step)
-            case Prune():
-                pass  # the weights say how many channels are left
+            case Prune() | Distill() | Sparsify():
+                pass  # the weights say how many channels are left, and which are zero
             case _:
                 assert_never(step)
     return network
 
 
-def _trained_by(
-    step: TrainingStep, task: Task, network: nn.Module, *, seed: int, progress: Progress
-) -> nn.Module:
-    """The network after one training step."""
+def _trained_by(task: Task, prefix: Recipe, network: nn.Module, follow: Follow) -> nn.Module:
+    """The network after the last step of a prefix.
+
+    Raises:
+        RefusedError: if the step cannot be done, or the training did not hold.
+    """
+    try:
+        return _step_done(task, prefix, network, follow)
+    except ArithmeticError as error:
+        raise RefusedError(Refusal(reason=str(error))) from error
+
+
+def _step_done(task: Task, prefix: Recipe, network: nn.Module, follow: Follow) -> nn.Module:
+    seed = prefix.seed
+    step: TrainingStep = prefix.training_steps()[-1]
     match step:
+        case Replace():
+            from optim.compress.fine_tune import fine_tune
+            from optim.compress.student import student
+
+            network = student(task, step, seed=seed)
+            return fine_tune(task, network, step, seed=seed, follow=follow)
         case ReplaceActivation():
             from optim.compress.fine_tune import fine_tune
             from optim.compress.replace import replace_activations
 
             network = replace_activations(network, step)
-            return fine_tune(task, network, step, seed=seed, progress=progress)
+            return fine_tune(task, network, step, seed=seed, follow=follow)
         case Prune():
             from optim.compress.fine_tune import fine_tune
             from optim.compress.prune import fresh_weights, prune
 
-            progress(0.0, f"removing {step.ratio:.0%} of the channels")
-            examples = task.split("calibration").take(BLOCK_EXAMPLES, seed=seed).inputs
-            network = prune(network, step, examples=examples)
+            follow.progress(0.0, "choosing what is removed")
+            network = prune(
+                network,
+                step,
+                examples=task.split("calibration").take(SCORING_EXAMPLES, seed=seed),
+                seed=seed,
+                original=network if step.rounds == 1 else task.network(),
+            )
             if not step.keep_weights:
                 network = fresh_weights(network, seed=seed)
-            return fine_tune(task, network, step, seed=seed, progress=progress)
+            return fine_tune(task, network, step, seed=seed, follow=follow)
+        case Distill():
+            from optim.compress.distill import distill
+
+            return distill(task, network, step, seed=seed, fresh=_fresh(prefix), follow=follow)
+        case Sparsify():
+            from optim.compress.sparsify import sparsify
+
+            return sparsify(task, network, step, seed=seed, follow=follow)
         case QuantizeAware():
             from optim.compress.qat import train_quantized
 
-            return train_quantized(task, network, step, seed=seed, progress=progress)
+            return train_quantized(task, network, step, seed=seed, follow=follow)
         case _:
             assert_never(step)
+
+
+def _fresh(prefix: Recipe) -> bool:
+    """True if nothing has trained the weights before a prefix's last step."""
+    student, pruned = prefix.step(Replace), prefix.step(Prune)
+    if pruned is not None:
+        return not pruned.keep_weights and pruned.epochs == 0
+    return student is not None and student.epochs == 0
 
 
 def _weight_scales(results: Results, task: Task, prefix: Recipe) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from optim.architectures import build
-from optim.compress.training import Schedule, accuracy_of, label_views, train
+from optim.compress.training import Follow, Schedule, accuracy_of, label_views, train
 from optim.datasets import DATASETS, SAMPLES, load_split
 from optim.graph.export import export_onnx
 from optim.graph.inspect import graph_facts
@@ -46,10 +46,12 @@ def main(name: str, scratch: Path) -> None:
         schedule=schedule,
         seed=seed,
         teacher_logits=_teacher(card["training"].get("teacher")),
-        progress=lambda share, words: (
-            print(f"{share:.3f} {words}", flush=True) if "epoch" in words else None
+        follow=Follow(
+            progress=lambda share, words: (
+                print(f"{share:.3f} {words}", flush=True) if "epoch" in words else None
+            ),
+            checkpoint=scratch / f"{name}.pt",
         ),
-        checkpoint=scratch / f"{name}.pt",
     )
     state = {key: value.contiguous() for key, value in trained.network.state_dict().items()}
     save_file(state, folder / "weights.safetensors")

@@ -8,21 +8,25 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
-from optim.compress.training import Schedule, label_views, reestimate_batchnorm, train
-from optim.recipe import Prune, QuantizeAware, TrainingStep
+from optim.compress.training import Follow, Schedule, label_views, reestimate_batchnorm, train
+from optim.recipe import Prune, QuantizeAware, Replace, ReplaceActivation
 from optim.task import Task
 
 Progress = Callable[[float, str], None]
+Tuned = Replace | ReplaceActivation | Prune | QuantizeAware
+"""Steps whose training is the task's own schedule, shortened."""
 
 
 def fine_tune(
-    task: Task, network: nn.Module, step: TrainingStep, *, seed: int, progress: Progress
+    task: Task, network: nn.Module, step: Tuned, *, seed: int, follow: Follow
 ) -> nn.Module:
     """Train a changed network on the training split, from the original's answers if asked."""
     training = task.split("train")
     network = reestimate_batchnorm(network, training.take(2048, seed=seed).inputs)
     if step.epochs == 0:
         return network
+    if isinstance(step, Prune):
+        step = replace(step, epochs=step.epochs_per_round)
     return train(
         network,
         training,
@@ -30,8 +34,8 @@ def fine_tune(
         kind=task.dataset.kind,
         schedule=fine_tuning_schedule(task, step),
         seed=seed,
-        teacher_logits=teacher_answers(task, progress) if step.distill else None,
-        progress=progress,
+        teacher_logits=teacher_answers(task, follow.progress) if step.distill else None,
+        follow=follow,
     ).network
 
 
@@ -44,7 +48,7 @@ def teacher_answers(task: Task, progress: Progress) -> np.ndarray:
     return label_views(task.network(), task.split("train").inputs, task.dataset.kind)
 
 
-def fine_tuning_schedule(task: Task, step: TrainingStep) -> Schedule:
+def fine_tuning_schedule(task: Task, step: Tuned) -> Schedule:
     """The task's own schedule, shortened; labels stay hard, because the teacher is soft already.
 
     On the grid it is AdamW for every task: the logarithm of a scale needs steps that do not shrink
@@ -54,7 +58,7 @@ def fine_tuning_schedule(task: Task, step: TrainingStep) -> Schedule:
     """
     base = Schedule(**task.card["training"]["schedule"])
     # Adam scales its steps itself; SGD at the full rate would undo what the weights have learnt.
-    fresh = isinstance(step, Prune) and not step.keep_weights
+    fresh = isinstance(step, Replace) or (isinstance(step, Prune) and not step.keep_weights)
     if isinstance(step, QuantizeAware):
         base = replace(base, optimizer="adamw", max_lr=1e-3, weight_decay=0.01)
     share = 0.25 if base.optimizer == "sgd" and not fresh else 1.0

@@ -13,12 +13,15 @@ from __future__ import annotations
 import copy
 import warnings
 
-import numpy as np
 import torch
 from torch import nn
 
 from optim.compress.blocks import bypassed, remove_blocks
+from optim.datasets import Split
 from optim.recipe import Prune
+
+BLOCK_EXAMPLES = 64
+"""On so many a block shows how much it matters."""
 
 
 def channels_to_keep(channels: int, ratio: float, round_to: int) -> int:
@@ -37,13 +40,18 @@ def channels_to_keep(channels: int, ratio: float, round_to: int) -> int:
     return min(channels, max(block, kept))
 
 
-def prune(network: nn.Module, step: Prune, *, examples: np.ndarray) -> nn.Module:
+def prune(
+    network: nn.Module, step: Prune, *, examples: Split, seed: int, original: nn.Module
+) -> nn.Module:
     """Remove blocks, then channels; nothing is trained here.
 
     Args:
         network: any network that torch-pruning can trace; it is left alone.
-        step: ``ratio``, ``blocks`` and ``round_to`` are used, the rest belongs to fine-tuning.
-        examples: float32, shape (n, ...), n >= 2: on these a block shows how much it matters.
+        step: what leaves; what belongs to fine-tuning is not used.
+        examples: at least 2: on these blocks and channels show how much they matter.
+        seed: of random scores.
+        original: the network that ``step.ratio`` is a share of; before a later round it is wider
+            than ``network``.
 
     Returns:
         A smaller copy on the CPU, in evaluation mode, with the same inputs and outputs.
@@ -51,10 +59,22 @@ def prune(network: nn.Module, step: Prune, *, examples: np.ndarray) -> nn.Module
     Raises:
         RefusedError: if fewer blocks can leave than are asked to.
     """
+    network = remove_blocks(network, step.blocks, examples.inputs[:BLOCK_EXAMPLES])
+    return _uniformly(network, step.ratio, step.round_to, examples.inputs.shape[1:])
+
+
+def narrow(network: nn.Module, width: float, input_shape: tuple[int, ...]) -> nn.Module:
+    """A copy with a share ``width`` of the channels in every layer, in blocks of 16."""
+    return _uniformly(copy.deepcopy(network).eval(), 1 - width, 16, input_shape)
+
+
+def _uniformly(
+    network: nn.Module, ratio: float, round_to: int, input_shape: tuple[int, ...]
+) -> nn.Module:
+    """Remove the same share of channels in every layer, in the network itself."""
     import torch_pruning as tp
 
-    network = remove_blocks(network, step.blocks, examples)
-    example = torch.zeros(2, *examples.shape[1:])
+    example = torch.zeros(2, *input_shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph = tp.DependencyGraph().build_dependency(network, example_inputs=example)
@@ -66,7 +86,7 @@ def prune(network: nn.Module, step: Prune, *, examples: np.ndarray) -> nn.Module
     for group in groups:
         layer, function = group[0].dep.target.module, group[0].dep.handler
         channels = graph.get_out_channels(layer)
-        leaving = channels - channels_to_keep(channels, step.ratio, step.round_to)
+        leaving = channels - channels_to_keep(channels, ratio, round_to)
         if leaving > 0:
             order = magnitude(group).argsort()
             graph.get_pruning_group(layer, function, order[:leaving].tolist()).prune()

@@ -15,8 +15,6 @@ Integer-Arithmetic-Only Inference", section 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import nn
@@ -26,11 +24,9 @@ from optim.compress.activation_grids import observe, with_activation_grids
 from optim.compress.fake_quantize import FollowedScale, LearnedScale, WeightGrid
 from optim.compress.fine_tune import fine_tuning_schedule, teacher_answers
 from optim.compress.fold import Layer, fold_batchnorm, layers_in_order, trace
-from optim.compress.training import train
+from optim.compress.training import Follow, train
 from optim.recipe import QuantizeAware
 from optim.task import Task
-
-Progress = Callable[[float, str], None]
 
 FIRST_LAYER_BITS = 8
 """The first layer sees the input itself and has a hundredth of the weights: never fewer bits."""
@@ -38,7 +34,7 @@ SCALE = "weight_scale"
 
 
 def train_quantized(
-    task: Task, network: nn.Module, step: QuantizeAware, *, seed: int, progress: Progress
+    task: Task, network: nn.Module, step: QuantizeAware, *, seed: int, follow: Follow
 ) -> nn.Module:
     """Train on the grid of the file, from the original network's answers if asked.
 
@@ -64,8 +60,8 @@ def train_quantized(
             kind=task.dataset.kind,
             schedule=fine_tuning_schedule(task, step),
             seed=seed,
-            teacher_logits=teacher_answers(task, progress) if step.distill else None,
-            progress=progress,
+            teacher_logits=teacher_answers(task, follow.progress) if step.distill else None,
+            follow=follow,
         ).network
     return _settle(folded, rounded, step)
 

@@ -26,6 +26,7 @@ from torch import nn
 
 from optim.compress.augment import augment, views
 from optim.datasets import Split
+from optim.store.training_log import Epoch
 
 Progress = Callable[[float, str], None]
 
@@ -62,13 +63,18 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One line of the training log; ``accuracy`` is on validation, 0..1."""
+class Follow:
+    """Who follows a training, and where it is kept in case it is interrupted.
 
-    epoch: int
-    loss: float
-    accuracy: float
-    seconds: float
+    Attributes:
+        progress: called with the share done, 0..1, and a sentence.
+        on_epoch: called after each epoch.
+        checkpoint: a file to resume from and to write after each epoch.
+    """
+
+    progress: Progress = lambda share, words: None
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +104,7 @@ def train(
     schedule: Schedule,
     seed: int,
     teacher_logits: np.ndarray | None = None,
-    progress: Progress = lambda share, words: None,
-    checkpoint: Path | None = None,
+    follow: Follow = Follow(),
 ) -> Trained:
     """Train a copy of ``network``; the argument is left alone.
 
@@ -110,8 +115,7 @@ def train(
         schedule: length, rate, loss.
         seed: order of the examples and every random change.
         teacher_logits: (V, n, classes) from ``label_views``; None trains on the labels alone.
-        progress: called with the share done, 0..1, and a sentence.
-        checkpoint: a file to resume from and to write after each epoch.
+        follow: who is told, and where the state is kept after each epoch.
 
     Raises:
         ArithmeticError: if the loss stops being a finite number.
@@ -119,17 +123,18 @@ def train(
     run = _Run(
         network, schedule, seed, steps_per_epoch=math.ceil(len(training) / schedule.batch_size)
     )
-    run.resume(checkpoint)
+    run.resume(follow.checkpoint)
     examples = torch.from_numpy(training.inputs), torch.from_numpy(training.targets)
     teacher = None if teacher_logits is None else torch.from_numpy(teacher_logits).float()
     while run.step < run.total_steps:
         started = time.monotonic()
-        loss = _one_epoch(run, examples, teacher, kind, progress)
+        loss = _one_epoch(run, examples, teacher, kind, follow.progress)
         accuracy = accuracy_of(run.candidate(), validation)
         run.finish_epoch(loss, accuracy, time.monotonic() - started)
-        run.save(checkpoint)
+        run.save(follow.checkpoint)
+        follow.on_epoch(run.history[-1])
         left = (time.monotonic() - started) * (run.total_steps - run.step) / run.steps_per_epoch
-        progress(
+        follow.progress(
             run.step / run.total_steps,
             f"epoch {len(run.history)} of {math.ceil(schedule.epochs)}: "
             f"{accuracy:.2%} on validation, about {left:.0f} s left",

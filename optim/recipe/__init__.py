@@ -3,28 +3,32 @@
 from optim.recipe.choices import (
     Activation,
     Activations,
+    Architecture,
     Calibration,
+    Criterion,
+    DistillationLoss,
+    Pattern,
     Precision,
+    PruningUnit,
     Rounding,
+    Scope,
+    SparsifyMethod,
     parse_choice,
     parse_precision,
 )
+from optim.recipe.graph_steps import Fuse, MixedPrecision, Quantize
 from optim.recipe.reading import MAX_RECIPE_BYTES
 from optim.recipe.recipe import Recipe, recipe_of
-from optim.recipe.steps import (
+from optim.recipe.step_words import step_words
+from optim.recipe.steps import STEP_VERSIONS, Step, TrainingStep, step_kind, told_fields
+from optim.recipe.training_steps import (
     MAX_RATIO,
-    STEP_VERSIONS,
-    Fuse,
-    MixedPrecision,
+    Distill,
     Prune,
-    Quantize,
     QuantizeAware,
+    Replace,
     ReplaceActivation,
-    Step,
-    TrainingStep,
-    step_kind,
-    step_words,
-    told_fields,
+    Sparsify,
 )
 
 __all__ = [
@@ -33,16 +37,26 @@ __all__ = [
     "STEP_VERSIONS",
     "Activation",
     "Activations",
+    "Architecture",
     "Calibration",
+    "Criterion",
+    "Distill",
+    "DistillationLoss",
     "Fuse",
     "MixedPrecision",
+    "Pattern",
     "Precision",
     "Prune",
+    "PruningUnit",
     "Quantize",
     "QuantizeAware",
     "Recipe",
+    "Replace",
     "ReplaceActivation",
     "Rounding",
+    "Scope",
+    "Sparsify",
+    "SparsifyMethod",
     "Step",
     "TrainingStep",
     "parse_choice",

@@ -55,7 +55,101 @@ class Activation(StrEnum):
     RELU6 = "relu6"
 
 
-C = TypeVar("C", Precision, Activations, Calibration, Rounding, Activation)
+class Architecture(StrEnum):
+    """A family that a network can be built of."""
+
+    RESNET = "resnet"
+    SMALL_RESNET = "small_resnet"
+    """Without the first stage, the one at full resolution."""
+    MOBILENETV2 = "mobilenetv2"
+    EFFICIENTNET_LITE0 = "efficientnet_lite0"
+    SQUEEZENET = "squeezenet"
+    MOTION_CNN = "motion_cnn"
+
+
+class Criterion(StrEnum):
+    """How much a channel matters; the least important leave first."""
+
+    L1 = "l1"
+    """Sum of the magnitudes of its weights (Li et al. 2017)."""
+    L2 = "l2"
+    """Root of the sum of their squares."""
+    BN_SCALE = "bn_scale"
+    """Magnitude of the batch norm's factor (Liu et al. 2017, "Network slimming")."""
+    TAYLOR = "taylor"
+    """Weight times gradient: the loss that its removal causes to first order (Molchanov 2019)."""
+    FPGM = "fpgm"
+    """Distance to the other channels: what others can replace leaves (He et al. 2019)."""
+    LAMP = "lamp"
+    """Magnitude against what is left in the layer: comparable across layers (Lee et al. 2021)."""
+    RANDOM = "random"
+    """By chance: the control that every other criterion must beat."""
+
+
+class PruningUnit(StrEnum):
+    """What a pruning ratio is a share of."""
+
+    CHANNELS = "channels"
+    PARAMETERS = "parameters"
+    MACS = "macs"
+
+
+class Scope(StrEnum):
+    """Where what matters least is looked for."""
+
+    UNIFORM = "uniform"
+    """The same share leaves every layer."""
+    GLOBAL = "global"
+    """The least important of the whole network leave, so that layers lose different shares."""
+
+
+class Pattern(StrEnum):
+    """Which zeros a sparse matrix may have."""
+
+    UNSTRUCTURED = "unstructured"
+    TWO_OF_FOUR = "2:4"
+    """Of four neighbours along the input at most two are not zero (Mishra et al. 2021)."""
+    FOUR_OF_EIGHT = "4:8"
+
+
+class SparsifyMethod(StrEnum):
+    """How weights are chosen and become zero."""
+
+    MAGNITUDE = "magnitude"
+    """The smallest at once."""
+    GRADUAL = "gradual"
+    """The smallest, more of them step by step while training (Zhu and Gupta 2017)."""
+    REPAIR = "repair"
+    """Those that the outputs miss least; the others take over their work, layer by layer, on
+    calibration examples and without training (Frantar and Alistarh 2023, "SparseGPT")."""
+
+
+class DistillationLoss(StrEnum):
+    """What of the teacher a student imitates."""
+
+    SOFT = "soft"
+    """Its softened answers (Hinton et al. 2015)."""
+    DECOUPLED = "decoupled"
+    """The right class and the others apart (Zhao et al. 2022)."""
+    HINTS = "hints"
+    """Its softened answers, and features inside it (Romero et al. 2015, "FitNets")."""
+
+
+C = TypeVar(
+    "C",
+    Precision,
+    Activations,
+    Calibration,
+    Rounding,
+    Activation,
+    Architecture,
+    Criterion,
+    PruningUnit,
+    Scope,
+    Pattern,
+    SparsifyMethod,
+    DistillationLoss,
+)
 
 
 def parse_choice(kind: type[C], value: object, name: str) -> C:

@@ -21,7 +21,7 @@ activations were no more accurate in points, and engines compute them in float: 
 from __future__ import annotations
 
 from optim.recipe.choices import Precision, Rounding
-from optim.recipe.steps import Quantize
+from optim.recipe.graph_steps import Quantize
 
 PRESETS: dict[str, Quantize] = {
     "fast and safe": Quantize(precision=Precision.INT8, rounding=Rounding.COMPENSATED),

@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from optim.errors import BrokenRecipeError
-from optim.recipe.steps import STEP_ORDER, STEP_TYPES, MixedPrecision, Step, step_kind
+from optim.recipe.graph_steps import MixedPrecision
+from optim.recipe.steps import STEP_ORDER, STEP_TYPES, Step, step_kind
+from optim.recipe.training_steps import Distill, Prune
 
 MAX_RECIPE_BYTES = 64 * 1024
 MAX_DEPTH = 8
@@ -48,8 +50,13 @@ def steps_from_plain(data: object) -> tuple[Step, ...]:
 def step_to_plain(step: Step) -> dict[str, Any]:
     """A step as plain data, ready for JSON or YAML."""
     values = {field.name: getattr(step, field.name) for field in fields(step)}
-    if isinstance(step, MixedPrecision):
-        values["layers"] = {name: str(precision) for name, precision in step.layers}
+    match step:
+        case MixedPrecision():
+            values["layers"] = {name: str(precision) for name, precision in step.layers}
+        case Prune():
+            values["layers"] = dict(step.layers)
+        case Distill():
+            values["teacher"] = list(step.teacher)
     plain = {key: str(v) if isinstance(v, StrEnum) else v for key, v in values.items()}
     return {"step": step_kind(step), **plain}
 

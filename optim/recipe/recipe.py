@@ -16,24 +16,38 @@ from typing import Any, TypeVar, get_args
 from optim.errors import BrokenRecipeError
 from optim.recipe.checks import check, check_whole
 from optim.recipe.choices import Precision, parse_precision
+from optim.recipe.graph_steps import Fuse, MixedPrecision, Quantize
 from optim.recipe.reading import only_keys, plain_from_text, step_to_plain, steps_from_plain
+from optim.recipe.step_words import step_words
 from optim.recipe.steps import (
     STEP_ORDER,
     STEP_VERSIONS,
-    Fuse,
-    MixedPrecision,
-    Prune,
-    Quantize,
-    QuantizeAware,
-    ReplaceActivation,
     Step,
     TrainingStep,
     step_kind,
-    step_words,
     told_fields,
 )
+from optim.recipe.training_steps import (
+    Distill,
+    Prune,
+    QuantizeAware,
+    Replace,
+    ReplaceActivation,
+    Sparsify,
+)
 
-S = TypeVar("S", ReplaceActivation, Prune, QuantizeAware, Fuse, Quantize, MixedPrecision)
+S = TypeVar(
+    "S",
+    Replace,
+    ReplaceActivation,
+    Prune,
+    Distill,
+    Sparsify,
+    QuantizeAware,
+    Fuse,
+    Quantize,
+    MixedPrecision,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +79,11 @@ class Recipe:
             "mixed_precision" not in kinds or "quantize" in kinds,
             "mixed_precision changes single layers of a quantize step; put one before it.",
         )
+        check(
+            not {"sparsify", "quantize_aware"} <= set(kinds),
+            "quantize_aware after sparsify would fill the zeros again; leave one of them out, and "
+            "quantize afterwards.",
+        )
         check_whole(self.seed, 0, 2**31 - 1, "seed", "Try 0.")
 
     @property
@@ -85,9 +104,13 @@ class Recipe:
 
     @property
     def is_control(self) -> bool:
-        """True if the small network is trained from scratch instead of pruned."""
-        step = self.step(Prune)
-        return step is not None and not step.keep_weights
+        """True for what compression must beat: a pruned network's shape trained from scratch, or a
+        student without a teacher."""
+        pruned, student, distilled = self.step(Prune), self.step(Replace), self.step(Distill)
+        if student is not None:
+            taught = student.distill and student.epochs > 0
+            return not taught and (distilled is None or not distilled.distill)
+        return pruned is not None and not pruned.keep_weights
 
     @property
     def pruning_ratio(self) -> float:
@@ -95,9 +118,25 @@ class Recipe:
         step = self.step(Prune)
         return 0.0 if step is None else step.ratio
 
+    @property
+    def pruning_rounds(self) -> int:
+        """In how many rounds channels are removed, 0 without a ``Prune`` step."""
+        step = self.step(Prune)
+        return 0 if step is None else step.rounds
+
     def step(self, kind: type[S]) -> S | None:
         """The step of this type, if there is one."""
         return next((step for step in self.steps if isinstance(step, kind)), None)
+
+    def earlier_round(self) -> Recipe | None:
+        """The recipe that stops one round of pruning before this one; None if there is none."""
+        step = self.step(Prune)
+        earlier = None if step is None else step.earlier_round()
+        if earlier is None:
+            return None
+        return Recipe(
+            steps=tuple(earlier if each is step else each for each in self.steps), seed=self.seed
+        )
 
     def training_steps(self) -> tuple[TrainingStep, ...]:
         """The steps that change the network in torch, in order."""

@@ -17,7 +17,7 @@ from optim.artifact import workspace_error
 from optim.errors import WorkspaceError
 
 STORE_NAME = "store.sqlite"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x656F7074  # "eopt": tells our file from any other SQLite file
 BUSY_TIMEOUT_S = 10.0
 
@@ -124,7 +124,19 @@ CREATE INDEX analyses_of_candidate ON analyses (candidate, kind, environment, sh
 """
 """Since version 2."""
 
-COUNTED_TABLES = ("candidates", "latencies", "accuracies", "analyses")
+TRAINING = """
+CREATE TABLE epochs (
+    prefix TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    loss REAL NOT NULL,
+    accuracy REAL NOT NULL,
+    seconds REAL NOT NULL,
+    PRIMARY KEY (prefix, epoch)
+) STRICT
+"""
+"""Since version 3: the training log of each trained prefix of a recipe."""
+
+COUNTED_TABLES = ("candidates", "latencies", "accuracies", "analyses", "epochs")
 """Every write to these raises ``changes``, by trigger and so in the same transaction."""
 
 
@@ -266,8 +278,11 @@ def _steps_from(version: int) -> Iterator[str]:
     if version < 1:
         yield from filter(str.strip, TABLES.split(";"))
         yield from _counting(COUNTED_TABLES[:3])
-    yield from filter(str.strip, ANALYSES.split(";"))
-    yield from _counting(COUNTED_TABLES[3:])
+    if version < 2:
+        yield from filter(str.strip, ANALYSES.split(";"))
+        yield from _counting(COUNTED_TABLES[3:4])
+    yield TRAINING
+    yield from _counting(COUNTED_TABLES[4:])
     yield f"PRAGMA application_id = {APPLICATION_ID}"
     yield f"PRAGMA user_version = {SCHEMA_VERSION}"
 

@@ -43,7 +43,7 @@ def results(tmp_path):
     ],
 )
 def test_the_file_holds_the_trained_numbers_to_the_bit(tiny, step):
-    network = train_quantized(tiny, tiny.network(), step, seed=0, progress=_silent)
+    network = train_quantized(tiny, tiny.network(), step, seed=0, follow=Follow())
     scales = scales_of(network, step)
     file = quantize(
         export_onnx(network, tiny.input_shape),
@@ -64,7 +64,7 @@ def test_the_file_holds_the_trained_numbers_to_the_bit(tiny, step):
 
 def test_the_file_answers_as_the_network_did_in_training(tiny):
     step = QuantizeAware(weight_bits=4, epochs=TWO_STEPS)
-    network = train_quantized(tiny, tiny.network(), step, seed=0, progress=_silent)
+    network = train_quantized(tiny, tiny.network(), step, seed=0, follow=Follow())
     inputs = tiny.split("calibration").inputs
     file = quantize(
         export_onnx(network, tiny.input_shape), Quantize(precision="int4"), inputs,
@@ -103,7 +103,7 @@ def test_eight_trained_bits_do_not_fit_into_four(tiny, results):
 
 def test_without_training_the_weights_are_those_of_the_plain_quantizer(tiny):
     step = QuantizeAware(weight_bits=8, epochs=0.0)
-    network = train_quantized(tiny, tiny.network(), step, seed=0, progress=_silent)
+    network = train_quantized(tiny, tiny.network(), step, seed=0, follow=Follow())
     calibration = tiny.split("calibration").inputs
     plain = quantize(export_onnx(tiny.network(), tiny.input_shape), Quantize(), calibration)
     trained = quantize(
