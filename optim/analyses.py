@@ -11,6 +11,7 @@ from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.measure.profile import Profile, profile
 from optim.measuring import LATENCY_THREADS, here
+from optim.pruning_curves import PruningCurves, measure_pruning_curves
 from optim.sensitivity import Sensitivity, measure_sensitivity
 from optim.store.analyses import Analyses, AnalysisKind
 from optim.task import Task
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from optim.store.results import Results
 
 Progress = Callable[[float, str], None]
-Analysis = Profile | Sensitivity | Waterfall
+Analysis = Profile | Sensitivity | Waterfall | PruningCurves
 
 
 def analyse(
@@ -49,6 +50,8 @@ def analyse(
             found = measure_sensitivity(results, task, candidate, progress=progress)
         case AnalysisKind.WATERFALL:
             found = measure_waterfall(results, task, candidate, progress=progress)
+        case AnalysisKind.PRUNING:
+            found = measure_pruning_curves(results, task, candidate, progress=progress)
         case _:
             assert_never(kind)
     Analyses(results.folder).add(candidate.id, kind, here().fingerprint, found.to_dict())
@@ -69,5 +72,7 @@ def known_analysis(
             return Sensitivity.from_dict(content)
         case AnalysisKind.WATERFALL:
             return Waterfall.from_dict(content)
+        case AnalysisKind.PRUNING:
+            return PruningCurves.from_dict(content)
         case _:
             assert_never(kind)

@@ -180,7 +180,9 @@ def test_an_unknown_precision_is_answered_with_the_choices(text: object) -> None
 
 def test_steps_stand_once_and_in_order() -> None:
     prune, quantize = Prune(ratio=0.5), Quantize()
-    with pytest.raises(ValueError, match="steps must stand in the order replace, replace_activation, prune"):
+    with pytest.raises(
+        ValueError, match="steps must stand in the order replace, replace_activation, prune"
+    ):
         Recipe(steps=(quantize, prune))
     with pytest.raises(ValueError, match="each kind of step may stand once"):
         Recipe(steps=(prune, Prune(ratio=0.3)))

@@ -25,6 +25,8 @@ class AnalysisKind(StrEnum):
     """What each precision costs in each layer."""
     WATERFALL = "waterfall"
     """Where the accuracy of a quantized file went."""
+    PRUNING = "pruning"
+    """What each channel of each layer costs."""
 
 
 class Analyses:
