@@ -62,7 +62,7 @@ def main(name: str, scratch: Path) -> None:
         "test_accuracy": round(accuracy_of(trained.network, load_split(data.name, "test")), 5),
         "parameters": sum(p.numel() for p in trained.network.parameters()),
         "macs": graph_facts(export_onnx(trained.network, data.input_shape)).macs,
-        "epoch_kept": max(trained.history, key=lambda e: (e.accuracy, e.epoch)).epoch,
+        "epoch_kept": trained.best.epoch,
         "training_minutes": round((time.monotonic() - started) / 60, 1),
     }
     (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")

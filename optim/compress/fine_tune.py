@@ -8,19 +8,37 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
-from optim.compress.training import Follow, Schedule, label_views, reestimate_batchnorm, train
-from optim.recipe import Prune, QuantizeAware, Replace, ReplaceActivation
+from optim.compress.training import (
+    AfterStep,
+    Follow,
+    Schedule,
+    label_views,
+    reestimate_batchnorm,
+    train,
+)
+from optim.recipe import Prune, QuantizeAware, Replace, ReplaceActivation, Sparsify
 from optim.task import Task
 
 Progress = Callable[[float, str], None]
-Tuned = Replace | ReplaceActivation | Prune | QuantizeAware
+Tuned = Replace | ReplaceActivation | Prune | Sparsify | QuantizeAware
 """Steps whose training is the task's own schedule, shortened."""
 
 
 def fine_tune(
-    task: Task, network: nn.Module, step: Tuned, *, seed: int, follow: Follow
+    task: Task,
+    network: nn.Module,
+    step: Tuned,
+    *,
+    seed: int,
+    after_step: AfterStep | None = None,
+    keep_from: float = 0.0,
+    follow: Follow,
 ) -> nn.Module:
-    """Train a changed network on the training split, from the original's answers if asked."""
+    """Train a changed network on the training split, from the original's answers if asked.
+
+    Args:
+        after_step, keep_from: see ``train`` and ``Schedule``.
+    """
     training = task.split("train")
     network = reestimate_batchnorm(network, training.take(2048, seed=seed).inputs)
     if step.epochs == 0:
@@ -32,9 +50,10 @@ def fine_tune(
         training,
         task.split("validation"),
         kind=task.dataset.kind,
-        schedule=fine_tuning_schedule(task, step),
+        schedule=replace(fine_tuning_schedule(task, step), keep_from=keep_from),
         seed=seed,
         teacher_logits=teacher_answers(task, follow.progress) if step.distill else None,
+        after_step=after_step,
         follow=follow,
     ).network
 

@@ -29,6 +29,7 @@ from optim.datasets import Split
 from optim.store.training_log import Epoch
 
 Progress = Callable[[float, str], None]
+AfterStep = Callable[[float, nn.Module], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,8 @@ class Schedule:
         optimizer: ``sgd`` (Nesterov momentum 0.9) or ``adamw``.
         warm_up: share of the steps in which the rate rises.
         ema_decay: decay of the averaged weights per step; 0 turns averaging off.
+        keep_from: share of the training before whose end no epoch counts as the best, 0 to 1: for
+            networks that become smaller or sparser on the way. The last epoch always counts.
         bfloat16: compute in bfloat16 where that is faster. It is not for depthwise convolutions.
         temperature, alpha: of the distillation loss, used when there is a teacher.
     """
@@ -53,6 +56,7 @@ class Schedule:
     warm_up: float = 0.2
     label_smoothing: float = 0.0
     ema_decay: float = 0.0
+    keep_from: float = 0.0
     bfloat16: bool = False
     temperature: float = 4.0
     alpha: float = 0.7
@@ -79,15 +83,22 @@ class Follow:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """The network of the best epoch, in evaluation mode, and the log."""
+    """The network of the best epoch, in evaluation mode, and the log.
+
+    Attributes:
+        network: on the CPU.
+        history: every epoch in order.
+        best: the epoch whose network this is: of equally good ones the last.
+    """
 
     network: nn.Module
     history: tuple[Epoch, ...]
+    best: Epoch
 
     @property
     def accuracy(self) -> float:
         """The best accuracy on validation, 0..1."""
-        return max(epoch.accuracy for epoch in self.history)
+        return self.best.accuracy
 
 
 def device() -> torch.device:
@@ -104,6 +115,7 @@ def train(
     schedule: Schedule,
     seed: int,
     teacher_logits: np.ndarray | None = None,
+    after_step: AfterStep | None = None,
     follow: Follow = Follow(),
 ) -> Trained:
     """Train a copy of ``network``; the argument is left alone.
@@ -115,6 +127,9 @@ def train(
         schedule: length, rate, loss.
         seed: order of the examples and every random change.
         teacher_logits: (V, n, classes) from ``label_views``; None trains on the labels alone.
+        after_step: called after each step of the optimizer with the share of the training that is
+            done, above 0 to 1, and the network in training, whose weights it may change in place.
+            What it makes exactly zero is zero in the averaged weights too.
         follow: who is told, and where the state is kept after each epoch.
 
     Raises:
@@ -128,7 +143,7 @@ def train(
     teacher = None if teacher_logits is None else torch.from_numpy(teacher_logits).float()
     while run.step < run.total_steps:
         started = time.monotonic()
-        loss = _one_epoch(run, examples, teacher, kind, follow.progress)
+        loss = _one_epoch(run, examples, teacher, kind, after_step, follow.progress)
         accuracy = accuracy_of(run.candidate(), validation)
         run.finish_epoch(loss, accuracy, time.monotonic() - started)
         run.save(follow.checkpoint)
@@ -219,7 +234,7 @@ class _Run:
     def candidate(self) -> nn.Module:
         return self.network if self.average is None else self.average
 
-    def update_average(self) -> None:
+    def update_average(self, *, keep_zeros: bool) -> None:
         if self.average is None:
             return
         decay = min(self.schedule.ema_decay, (1 + self.step) / (10 + self.step))
@@ -227,19 +242,27 @@ class _Run:
         for name, value in ours.items():
             if value.dtype.is_floating_point:
                 value.lerp_(theirs[name], 1 - decay)
+                if keep_zeros:
+                    value.masked_fill_(theirs[name] == 0, 0.0)
             else:
                 value.copy_(theirs[name])
 
     def finish_epoch(self, loss: float, accuracy: float, seconds: float) -> None:
-        if not self.history or accuracy >= max(e.accuracy for e in self.history):
-            self.best = copy.deepcopy(self.candidate().state_dict())
         line = Epoch(epoch=len(self.history) + 1, loss=loss, accuracy=accuracy, seconds=seconds)
         self.history += (line,)
+        if self.best_epoch() is line:
+            self.best = copy.deepcopy(self.candidate().state_dict())
+
+    def best_epoch(self) -> Epoch:
+        """The most accurate epoch of those that count; of equal ones the last."""
+        first = self.schedule.keep_from * self.total_steps
+        counting = [e for e in self.history if e.epoch * self.steps_per_epoch >= first]
+        return max(counting or self.history[-1:], key=lambda e: (e.accuracy, e.epoch))
 
     def result(self) -> Trained:
         network = copy.deepcopy(self.network)
         network.load_state_dict(self.best)
-        return Trained(network=network.cpu().eval(), history=self.history)
+        return Trained(network=network.cpu().eval(), history=self.history, best=self.best_epoch())
 
     def save(self, path: Path | None) -> None:
         if path is None:
@@ -273,6 +296,7 @@ def _one_epoch(
     examples: tuple[torch.Tensor, torch.Tensor],
     teacher: torch.Tensor | None,
     kind: Literal["image", "series"],
+    after_step: AfterStep | None,
     progress: Progress,
 ) -> float:
     inputs, targets = examples
@@ -300,7 +324,9 @@ def _one_epoch(
         nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
         run.optimizer.step()
         run.step += 1
-        run.update_average()
+        if after_step is not None:
+            after_step(run.step / run.total_steps, run.network)
+        run.update_average(keep_zeros=after_step is not None)
         losses.append(loss.item())
         if run.step % 20 == 0:
             progress(run.step / run.total_steps, f"training, step {run.step} of {run.total_steps}")

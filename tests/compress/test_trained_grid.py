@@ -6,6 +6,7 @@ import torch
 
 from optim import pipeline
 from optim.compress.qat import scales_of, train_quantized
+from optim.compress.training import Follow
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx
 from optim.graph.onnx_file import constants, producers, read_model
@@ -141,7 +142,3 @@ def _stored_weights(file):
         levels = values[name].astype(np.int8)
         found[node.name] = levels, values[stored.input[1]]
     return found
-
-
-def _silent(share, words):
-    assert 0.0 <= share <= 1.0

@@ -5,6 +5,7 @@ from torch import nn
 
 from optim.compress.augment import CUTOUT, augment, views
 from optim.compress.training import (
+    Follow,
     Schedule,
     accuracy_of,
     label_views,
@@ -69,14 +70,48 @@ def test_a_killed_training_goes_on_where_it_stopped(tmp_path):
 
     whole = _train(_network())
     with pytest.raises(KilledError):
-        _train(_network(), progress=kill, checkpoint=tmp_path / "run.pt")
+        _train(_network(), follow=Follow(progress=kill, checkpoint=tmp_path / "run.pt"))
     seen = []
-    resumed = _train(
-        _network(), progress=lambda share, words: seen.append(words), checkpoint=tmp_path / "run.pt"
+    follow = Follow(
+        progress=lambda share, words: seen.append(words), checkpoint=tmp_path / "run.pt"
     )
+    resumed = _train(_network(), follow=follow)
     assert [line.epoch for line in resumed.history] == [1, 2, 3]
     assert not any("epoch 1" in words for words in seen)
     torch.testing.assert_close(resumed.network[0].weight, whole.network[0].weight)
+
+
+def test_zeros_that_a_hook_holds_are_zero_in_what_comes_back():
+    shares = []
+
+    def hold(share, network):
+        shares.append(share)
+        network[0].weight.data[:, :, 0] = 0.0
+
+    schedule = Schedule(epochs=2, max_lr=0.05, batch_size=32, ema_decay=0.9)
+    trained = train(
+        _network(), _split(), _split(seed=1), kind="image", schedule=schedule, seed=0,
+        after_step=hold,
+    )  # fmt: skip
+    assert shares == [i / 16 for i in range(1, 17)]
+    assert (trained.network[0].weight[:, :, 0] == 0).all()
+    assert (trained.network[0].weight[:, :, 1] != 0).all()
+
+
+def test_epochs_before_a_share_of_the_training_are_not_kept():
+    def spoil(share, network):
+        if share > 0.5:
+            network[4].weight.data.zero_()
+
+    plain, late = (
+        train(
+            _network(), _split(), _split(seed=1), kind="image", seed=0, after_step=spoil,
+            schedule=Schedule(epochs=4, max_lr=0.05, batch_size=32, keep_from=keep_from),
+        )
+        for keep_from in (0.0, 0.6)
+    )  # fmt: skip
+    assert plain.best.epoch <= 2 < late.best.epoch
+    assert (late.network[4].weight == 0).all()
 
 
 def test_a_student_follows_a_teacher_that_contradicts_the_labels():
