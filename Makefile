@@ -4,7 +4,7 @@
 # pyproject.toml or constraints.txt installs again. `make run ARGS="--port 8600"` passes arguments on.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check bench clean
+.PHONY: help run test test-all check bench bench-slow clean
 MAKEFLAGS += --no-print-directory
 
 SUPPORTED := import sys; sys.exit(sys.version_info < (3, 11))
@@ -24,7 +24,8 @@ help:
 	@echo 'make test      run the tests, those in a browser included'
 	@echo 'make test-all  the same, with the slow ones that train networks'
 	@echo 'make check     formatting, lint and types'
-	@echo 'make bench     measure and print the tables of figures'
+	@echo 'make bench     measure and print the tables of figures that need no training'
+	@echo 'make bench-slow  train and measure the others, over several seeds; it takes hours'
 	@echo 'make clean     delete .venv and caches; workspaces are kept'
 
 run: .venv/installed
@@ -41,8 +42,16 @@ check: .venv/installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+QUICK_BENCHES = "compression.py --only-starters" quantization.py sparsity.py "rewrites.py --remedy" \
+	noise.py responsiveness.py page_rerun.py
+SLOW_BENCHES = headlines.py pruning.py iterative_pruning.py distillation.py \
+	"distillation.py --little-data" quantization_aware.py mixed_precision.py "sparsity.py --train"
+
 bench: .venv/installed
-	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@for script in $(QUICK_BENCHES); do echo "== $$script"; $(BIN)/python benchmarks/$$script || exit 1; done
+
+bench-slow: .venv/installed
+	@for script in $(SLOW_BENCHES); do echo "== $$script"; $(BIN)/python benchmarks/$$script || exit 1; done
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
