@@ -8,15 +8,25 @@ from dashboard import words
 from optim.recipe import (
     Activation,
     Activations,
+    Architecture,
     Calibration,
+    Criterion,
+    Distill,
+    DistillationLoss,
     Fuse,
     MixedPrecision,
+    Pattern,
     Precision,
     Prune,
+    PruningUnit,
     Quantize,
     QuantizeAware,
+    Replace,
     ReplaceActivation,
     Rounding,
+    Scope,
+    Sparsify,
+    SparsifyMethod,
     Step,
 )
 
@@ -27,6 +37,8 @@ MOST_NAMED = 4
 def sentence(step: Step) -> str:
     """What this step has done to the network."""
     match step:
+        case Replace():
+            return _student(step)
         case ReplaceActivation():
             return (
                 "The activations that engines have no integer kernel for (HardSwish, SiLU, GELU) "
@@ -34,6 +46,10 @@ def sentence(step: Step) -> str:
             )
         case Prune():
             return _prune(step)
+        case Distill():
+            return _distill(step)
+        case Sparsify():
+            return _sparsify(step)
         case QuantizeAware():
             return _quantize_aware(step)
         case Fuse():
@@ -47,9 +63,36 @@ def sentence(step: Step) -> str:
 
 
 _ACTIVATIONS = {Activation.RELU: "ReLU", Activation.RELU6: "ReLU6"}
+FAMILIES = {
+    Architecture.RESNET: "ResNet",
+    Architecture.SMALL_RESNET: "small ResNet",
+    Architecture.MOBILENETV2: "MobileNetV2",
+    Architecture.EFFICIENTNET_LITE0: "EfficientNet-Lite0",
+    Architecture.SQUEEZENET: "SqueezeNet",
+    Architecture.MOTION_CNN: "Motion CNN",
+}
+"""What people call each family."""
 
 
-def _trained(what: str, step: ReplaceActivation | Prune) -> str:
+def _student(step: Replace) -> str:
+    size = "" if step.width == 1 else f", {words.percent(step.width)} as wide as usual"
+    if step.stride > 1:
+        size += ", which sees the input at half the resolution"
+    student = f"Another network, a {FAMILIES[step.architecture]}{size}, took the original's place"
+    if step.epochs == 0:
+        return f"{student}; it is trained by the next step."
+    if not step.distill:
+        return (
+            f"{student} and was trained from scratch on labels alone for {_epochs(step.epochs)}. "
+            "It is the control that a compressed network must beat."
+        )
+    return (
+        f"{student} and was trained from scratch for {_epochs(step.epochs)} with the original as "
+        "teacher. It keeps nothing of the original but its answers."
+    )
+
+
+def _trained(what: str, step: ReplaceActivation | Prune | Sparsify) -> str:
     """The training after a step, as the end of a sentence."""
     if step.epochs == 0:
         return "nothing was trained afterwards"
@@ -65,17 +108,93 @@ def _prune(step: Prune) -> str:
     share = words.percent(step.ratio)
     blocks = "1 block" if step.blocks == 1 else f"{step.blocks} blocks"
     if not step.keep_weights:
-        less = [f"{share} fewer channels" if step.ratio else "", f"{blocks} fewer"]
+        less = [f"{share} fewer {UNITS[step.unit]}" if step.ratio else "", f"{blocks} fewer"]
         parts = filter(None, less if step.blocks else less[:1])
         return (
             f"A network with {' and '.join(parts)} was trained from scratch for "
             f"{_epochs(step.epochs)}. It is the control that a pruned network must beat."
         )
-    channels = f"the {share} of channels that matter least were removed"
+    single = "1 layer" if len(step.layers) == 1 else f"{len(step.layers)} layers"
     depth = f"{blocks} that change{'s' if step.blocks == 1 else ''} least gave way to the shortcut"
-    parts = [depth if step.blocks else "", channels if step.ratio else ""]
+    parts = [
+        depth if step.blocks else "",
+        _channels(step) if step.ratio else "",
+        f"{single} lost channels by a share of their own" if step.layers else "",
+    ]
     cut = " and ".join(filter(None, parts))
-    return f"{cut[0].upper()}{cut[1:]}; {_trained('the rest', step)}."
+    after = _trained("the rest", step)
+    if step.rounds > 1:
+        after = f"that was done in {step.rounds} rounds, and {after}, spread over them"
+    return f"{cut[0].upper()}{cut[1:]}; {after}."
+
+
+UNITS = {
+    PruningUnit.CHANNELS: "channels",
+    PruningUnit.PARAMETERS: "parameters",
+    PruningUnit.MACS: "multiply-accumulates",
+}
+_LEAST = {
+    Criterion.L1: "have the smallest weights",
+    Criterion.L2: "matter least",
+    Criterion.BN_SCALE: "the batch norms scale down most",
+    Criterion.TAYLOR: "the loss would miss least",
+    Criterion.FPGM: "others can best replace",
+    Criterion.LAMP: "weigh least against the rest of their layer",
+    Criterion.RANDOM: "chance picked",
+}
+"""Which channels leave: ends "the channels that ..."."""
+
+
+def _channels(step: Prune) -> str:
+    """What was cut out, as the start of a sentence."""
+    share = words.percent(step.ratio)
+    which = f"that {_LEAST[step.criterion]}"
+    where = ", sought in the whole network," if step.scope is Scope.GLOBAL else ""
+    if step.unit is PruningUnit.CHANNELS:
+        return f"the {share} of channels {which}{where} were removed"
+    return (
+        f"the channels {which}{where} were removed until {share} of the {UNITS[step.unit]} "
+        "were gone"
+    )
+
+
+_IMITATED = {
+    DistillationLoss.SOFT: "",
+    DistillationLoss.DECOUPLED: ", the right class and the others apart",
+    DistillationLoss.HINTS: " and its features",
+}
+
+
+def _distill(step: Distill) -> str:
+    data = f" on {words.percent(step.data_share)} of the training data"
+    on = data if step.data_share != 1 else ""
+    if not step.distill:
+        return f"The network was trained for {_epochs(step.epochs)}{on} without a teacher."
+    teacher = " and ".join(step.teacher) or "the original"
+    from_whom = f"{teacher} together" if len(step.teacher) > 1 else teacher
+    without = "; no label was used" if not step.labels else ""
+    return (
+        f"For {_epochs(step.epochs)}{on} the network learned from the answers of "
+        f"{from_whom}{_IMITATED[step.loss]} (temperature {step.temperature:g}){without}."
+    )
+
+
+_ZEROED = {
+    SparsifyMethod.MAGNITUDE: "the smallest at once",
+    SparsifyMethod.GRADUAL: "the smallest, more and more of them while training",
+    SparsifyMethod.REPAIR: "those that the outputs miss least, whose work the others took over",
+}
+
+
+def _sparsify(step: Sparsify) -> str:
+    share = words.percent(step.sparsity)
+    if step.pattern is not Pattern.UNSTRUCTURED:
+        kept, of = step.pattern.split(":")
+        share = f"{int(of) - int(kept)} of {of} neighbouring"
+    where = ", sought in the whole network" if step.scope is Scope.GLOBAL else ""
+    weights = "of the weights" if step.pattern is Pattern.UNSTRUCTURED else "weights"
+    after = _trained("the rest", step)
+    return f"{share} {weights} became zero: {_ZEROED[step.method]}{where}; {after}."
 
 
 def _quantize_aware(step: QuantizeAware) -> str:

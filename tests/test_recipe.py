@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 import yaml
@@ -13,65 +14,19 @@ from optim import recipe as module
 from optim.errors import BrokenRecipeError
 from optim.recipe import (
     MAX_RECIPE_BYTES,
-    Activation,
-    Activations,
     Calibration,
-    Fuse,
-    MixedPrecision,
+    Distill,
     Precision,
     Prune,
     Quantize,
     QuantizeAware,
     Recipe,
-    ReplaceActivation,
-    Rounding,
-    Step,
+    Replace,
+    Sparsify,
     parse_precision,
     recipe_of,
 )
-
-PRUNES = st.builds(
-    Prune,
-    ratio=st.floats(0.01, 0.95),
-    epochs=st.floats(0, 200),
-    distill=st.booleans(),
-    blocks=st.integers(0, 64),
-    keep_weights=st.booleans(),
-    round_to=st.integers(1, 256),
-)
-REPLACES = st.builds(ReplaceActivation, activation=st.sampled_from(list(Activation)))
-AWARE = st.builds(QuantizeAware, weight_bits=st.sampled_from([4, 8]), learned_scales=st.booleans())
-QUANTIZES = st.builds(
-    Quantize,
-    precision=st.sampled_from([Precision.FP16, Precision.INT8, Precision.INT4]),
-    activations=st.none() | st.sampled_from(list(Activations)),
-    calibration=st.sampled_from(list(Calibration)),
-    calibration_examples=st.integers(8, 512),
-    calibration_seed=st.integers(0, 2**31 - 1),
-    per_channel=st.booleans(),
-    rounding=st.none() | st.sampled_from(list(Rounding)),
-    bias_correction=st.booleans(),
-    equalize=st.booleans(),
-    smooth=st.floats(0, 1),
-)
-MIXED = st.builds(
-    MixedPrecision,
-    layers=st.dictionaries(
-        st.text("abc.1", min_size=1, max_size=8),
-        st.sampled_from([Precision.FP32, Precision.INT8, Precision.INT4]),
-        max_size=4,
-    ),
-)
-
-
-@st.composite
-def recipes(draw: st.DrawFn) -> Recipe:
-    """Any recipe that is allowed."""
-    kinds = (REPLACES, PRUNES, AWARE, st.builds(Fuse), QUANTIZES)
-    drawn: list[Step | None] = [draw(st.none() | kind) for kind in kinds]
-    if drawn[-1] is not None:
-        drawn.append(draw(st.none() | MIXED))
-    return Recipe(steps=tuple(filter(None, drawn)), seed=draw(st.integers(0, 2**31 - 1)))
+from tests.any_recipe import PRUNES, recipes
 
 
 @given(recipes())
@@ -153,6 +108,8 @@ def test_a_pruning_ratio_outside_its_range_is_refused(ratio: object) -> None:
     [
         {"epochs": -1}, {"epochs": 201}, {"epochs": float("nan")}, {"distill": 1},
         {"keep_weights": "no"}, {"round_to": 0}, {"round_to": 1.5}, {"round_to": True},
+        {"unit": "layers"}, {"criterion": "l3"}, {"scope": "local"}, {"rounds": 0},
+        {"rounds": 21}, {"rounds": 2, "layers": {"a": 0.5}}, {"layers": "ab"},
     ],
 )  # fmt: skip
 def test_wrong_options_of_pruning_name_the_option(change: dict[str, object]) -> None:
@@ -170,6 +127,59 @@ def test_wrong_options_of_pruning_name_the_option(change: dict[str, object]) -> 
 def test_wrong_options_of_quantization_name_the_option(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=f"quantize {next(iter(change))} must be"):
         Quantize(**change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("step", "change"),
+    [
+        (Replace, {"width": 0.05}), (Replace, {"width": 1.1}), (Replace, {"stride": 3}),
+        (Replace, {"epochs": -1}), (Replace, {"distill": "yes"}),
+        (Distill, {"epochs": 201}), (Distill, {"loss": "hard"}), (Distill, {"temperature": 0}),
+        (Distill, {"alpha": 1.5}), (Distill, {"labels": 0}), (Distill, {"data_share": 0}),
+        (Distill, {"patience": -1}), (Distill, {"teacher": ["a", "a"]}),
+        (Sparsify, {"sparsity": 0}), (Sparsify, {"sparsity": 1}), (Sparsify, {"pattern": "1:4"}),
+        (Sparsify, {"scope": "local"}), (Sparsify, {"method": "luck"}), (Sparsify, {"epochs": -1}),
+    ],
+)  # fmt: skip
+def test_wrong_options_of_new_steps_name_the_option(
+    step: type[Replace | Distill | Sparsify], change: dict[str, object]
+) -> None:
+    family = {"architecture": "resnet"} if step is Replace else {}
+    with pytest.raises(ValueError, match=f"{step.__name__.lower()} {next(iter(change))} must be"):
+        step(**{**family, **change})  # type: ignore[arg-type]
+
+
+def test_an_unknown_family_is_answered_with_the_families() -> None:
+    with pytest.raises(ValueError, match="replace architecture must be one of resnet, small_res"):
+        Replace(architecture="transformer")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Prune(ratio=0.5, unit="macs", layers={"a": 0.5}), "leave unit at channels"),
+        (lambda: Distill(labels=False, alpha=0), "alpha must be above 0"),
+        (lambda: Sparsify(sparsity=0.6, pattern="2:4"), "leave sparsity at 0.5"),
+        (lambda: Sparsify(pattern="2:4", scope="global"), "scope at uniform"),
+        (lambda: Sparsify(method="gradual", epochs=0), "epochs must be above 0"),
+        (lambda: Recipe(steps=(Sparsify(), QuantizeAware())), "leave one of them out"),
+    ],
+)
+def test_options_that_contradict_each_other_say_which_to_change(
+    make: Callable[[], object], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        make()
+
+
+@given(PRUNES)
+def test_each_earlier_round_is_gentler_and_shorter_until_the_first(step: Prune) -> None:
+    assert (step.earlier_round() is None) == (step.rounds == 1)
+    while (earlier := step.earlier_round()) is not None:
+        assert 0 < earlier.ratio < step.ratio
+        assert earlier.rounds == step.rounds - 1
+        assert earlier.epochs_per_round == pytest.approx(step.epochs_per_round)
+        step = earlier
 
 
 @pytest.mark.parametrize("text", ["3", "int3", "", None, 8, "float32"])

@@ -20,19 +20,24 @@ from optim.cli import cli
 from optim.recipe import (
     Activations,
     Calibration,
+    Distill,
     MixedPrecision,
     Precision,
     Prune,
     Quantize,
     QuantizeAware,
     Recipe,
+    Replace,
     ReplaceActivation,
     Rounding,
+    Sparsify,
+    Step,
     recipe_of,
 )
 from optim.search.effort import seconds_to_measure
 from optim.search.pareto import Objective, ranked_front
 from optim.task import load_task
+from tests.any_recipe import STEPS
 from tests.dashboard.factories import candidate, control, sample_candidates
 
 TASK = load_task("fashion-squeezenet")
@@ -126,6 +131,58 @@ def test_python_names_the_steps_themselves() -> None:
     assert (
         'optim.Recipe(steps=(optim.Quantize(precision="int8"), '
         'optim.MixedPrecision(layers={"head": "fp32"})))' in commands.python_code(TASK, mixed)
+    )
+
+
+@given(STEPS)
+def test_any_step_is_told_in_one_sentence_or_two(step: Step) -> None:
+    sentence = step_words.sentence(step)
+    assert sentence[0].isupper() or sentence[0].isdigit()
+    assert sentence.endswith(".")
+    assert not set("{}<>_") & set(sentence)
+    assert "  " not in sentence
+
+
+def test_what_is_new_in_pruning_is_said() -> None:
+    told = step_words.sentence(
+        Prune(ratio=0.7, unit="macs", criterion="taylor", scope="global", rounds=3, epochs=6)
+    )
+    assert told == (
+        "The channels that the loss would miss least, sought in the whole network, were removed "
+        "until 70 % of the multiply-accumulates were gone; that was done in 3 rounds, and the rest "
+        "was fine-tuned for 6 epochs with the original as teacher, spread over them."
+    )
+    assert "2 layers lost channels by a share of their own" in step_words.sentence(
+        Prune(ratio=0.0, layers={"a": 0.5, "b": 0.25})
+    )
+
+
+def test_a_student_says_that_it_keeps_nothing_and_without_a_teacher_that_it_is_the_control() -> (
+    None
+):
+    student = Replace(architecture="small_resnet", width=0.5, stride=2)
+    assert step_words.sentence(student) == (
+        "Another network, a small ResNet, 50 % as wide as usual, which sees the input at half the "
+        "resolution, took the original's place and was trained from scratch for 10 epochs with the "
+        "original as teacher. It keeps nothing of the original but its answers."
+    )
+    assert "is the control" in step_words.sentence(replace(student, distill=False))
+
+
+def test_a_distillation_names_its_teachers_and_what_it_may_use() -> None:
+    step = Distill(teacher=("a-net", "b-net"), labels=False, data_share=0.1, loss="hints")
+    assert step_words.sentence(step) == (
+        "For 5 epochs on 10 % of the training data the network learned from the answers of a-net "
+        "and b-net together and its features (temperature 4); no label was used."
+    )
+
+
+def test_zeros_are_told_with_their_pattern() -> None:
+    assert step_words.sentence(Sparsify(sparsity=0.8, epochs=0)) == (
+        "80 % of the weights became zero: the smallest at once; nothing was trained afterwards."
+    )
+    assert step_words.sentence(Sparsify(pattern="2:4")).startswith(
+        "2 of 4 neighbouring weights became zero"
     )
 
 
