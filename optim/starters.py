@@ -19,8 +19,9 @@ from optim.artifact import sha256_of, store_artifact
 from optim.candidate import Candidate
 from optim.errors import BrokenArtifactError
 from optim.measure.measurement import Accuracy
-from optim.pipeline import keep_file, make_candidate, registered
+from optim.pipeline import candidate_id, keep_file, make_candidate, registered
 from optim.recipe import Recipe
+from optim.store.training_log import Epoch, TrainingLog
 from optim.task import Task
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def take_in(results: Results, task: Task, *, progress: Progress) -> tuple[Candid
         return (make_candidate(results, task, Recipe(), progress=progress),)
     with np.load(task.starters_folder / "predictions.npz", allow_pickle=False) as file:
         predictions = dict(file)
-    taken = []
+    taken, log = [], TrainingLog(results.folder)
     for i, entry in enumerate(entries):
         progress(i / len(entries), f"taking in {entry['file']}")
         recipe = Recipe.from_dict(entry["recipe"])
@@ -62,6 +63,8 @@ def take_in(results: Results, task: Task, *, progress: Progress) -> tuple[Candid
         if found.accuracy is None:
             accuracy = Accuracy(**entry["accuracy"], recorded=True)
             results.add_accuracy(found.id, accuracy, predictions[entry["sha256"]])
+        prefix = candidate_id(task, recipe.training_prefix())
+        log.add(prefix, *(Epoch(**epoch) for epoch in entry.get("training", ())))
         taken.append(registered(results, task, recipe))
     return tuple(taken)
 
@@ -83,7 +86,7 @@ def write_starters(results: Results, task: Task, candidates: tuple[Candidate, ..
     for old in folder.iterdir():
         old.unlink()
     entries: list[dict[str, Any]] = []
-    predictions = {}
+    predictions, log = {}, TrainingLog(results.folder)
     for candidate in candidates:
         artifact, accuracy = candidate.artifact, candidate.accuracy
         if artifact is None or accuracy is None:
@@ -102,6 +105,10 @@ def write_starters(results: Results, task: Task, candidates: tuple[Candidate, ..
                 "sha256": artifact.sha256,
                 "seconds": candidate.seconds,
                 "accuracy": figures,
+                "training": [
+                    asdict(epoch)
+                    for epoch in log.get(candidate_id(task, candidate.recipe.training_prefix()))
+                ],
             }
         )
     np.savez_compressed(folder / "predictions.npz", allow_pickle=False, **predictions)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from optim.candidate import Candidate, Role
-from optim.recipe import Prune
+from optim.recipe import Replace
 from optim.search.pareto import Limits, Objective, accuracy_drop, costs_of, distinguishable
 
 SIMILAR_LATENCY = 1.25
@@ -104,19 +104,21 @@ def recommend(
 
 
 def compressed_beats_control(candidates: Iterable[Candidate]) -> tuple[ControlComparison, ...]:
-    """Each control beside the pruned candidate of the same precision that is nearest in latency.
+    """Each control beside the candidate of its kind and precision that is nearest in latency.
 
-    Only pairs whose latencies lie within a factor of 1.25 are compared; controls without such a
-    partner are left out.
+    A pruned network stands beside the same shape from scratch, a student beside one without a
+    teacher. Only pairs whose latencies lie within a factor of 1.25 are compared; controls without
+    such a partner are left out.
     """
-    measured = [c for c in candidates if c.measured]
-    pruned = [c for c in measured if c.role is Role.CANDIDATE and c.recipe.step(Prune) is not None]
+    measured = [c for c in candidates if c.measured and c.recipe.training_steps()]
     pairs = []
     for control in (c for c in measured if c.role is Role.CONTROL):
         near = [
             (gap, c.id, c)
-            for c in pruned
-            if c.recipe.precision is control.recipe.precision
+            for c in measured
+            if c.role is Role.CANDIDATE
+            and _is_student(c) is _is_student(control)
+            and c.recipe.precision is control.recipe.precision
             and (gap := _latency_gap(c, control)) <= math.log(SIMILAR_LATENCY)
         ]
         if near:
@@ -232,7 +234,8 @@ def _compare(control: Candidate, compressed: Candidate) -> ControlComparison:
     own, other = costs_of(compressed, [Objective.ACCURACY]), costs_of(control, [Objective.ACCURACY])
     difference = other[0] - own[0]
     name = f"{compressed.words()} against {control.words()}"
-    effort = f"{_epochs(compressed)} of fine-tuning against {_epochs(control)} of training"
+    training = "training" if _is_student(control) else "fine-tuning"
+    effort = f"{_epochs(compressed)} of {training} against {_epochs(control)} of training"
     points = f"{abs(100 * difference):.2f} points"
     if not distinguishable(compressed, control, Objective.ACCURACY):
         verdict = Verdict.TIED
@@ -241,11 +244,13 @@ def _compare(control: Candidate, compressed: Candidate) -> ControlComparison:
         )
     elif difference > 0:
         verdict = Verdict.COMPRESSED
-        words = f"Compressing wins: {name}, {points} more accurate at similar latency ({effort})."
+        winner = "The teacher" if _is_student(control) else "Compressing"
+        words = f"{winner} wins: {name}, {points} more accurate at similar latency ({effort})."
     else:
         verdict = Verdict.CONTROL
+        better = "without a teacher" if _is_student(control) else "trained from scratch"
         words = (
-            f"The small network trained from scratch wins: {name}, {points} less accurate at "
+            f"The small network {better} wins: {name}, {points} less accurate at "
             f"similar latency ({effort}). Fine-tune longer, or take the small network."
         )
     return ControlComparison(
@@ -257,7 +262,10 @@ def _compare(control: Candidate, compressed: Candidate) -> ControlComparison:
     )
 
 
+def _is_student(candidate: Candidate) -> bool:
+    return candidate.recipe.step(Replace) is not None
+
+
 def _epochs(candidate: Candidate) -> str:
-    step = candidate.recipe.step(Prune)
-    epochs = 0.0 if step is None else step.epochs
+    epochs = sum(step.epochs for step in candidate.recipe.training_steps())
     return "1 epoch" if epochs == 1 else f"{epochs:g} epochs"

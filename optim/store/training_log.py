@@ -32,18 +32,18 @@ class TrainingLog:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def add(self, prefix: str, epoch: Epoch) -> None:
-        """Keep an epoch; one that was trained before is replaced.
+    def add(self, prefix: str, *epochs: Epoch) -> None:
+        """Keep epochs; one that was trained before is replaced.
 
         Args:
             prefix: name of the candidate whose last step is the training.
         """
         with writing(self.folder) as store:
-            store.execute(
+            store.executemany(
                 "INSERT INTO epochs VALUES (:prefix, :epoch, :loss, :accuracy, :seconds) "
                 "ON CONFLICT (prefix, epoch) DO UPDATE SET loss = excluded.loss, "
                 "accuracy = excluded.accuracy, seconds = excluded.seconds",
-                {"prefix": prefix, **vars(epoch)},
+                [{"prefix": prefix, **vars(epoch)} for epoch in epochs],
             )
 
     def get(self, prefix: str) -> tuple[Epoch, ...]:
