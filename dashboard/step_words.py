@@ -107,14 +107,17 @@ def _epochs(number: float) -> str:
 def _prune(step: Prune) -> str:
     share = words.percent(step.ratio)
     blocks = "1 block" if step.blocks == 1 else f"{step.blocks} blocks"
+    single = "1 layer" if len(step.layers) == 1 else f"{len(step.layers)} layers"
     if not step.keep_weights:
-        less = [f"{share} fewer {UNITS[step.unit]}" if step.ratio else "", f"{blocks} fewer"]
-        parts = filter(None, less if step.blocks else less[:1])
+        less = [
+            f"{share} fewer {UNITS[step.unit]}" if step.ratio else "",
+            f"{single} narrower by a share of their own" if step.layers else "",
+            f"{blocks} fewer" if step.blocks else "",
+        ]
         return (
-            f"A network with {' and '.join(parts)} was trained from scratch for "
+            f"A network with {' and '.join(filter(None, less))} was trained from scratch for "
             f"{_epochs(step.epochs)}. It is the control that a pruned network must beat."
         )
-    single = "1 layer" if len(step.layers) == 1 else f"{len(step.layers)} layers"
     depth = f"{blocks} that change{'s' if step.blocks == 1 else ''} least gave way to the shortcut"
     parts = [
         depth if step.blocks else "",

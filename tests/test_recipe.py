@@ -88,6 +88,10 @@ def test_the_training_prefix_holds_what_all_precisions_share(recipe: Recipe) -> 
             "75 % fewer channels from scratch",
         ),
         (
+            Recipe(steps=(Prune(ratio=0.0, layers={"a": 0.5}, keep_weights=False),)),
+            "1 layer narrower by their own ratio from scratch",
+        ),
+        (
             Recipe(steps=(Quantize(calibration=Calibration.ENTROPY, per_channel=False),)),
             "INT8 (entropy) per tensor",
         ),

@@ -63,7 +63,11 @@ def _prune_words(step: Prune) -> str:
     single = f"{len(step.layers)} layer{'s' if len(step.layers) != 1 else ''} by their own ratio"
     if not step.keep_weights:
         fewer = f"{_percent(step.ratio)} fewer {unit}"
-        parts = [fewer if step.ratio else "", f"{blocks} fewer" if blocks else ""]
+        parts = [
+            fewer if step.ratio else "",
+            single.replace(" by", " narrower by") if step.layers else "",
+            f"{blocks} fewer" if blocks else "",
+        ]
         return f"{' and '.join(filter(None, parts))} from scratch"
     told = " and ".join(filter(None, (channels, single if step.layers else "", blocks)))
     how = [
