@@ -18,7 +18,7 @@ import torch_pruning as tp
 from torch import nn
 
 from optim.compress.augment import augment
-from optim.compress.training import accuracy_of
+from optim.compress.evaluation import accuracy_of
 from optim.task import Task
 
 RATE, MOMENTUM, DECAY, BATCH = 0.01, 0.9, 5e-4, 128

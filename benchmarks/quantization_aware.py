@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from optim import Recipe, load_task
-from optim.compress.fine_tune import fine_tuning_schedule, teacher_answers
+from optim.compress.fine_tune import fine_tuning_schedule
 from optim.compress.fold import fold_batchnorm
+from optim.compress.teachers import teacher_answers
 from optim.compress.training import train
 from optim.engines import engine_named
 from optim.graph.export import export_onnx

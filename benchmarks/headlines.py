@@ -1,0 +1,111 @@
+"""The named presets of every task, over several seeds, each beside its honest control.
+
+    python benchmarks/headlines.py [TASK ...] [--seeds 3] [--control-seeds 1] [--workspace FOLDER]
+
+Accuracy is that of the very file on the test split, as a difference from the original in points:
+mean and standard deviation over the seeds. Speed is the ratio of lower quartiles of interleaved
+runs against the FP32 original, size that of the bytes on disk; both of the last seed's file. The
+control is the same small network trained from scratch: after pruning with the same teacher and the
+epochs of the original's training and of the fine-tuning together, for a student for the same epochs
+on the labels alone. What is trained is kept in the workspace: a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from optim import Recipe, Workspace, load_task, sample_tasks
+from optim.candidate import Candidate
+from optim.headlines import headlines
+from optim.recipe import Prune, Replace
+from optim.task import Task
+
+
+def main() -> None:
+    """Train, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tasks", nargs="*", default=[task.name for task in sample_tasks()])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--control-seeds", type=int, default=1)
+    parser.add_argument("--workspace", type=Path, default=Path(".workspace/bench"))
+    arguments = parser.parse_args()
+    workspace = Workspace(arguments.workspace)
+    print(
+        f"{workspace.environment.words()}\n\n| task | preset | change | faster | smaller | kept |"
+    )
+    print("|---|---|---|---|---|---|", flush=True)
+    for task in map(load_task, arguments.tasks):
+        for headline in headlines(task):
+            made = _made(workspace, task, headline.recipe, arguments.seeds)
+            change, faster, smaller = _figures(workspace, task, made)
+            kept = (
+                change >= -headline.drop
+                and faster >= headline.faster
+                and smaller >= headline.smaller
+            )
+            _print(task.name, headline.name, made, (faster, smaller), "yes" if kept else "no")
+            control = control_of(task, headline.recipe)
+            if control is not None:
+                made = _made(workspace, task, control, arguments.control_seeds)
+                ratios = _figures(workspace, task, made)[1:]
+                _print("", f"control: {control.words()}", made, ratios, "")
+
+
+def control_of(task: Task, recipe: Recipe) -> Recipe | None:
+    """The same small network from scratch; None if the recipe removes nothing."""
+    pruned, student = recipe.step(Prune), recipe.step(Replace)
+    if student is not None:
+        return _with(recipe, student, replace(student, distill=False))
+    if pruned is None:
+        return None
+    original = float(task.card["training"]["schedule"]["epochs"])
+    scratch = replace(pruned, keep_weights=False, epochs=pruned.epochs + original)
+    return _with(recipe, pruned, scratch)
+
+
+def _with(recipe: Recipe, old: Prune | Replace, new: Prune | Replace) -> Recipe:
+    steps = (new if step is old else step for step in recipe.steps)
+    return Recipe(steps=tuple(steps), seed=recipe.seed)
+
+
+def _made(workspace: Workspace, task: Task, recipe: Recipe, seeds: int) -> list[Candidate]:
+    made = [
+        workspace.make(task, Recipe(steps=recipe.steps, seed=recipe.seed + i)) for i in range(seeds)
+    ]
+    return [
+        workspace.measure(c.id) if c.accuracy is not None and c.accuracy.recorded else c
+        for c in made
+    ]
+
+
+def _figures(
+    workspace: Workspace, task: Task, made: Sequence[Candidate]
+) -> tuple[float, float, float]:
+    """Mean change of accuracy, 0..1; times faster and times smaller of the last file."""
+    last, baseline = made[-1], workspace.make(task, Recipe())
+    assert last.latency is not None
+    assert last.artifact is not None
+    assert baseline.artifact is not None
+    change = float(np.mean([c.accuracy.difference for c in made if c.accuracy is not None]))
+    return change, last.latency.speedup, baseline.artifact.size_bytes / last.artifact.size_bytes
+
+
+def _print(
+    task: str, name: str, made: Sequence[Candidate], ratios: tuple[float, float], kept: str
+) -> None:
+    changes = [100 * c.accuracy.difference for c in made if c.accuracy is not None]
+    spread = f" ±{np.std(changes, ddof=1):.2f}" if len(changes) > 1 else ""
+    print(
+        f"| {task} | {name} | {np.mean(changes):+.2f}{spread} | {ratios[0]:.1f}x "
+        f"| {ratios[1]:.1f}x | {kept} |",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
