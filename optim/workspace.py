@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from optim.store.analyses import AnalysisKind
     from optim.store.jobs import JobQueue
     from optim.store.results import Results
+    from optim.store.training_log import Epoch
 
 Progress = Callable[[float, str], None]
 
@@ -114,6 +115,12 @@ class Workspace:
         from optim.analyses import known_analysis
 
         return known_analysis(self.results, candidate_id, kind, self.environment.fingerprint)
+
+    def training_log(self, candidate_id: str) -> tuple[Epoch, ...]:
+        """The epochs of a training so far, by the candidate whose last step it is."""
+        from optim.store.training_log import TrainingLog
+
+        return TrainingLog(self.path).get(candidate_id)
 
     def predict(self, task: str, recipe: Recipe) -> Prediction | None:
         """What the recipe will probably give; None before two candidates are measured."""
@@ -331,6 +338,7 @@ def _row(candidate: Candidate) -> dict[str, object]:
         "size_bytes": artifact.size_bytes if artifact else None,
         "compressed_bytes": artifact.compressed_bytes if artifact else None,
         "parameters": facts.parameters if facts else None,
+        "sparsity": facts.sparsity if facts else None,
         "macs": facts.macs if facts else None,
         "float_operators": facts.float_count if facts else None,
         "refusal": str(candidate.refusal) if candidate.refusal else None,

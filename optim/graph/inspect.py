@@ -1,4 +1,4 @@
-"""What can be counted in a file: parameters, multiply-accumulates, and operators left in float.
+"""What can be counted in a file: parameters, zeros, multiply-accumulates, operators left in float.
 
 One output element of a layer costs as many multiply-accumulates as numbers meet in it:
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from math import prod
 
+import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto
 
@@ -64,11 +65,14 @@ def graph_facts(model: bytes, optimized: bytes | None = None) -> GraphFacts:
         ).graph.node
     )
     left = {kind: kernels[kind] for kind in FLOAT_KERNELS if kernels[kind]}
+    weights, zeros = count_weights(read)
     return GraphFacts(
         parameters=count_parameters(read),
         macs=count_macs(read),
         float_operators=left,
         operators=sum(left.values()) + sum(kernels[kind] for kind in INTEGER_KERNELS),
+        weights=weights,
+        zero_weights=zeros,
     )
 
 
@@ -83,6 +87,46 @@ def count_parameters(model: ModelProto) -> int:
         for name in (node.input if node.op_type == "Add" else node.input[1:3])
     }
     return sum(sizes.get(name, 0) for name in used)
+
+
+def count_weights(model: ModelProto) -> tuple[int, int]:
+    """Numbers in the weights of Conv, Gemm and MatMul, and how many of them stand for zero.
+
+    A whole number stands for zero if it equals its zero point. A weight that was only rounded to
+    zero counts like one that was made zero: no file tells them apart.
+    """
+    stored, packed = constants(model), _unpacked_from(model)
+    zero_points = _zero_points(model)
+    names = {
+        packed.get(node.input[1], node.input[1])
+        for node in model.graph.node
+        if node.op_type in (*LAYERS, *INTEGER_LAYERS)
+    }
+    arrays = {name: stored[name] for name in names if name in stored}
+    zeros = sum(
+        int(np.count_nonzero(array == zero_points.get(name, 0))) for name, array in arrays.items()
+    )
+    return sum(array.size for array in arrays.values()), zeros
+
+
+def _zero_points(model: ModelProto) -> dict[str, np.ndarray]:
+    """By the name of stored whole numbers: what stands for zero there, shaped to be compared."""
+    stored = constants(model)
+    found: dict[str, np.ndarray] = {}
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and len(node.input) > 2:
+            name, point = node.input[0], stored.get(node.input[2])
+            axis = attribute(node, "axis", 1)
+        elif node.op_type in INTEGER_LAYERS and len(node.input) > 3:
+            name, point = node.input[1], stored.get(node.input[3])
+            axis = 0 if node.op_type == "ConvInteger" else -1
+        else:
+            continue
+        if name in stored and point is not None:
+            shape = [1] * stored[name].ndim
+            shape[axis] = -1
+            found[name] = point.reshape(shape if point.ndim else ())
+    return found
 
 
 def count_macs(model: ModelProto) -> int:
