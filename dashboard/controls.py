@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import live, loaders, options, slider_words, state, words
+from dashboard import live, loaders, options, slider_words, state, step_words, words
 from dashboard.glossary import what_is
 from dashboard.markup import plain
 from dashboard.settings import FINEST_RATIO, LARGEST_RATIO
@@ -56,8 +56,12 @@ def _sliders(task: Task) -> None:
         help=what_is("Precision"),
     )
     note = st.container()
-    st.slider(
-        "Pruning, % of channels",
+    pruning, unit = st.container(), st.container(key="unit_row")
+    with unit:
+        _unit()
+    chosen = step_words.UNIT_NAMES[state.settings().unit]  # asked after the switch is drawn
+    pruning.slider(
+        f"Pruning, % of {chosen}",
         0,
         LARGEST_RATIO,
         value=state.DEFAULT_PRUNE,
@@ -67,14 +71,35 @@ def _sliders(task: Task) -> None:
         persist_state="session",
         help=f"{what_is('Pruning')} {what_is('Pruning ratio')}",
     )
+    pruning_note = st.container()
     switches = st.container()
     with head:
         _head(task)
     with presets:
         options.presets()
     note.caption(_precision_note(task))
+    if told := slider_words.pruning_note(state.settings(), task):
+        pruning_note.caption(plain(told))
     with switches:
         _switches()
+
+
+def _unit() -> None:
+    """What the pruning ratio is a share of."""
+    st.segmented_control(
+        "Pruning is a share of",
+        state.UNIT_CHOICES,
+        default=state.UNIT_CHOICES[0],
+        required=True,
+        format_func=lambda name: (
+            step_words.UNIT_NAMES[name][0].upper() + step_words.UNIT_NAMES[name][1:]
+        ),
+        key=state.UNIT,
+        bind="query-params",
+        persist_state="session",
+        width="stretch",
+        label_visibility="collapsed",
+    )
 
 
 def _head(task: Task) -> None:

@@ -91,6 +91,18 @@ GLOSSARY: dict[str, str] = {
         "Of all mixes of precisions that keep the budget, the one whose layers together disturb "
         "the answers least. It is exact for the sensitivities, and a guess until it is measured."
     ),
+    "What to set": (
+        "Layer by layer, either the precision of the weights or how many channels leave. Both are "
+        "steps of one recipe and can be combined."
+    ),
+    "Pruning curves": (
+        "What it costs to remove channels: each layer is cut alone, further and further, while all "
+        "others stay whole. A layer whose curve stays flat is redundant."
+    ),
+    "Channel plan": (
+        "Of all shares of channels that keep the budget, those whose layers together are predicted "
+        "to cost least. It is a guess from the curves until it is measured."
+    ),
     "Overhead": (
         "Work that only prepares the work of others: converting between whole numbers and floating "
         "point, and moving data into another order."
@@ -107,6 +119,50 @@ GLOSSARY: dict[str, str] = {
     "Pruning": (
         "Removing the channels that matter least, then training a little so that the rest makes "
         "up for them. The network that remains is an ordinary, smaller network."
+    ),
+    "Criterion": (
+        "How it is decided which channels matter least: by the size of their weights, by what the "
+        "loss would miss, by how well others can replace them, or, as the control, by chance."
+    ),
+    "Scope": (
+        "Whether every layer loses the same share, or the least important channels of the whole "
+        "network leave, so that some layers lose more than others."
+    ),
+    "Rounds": (
+        "Cut a little, train, and cut again, so often. The epochs are spread over the rounds, and "
+        "each finished round is a candidate of its own."
+    ),
+    "Blocks of channels": (
+        "Kept channels are a multiple of this. Engines compute in blocks, so a layer of 33 "
+        "channels takes as long as one of 48."
+    ),
+    "Student": (
+        "Another, smaller network that is trained from scratch to give the original's answers. It "
+        "keeps nothing of the original but these."
+    ),
+    "Width": (
+        "How many channels each layer of the student has, in percent of what its family usually "
+        "has. Half the width is about a quarter of the weights."
+    ),
+    "First stride": (
+        "2 lets the student look at the input at half the resolution: about a quarter of the work "
+        "in every layer behind it."
+    ),
+    "Student epochs": (
+        "How long the student is trained, in passes over the training examples. It starts from "
+        "nothing, so it needs more than fine-tuning does."
+    ),
+    "Zeros": (
+        "Single weights become zero, and the shapes stay. An ordinary engine computes zeros like "
+        "any number: only the compressed file shrinks, unless the engine is a sparse one."
+    ),
+    "Pattern": (
+        "Where zeros may be. With 2 of 4, two of each four neighbouring weights are zero, which "
+        "some accelerators can skip; half of all weights are zero then."
+    ),
+    "Choice of zeros": (
+        "The smallest weights at once, or more and more of them while training, or those that the "
+        "outputs miss least, with the others taking over their work and no training at all."
     ),
     "Fine-tuning": (
         "Some more training after channels were removed, so that the remaining ones make up for "

@@ -1,14 +1,19 @@
-"""What stands under "More" beside the sliders: every other choice, in three groups."""
+"""What stands under "More" beside the sliders: every other choice, in four groups."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
 from dashboard import state
 from dashboard.glossary import what_is
-from dashboard.settings import MOST_BLOCKS, with_quantize
+from dashboard.settings import FINEST_RATIO, MOST_BLOCKS, MOST_ROUNDS, NARROWEST, with_quantize
+from dashboard.step_words import CRITERIA, FAMILIES, PATTERNS, SCOPES, ZEROS
+from optim.architectures import FOR_SERIES
+from optim.recipe import Architecture
 from optim.recipe.presets import PRESETS
 from optim.task import Task
 
@@ -39,134 +44,157 @@ def _take_preset() -> None:
 def popover(task: Task) -> None:
     """The button and what it folds; choices without effect beside the others are greyed out."""
     with st.popover("More", icon=":material/tune:", type="tertiary", key="more"):
-        _pruning(task)
-        _quantization()
-        _training()
+        pruning, student, zeros, quantization = st.tabs(
+            ["Pruning", "Student", "Zeros", "Quantization"]
+        )
+        with student:
+            _student(task)
+        with pruning:
+            _pruning(task)
+        with zeros:
+            _zeros()
+        with quantization:
+            _quantization()
+            _training()
+
+
+def _option(
+    draw: Callable[..., Any], label: str, key: str, *values: Any, term: str = "", **own: Any
+) -> None:
+    """One choice: in the link, kept across pages, explained by the glossary."""
+    draw(
+        label,
+        *values,
+        key=key,
+        bind="query-params",
+        persist_state="session",
+        help=what_is(term or label),
+        **own,
+    )
 
 
 def _pruning(task: Task) -> None:
-    st.markdown("**Pruning**")
+    usual, off = task.pruning, not state.settings().prune
+    suits = "as was found best" if task.pruning_is_found else "as suits"
     left, right = st.columns(2)
-    left.number_input(
-        "Blocks to remove",
-        min_value=0,
-        max_value=MOST_BLOCKS,
-        value=0,
-        key=state.BLOCKS,
-        bind="query-params",
-        persist_state="session",
-        help=what_is("Blocks"),
-    )
-    right.number_input(
-        "Epochs afterwards",
-        min_value=0.0,
-        max_value=200.0,
-        value=None,
-        step=0.5,
-        format="%g",
-        placeholder=f"{task.fine_tuning_epochs:g}, as suits",
-        key=state.EPOCHS,
-        bind="query-params",
-        persist_state="session",
-        help=what_is("Fine-tuning"),
-    )
+    _option(
+        left.selectbox, "Criterion", state.CRITERION, state.CRITERION_CHOICES, disabled=off,
+        format_func=lambda name: _named(name, f"{CRITERIA[usual.criterion]}, {suits}", CRITERIA),
+    )  # fmt: skip
+    _option(
+        right.selectbox, "Scope", state.SCOPE, state.SCOPE_CHOICES, disabled=off,
+        format_func=lambda name: _named(name, f"{SCOPES[usual.scope]}, {suits}", SCOPES),
+    )  # fmt: skip
+    _option(
+        left.number_input, "Rounds", state.ROUNDS, min_value=1, max_value=MOST_ROUNDS, value=None,
+        placeholder=f"{usual.rounds}, {suits}", disabled=off,
+    )  # fmt: skip
+    _option(
+        right.number_input, "Channels in blocks of", state.ROUND_TO, term="Blocks of channels",
+        min_value=1, max_value=256,
+        value=None, placeholder=f"{usual.round_to}, {suits}", disabled=off,
+    )  # fmt: skip
+    _option(
+        left.number_input, "Blocks to remove", state.BLOCKS, term="Blocks", min_value=0,
+        max_value=MOST_BLOCKS, value=0,
+    )  # fmt: skip
+    _option(
+        right.number_input, "Epochs afterwards", state.EPOCHS, term="Fine-tuning", min_value=0.0,
+        max_value=200.0, value=None, step=0.5, format="%g",
+        placeholder=f"{usual.epochs:g}, {suits}",
+    )  # fmt: skip
+
+
+def _student(task: Task) -> None:
+    series = len(task.input_shape) == 2
+    fitting = [
+        name
+        for name in state.STUDENT_CHOICES
+        if name == state.NO_STUDENT or (_read(Architecture, name) in FOR_SERIES) == series
+    ]
+    _option(
+        st.selectbox, "Student", state.STUDENT, fitting,
+        format_func=lambda name: _named(name, "None: the network itself", FAMILIES),
+    )  # fmt: skip
+    off = state.settings().student is None
+    left, right = st.columns(2)
+    _option(
+        left.number_input, "Width, %", state.WIDTH, term="Width", min_value=NARROWEST,
+        max_value=100, value=state.DEFAULTS.width, step=5, disabled=off,
+    )  # fmt: skip
+    _option(
+        right.number_input, "First stride", state.STRIDE, min_value=1, max_value=1 if series else 2,
+        value=1, disabled=off or series,
+    )  # fmt: skip
+    _option(
+        left.number_input, "Epochs of the student", state.STUDENT_EPOCHS, term="Student epochs",
+        min_value=0.5, max_value=200.0, value=state.DEFAULTS.student_epochs, step=0.5, format="%g",
+        disabled=off,
+    )  # fmt: skip
+
+
+def _zeros() -> None:
+    _option(
+        st.number_input, "Zeros, % of the weights", state.SPARSITY, term="Zeros", min_value=0,
+        max_value=95, value=0, step=FINEST_RATIO,
+    )  # fmt: skip
+    off = not state.settings().zeroes
+    left, right = st.columns(2)
+    _option(
+        left.selectbox, "Pattern", state.PATTERN, state.PATTERN_CHOICES, disabled=off,
+        format_func=PATTERNS.__getitem__,
+    )  # fmt: skip
+    _option(
+        right.selectbox, "How they are chosen", state.ZEROS, state.ZEROS_CHOICES,
+        term="Choice of zeros", disabled=off, format_func=ZEROS.__getitem__,
+    )  # fmt: skip
+    st.caption("Only a sparse engine is faster for zeros; here they shrink the compressed file.")
+
+
+def _named(name: str, otherwise: str, names: Mapping[Any, str]) -> str:
+    """What a choice is called; ``otherwise`` is what nothing chosen is called."""
+    nothing = (state.USUAL, state.NO_STUDENT)
+    return otherwise if name in nothing else names[name.replace(" ", "_")]
+
+
+def _read(kind: type[Architecture], name: str) -> Architecture:
+    return kind(name.replace(" ", "_"))
 
 
 def _quantization() -> None:
-    st.markdown("**Quantization**")
     off = not state.settings().quantizes
     left, right = st.columns(2)
-    left.selectbox(
-        "Activations",
-        state.ACTIVATION_CHOICES,
-        key=state.ACTIVATIONS,
-        bind="query-params",
-        persist_state="session",
-        disabled=off,
-        help=what_is("Activations"),
+    _option(
+        left.selectbox, "Activations", state.ACTIVATIONS, state.ACTIVATION_CHOICES, disabled=off
     )
-    right.selectbox(
-        "Rounding",
-        state.ROUNDING_CHOICES,
-        key=state.ROUNDING,
-        bind="query-params",
-        persist_state="session",
-        disabled=off,
-        help=what_is("Rounding"),
-    )
+    _option(right.selectbox, "Rounding", state.ROUNDING, state.ROUNDING_CHOICES, disabled=off)
     uncalibrated = not state.settings().calibrates  # asked after the activations are drawn
-    left.selectbox(
-        "Calibration",
-        state.CALIBRATION_CHOICES,
-        key=state.CALIBRATION,
-        bind="query-params",
-        persist_state="session",
+    _option(
+        left.selectbox, "Calibration", state.CALIBRATION, state.CALIBRATION_CHOICES,
         disabled=uncalibrated,
-        help=what_is("Calibration"),
-    )
-    right.number_input(
-        "Examples",
-        min_value=8,
-        max_value=512,
-        value=512,
-        step=8,
-        key=state.EXAMPLES,
-        bind="query-params",
-        persist_state="session",
-        disabled=uncalibrated,
-        help=what_is("Calibration examples"),
-    )
-    for label, key, value, box in (
-        ("Scale per channel", state.PER_CHANNEL, True, left),
-        ("Bias correction", state.BIAS, False, right),
-        ("Equalize layers", state.EQUALIZE, False, left),
-    ):
-        box.toggle(
-            label,
-            value=value,
-            key=key,
-            bind="query-params",
-            persist_state="session",
-            disabled=off,
-            help=what_is(label),
-        )
-    right.number_input(
-        "Smoothing, 0 to 1",
-        min_value=0.0,
-        max_value=1.0,
-        value=0.0,
-        step=0.1,
-        format="%.1f",
-        key=state.SMOOTH,
-        bind="query-params",
-        persist_state="session",
-        disabled=off,
-        help=what_is("Smoothing"),
-    )
+    )  # fmt: skip
+    _option(
+        right.number_input, "Examples", state.EXAMPLES, term="Calibration examples", min_value=8,
+        max_value=512, value=512, step=8, disabled=uncalibrated,
+    )  # fmt: skip
+    _option(left.toggle, "Scale per channel", state.PER_CHANNEL, value=True, disabled=off)
+    _option(right.toggle, "Bias correction", state.BIAS, disabled=off)
+    _option(left.toggle, "Equalize layers", state.EQUALIZE, disabled=off)
+    _option(
+        right.number_input, "Smoothing, 0 to 1", state.SMOOTH, term="Smoothing", min_value=0.0,
+        max_value=1.0, value=0.0, step=0.1, format="%.1f", disabled=off,
+    )  # fmt: skip
 
 
 def _training() -> None:
-    st.markdown("**Training on the grid**")
-    off = not state.settings().quantizes
+    off = not state.settings().quantizes or state.settings().zeroes
     left, right = st.columns(2, vertical_alignment="bottom")
-    left.number_input(
-        "Epochs on the grid",
-        min_value=0.0,
-        max_value=200.0,
-        value=0.0,
-        step=0.5,
-        format="%g",
-        key=state.TRAINING,
-        bind="query-params",
-        persist_state="session",
-        disabled=off,
-        help=what_is("Quantization-aware training"),
-    )
-    right.toggle(
-        "Learn scales",
-        key=state.LEARNED_SCALES,
-        bind="query-params",
-        persist_state="session",
+    _option(
+        left.number_input, "Epochs on the grid", state.TRAINING,
+        term="Quantization-aware training", min_value=0.0, max_value=200.0, value=0.0, step=0.5,
+        format="%g", disabled=off,
+    )  # fmt: skip
+    _option(
+        right.toggle, "Learn scales", state.LEARNED_SCALES, term="Learned scales",
         disabled=off or not state.settings().training,
-        help=what_is("Learned scales"),
-    )
+    )  # fmt: skip

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from optim.recipe import (
     Activations,
+    Architecture,
     Calibration,
+    Criterion,
     Fuse,
+    Pattern,
     Precision,
     Prune,
+    PruningUnit,
     Quantize,
     QuantizeAware,
     Recipe,
+    Replace,
     Rounding,
-    recipe_of,
+    Scope,
+    Sparsify,
+    SparsifyMethod,
+    Step,
 )
 from optim.task import Task
 
-FINEST_RATIO, LARGEST_RATIO, MOST_BLOCKS = 5, 90, 8
+FINEST_RATIO, LARGEST_RATIO, MOST_BLOCKS, MOST_ROUNDS = 5, 90, 8, 6
 """Steps and ends of the pruning sliders; the ratio in percent."""
+NARROWEST = 10
+"""Percent of a student's usual width."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,18 +41,33 @@ class Settings:
     which make the same file are the same recipe.
 
     Attributes:
-        prune: percent of the channels removed.
+        prune: percent removed of what ``unit`` says.
         blocks: residual blocks removed.
-        epochs: fine-tuning after pruning.
+        epochs: fine-tuning after pruning, and again after weights became zero.
         training: epochs of quantization-aware training; 0 is none.
+        sparsity: percent of the weights that become zero; a pattern makes it 50.
+        student: the architecture that takes the network's place.
+        width: percent of the student's usual width.
     """
 
     precision: Precision = Precision.INT8
     prune: int = 40
+    unit: PruningUnit = PruningUnit.CHANNELS
+    criterion: Criterion | None = None
+    scope: Scope | None = None
+    rounds: int | None = None
+    round_to: int | None = None
     blocks: int = 0
     epochs: float | None = None
     distill: bool = True
     fuse: bool = False
+    student: Architecture | None = None
+    width: int = 50
+    stride: int = 1
+    student_epochs: float = 10.0
+    sparsity: int = 0
+    pattern: Pattern = Pattern.UNSTRUCTURED
+    zeros: SparsifyMethod = SparsifyMethod.MAGNITUDE
     training: float = 0.0
     learned_scales: bool = False
     activations: Activations | None = None
@@ -59,6 +85,11 @@ class Settings:
         return self.prune > 0 or self.blocks > 0
 
     @property
+    def zeroes(self) -> bool:
+        """True if single weights become zero."""
+        return self.sparsity > 0
+
+    @property
     def quantizes(self) -> bool:
         """True if weights become whole numbers: only then do the options of quantization matter."""
         return self.precision in (Precision.INT8, Precision.INT4)
@@ -70,20 +101,70 @@ class Settings:
         return self.quantizes and self.activations in given
 
     @property
+    def trains_on_grid(self) -> bool:
+        """True if there is quantization-aware training; it would fill zeros again."""
+        return self.quantizes and self.training > 0 and not self.zeroes
+
+    @property
     def trains(self) -> bool:
         """True if the network learns anything on the way: only then can there be a teacher."""
-        return self.prunes or (self.quantizes and self.training > 0)
+        return bool(self.prunes or self.student or self.zeroes or self.trains_on_grid)
 
     def recipe(self, task: Task) -> Recipe:
         """What the settings mean for a task."""
-        return recipe_of(
-            pruning_ratio=self.prune / 100,
-            blocks=self.blocks,
-            epochs=task.fine_tuning_epochs if self.epochs is None else self.epochs,
+        steps: tuple[Step | None, ...] = (
+            self._student(),
+            self._prune(task),
+            self._sparsify(task),
+            self._quantize_aware(),
+            Fuse() if self.fuse and not self.quantizes else None,
+            self.quantize(),
+        )
+        return Recipe(steps=tuple(step for step in steps if step is not None))
+
+    def _student(self) -> Replace | None:
+        if self.student is None:
+            return None
+        return Replace(
+            architecture=self.student,
+            width=self.width / 100,
+            stride=self.stride,
+            epochs=self.student_epochs,
             distill=self.distill,
-            fuse=self.fuse and not self.quantizes,
-            quantize_aware=self._quantize_aware(),
-            quantize=self.quantize(),
+        )
+
+    def _prune(self, task: Task) -> Prune | None:
+        if not self.prunes:
+            return None
+        usual = task.pruning
+        chosen = {
+            "unit": self.unit,
+            "criterion": self.criterion or usual.criterion,
+            "scope": self.scope or usual.scope,
+            "rounds": self.rounds or usual.rounds,
+            "round_to": self.round_to or usual.round_to,
+        }
+        return Prune(
+            ratio=self.prune / 100,
+            blocks=self.blocks,
+            epochs=usual.epochs if self.epochs is None else self.epochs,
+            distill=self.distill,
+            **(chosen if self.prune else {}),
+        )
+
+    def _sparsify(self, task: Task) -> Sparsify | None:
+        if not self.zeroes:
+            return None
+        patterned = self.pattern is not Pattern.UNSTRUCTURED
+        epochs = _epochs_of_zeros(task, self.zeros) if self.epochs is None else self.epochs
+        gradual = self.zeros is SparsifyMethod.GRADUAL and epochs > 0  # needs training to be so
+        at_once = SparsifyMethod.MAGNITUDE if self.zeros is SparsifyMethod.GRADUAL else self.zeros
+        return Sparsify(
+            sparsity=0.5 if patterned else self.sparsity / 100,
+            pattern=self.pattern,
+            method=self.zeros if gradual else at_once,
+            epochs=epochs,
+            distill=self.distill,
         )
 
     def quantize(self) -> Quantize | None:
@@ -104,7 +185,7 @@ class Settings:
         )
 
     def _quantize_aware(self) -> QuantizeAware | None:
-        if not self.quantizes or not self.training:
+        if not self.trains_on_grid:
             return None
         return QuantizeAware(
             weight_bits=8 if self.precision is Precision.INT8 else 4,
@@ -117,21 +198,65 @@ class Settings:
 
 def settings_of(recipe: Recipe, task: Task) -> Settings | None:
     """The settings that mean this very recipe; None if it says more than they can."""
-    prune, aware = recipe.step(Prune), recipe.step(QuantizeAware)
-    trained = next((step for step in (prune, aware) if step is not None), None)
+    aware = recipe.step(QuantizeAware)
+    trained = recipe.training_steps()
     found = replace(
         with_quantize(Settings(precision=recipe.precision), recipe.step(Quantize)),
-        prune=round(100 * recipe.pruning_ratio),
-        blocks=0 if prune is None else prune.blocks,
-        epochs=None if prune is None or prune.epochs == task.fine_tuning_epochs else prune.epochs,
-        distill=True if trained is None else trained.distill,
+        **_pruning_of(recipe.step(Prune), task),
+        **_student_of(recipe.step(Replace)),
+        distill=trained[0].distill if trained else True,
         fuse=recipe.step(Fuse) is not None,
         training=0.0 if aware is None else aware.epochs,
         learned_scales=False if aware is None else aware.learned_scales,
     )
-    on_the_scale = found.prune % FINEST_RATIO == 0 and found.prune <= LARGEST_RATIO
-    fits = on_the_scale and found.blocks <= MOST_BLOCKS and found.recipe(task) == recipe
-    return found if fits else None
+    found = replace(found, **_zeros_of(recipe.step(Sparsify), task))
+    on_the_scale = (
+        found.prune % FINEST_RATIO == 0
+        and found.prune <= LARGEST_RATIO
+        and found.sparsity % FINEST_RATIO == 0
+        and found.blocks <= MOST_BLOCKS
+        and (found.rounds or 1) <= MOST_ROUNDS
+    )
+    return found if on_the_scale and found.recipe(task) == recipe else None
+
+
+def _pruning_of(step: Prune | None, task: Task) -> dict[str, Any]:
+    """The fields that say how it is pruned; None where the task chooses the same."""
+    if step is None:
+        return {"prune": 0}
+    chosen = ("criterion", "scope", "rounds", "round_to") if step.ratio else ()
+    own = {name: getattr(step, name) for name in (*chosen, "epochs")}
+    left_alone = {k: None if v == getattr(task.pruning, k) else v for k, v in own.items()}
+    prune = {"prune": round(100 * step.ratio), "unit": step.unit, "blocks": step.blocks}
+    return {**prune, **left_alone}
+
+
+def _student_of(step: Replace | None) -> dict[str, Any]:
+    if step is None:
+        return {}
+    return {
+        "student": step.architecture,
+        "width": round(100 * step.width),
+        "stride": step.stride,
+        "student_epochs": step.epochs,
+    }
+
+
+def _zeros_of(step: Sparsify | None, task: Task) -> dict[str, Any]:
+    if step is None:
+        return {}
+    usual = step.epochs == _epochs_of_zeros(task, step.method)
+    return {
+        "sparsity": round(100 * step.sparsity),
+        "pattern": step.pattern,
+        "zeros": step.method,
+        "epochs": None if usual else step.epochs,
+    }
+
+
+def _epochs_of_zeros(task: Task, method: SparsifyMethod) -> float:
+    """Training with the zeros held; repairing is for those who cannot train."""
+    return 0.0 if method is SparsifyMethod.REPAIR else task.pruning.epochs
 
 
 def with_quantize(settings: Settings, step: Quantize | None) -> Settings:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboard.quantities import NOTHING, faster, smaller
+from dashboard import step_words
+from dashboard.quantities import NOTHING, faster, percent, smaller
+from dashboard.settings import Settings
 from optim.candidate import Candidate, Role
-from optim.recipe import Activations, Precision, Quantize, Recipe
-from optim.search.predict import Prediction
+from optim.recipe import Activations, Precision, Prune, PruningUnit, Quantize, Recipe
+from optim.search.predict import Prediction, channel_ratio
+from optim.task import FOUND_FIELDS, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,45 @@ def precision_note(
     else:  # what follows for the speed is measured: nobody needs to be told what to expect
         told = [f"{quantize.precision.upper()}: {known.words()}", how]
     return ". ".join(filter(None, told)) + "."
+
+
+def pruning_note(settings: Settings, task: Task) -> str:
+    """By which recipe the pruning slider prunes, and who chose it; nothing if it is the usual."""
+    step = settings.recipe(task).step(Prune)
+    if step is None or not step.ratio:
+        return ""
+    told = [_share_of_channels(step)]
+    usual = {name: getattr(task.pruning, name) for name in FOUND_FIELDS}
+    own = {name: getattr(step, name) for name in FOUND_FIELDS}
+    if own != usual:
+        told.append(f"{_how_it_prunes(step)}: as you chose it.")
+    elif task.pruning_is_found:
+        told.append(f"{_how_it_prunes(step)}: the best found for this model on validation.")
+    return " ".join(filter(None, told))
+
+
+def _how_it_prunes(step: Prune) -> str:
+    epochs = "1 epoch" if step.epochs == 1 else f"{step.epochs:g} epochs"
+    source = "from the original's answers" if step.distill else "on labels alone"
+    parts = [
+        step_words.CRITERIA[step.criterion],
+        step_words.SCOPES[step.scope].lower(),
+        f"{step.rounds} rounds" if step.rounds > 1 else "",
+        f"blocks of {step.round_to}" if step.round_to != Prune(ratio=0.5).round_to else "",
+        f"{epochs} {source}" if step.epochs else "untrained",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _share_of_channels(step: Prune) -> str:
+    """A ratio of parameters or MACs as one of channels: both fall with the square of these."""
+    if step.unit is PruningUnit.CHANNELS:
+        return ""
+    unit = step_words.UNITS[step.unit]
+    return (
+        f"{percent(step.ratio)} fewer {unit}: about {percent(round(channel_ratio(step), 2))} of "
+        "the channels."
+    )
 
 
 _SIZES = {

@@ -8,14 +8,27 @@ The rest is text from a stranger: it is parsed into known values here, or ignore
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from enum import StrEnum
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
 from dashboard.settings import Settings, settings_of
-from optim.recipe import Activations, Calibration, Precision, Recipe, Rounding
+from optim.recipe import (
+    Activations,
+    Architecture,
+    Calibration,
+    Criterion,
+    Pattern,
+    Precision,
+    PruningUnit,
+    Recipe,
+    Rounding,
+    Scope,
+    SparsifyMethod,
+)
 from optim.search.pareto import Limits
 from optim.task import SAMPLE_ORDER, Task
 
@@ -27,14 +40,27 @@ LAYERS, JOBS = "views/layers.py", "views/jobs.py"
 MODEL = "model"
 CANDIDATE = "candidate"
 IDS = "ids"
+CUTS = "cuts"
 
 # --- URL parameters bound to widgets of the same key ----------------------------------------------
 PRECISION = "precision"
 PRUNE = "prune"
 DISTILL = "distill"
 FUSE = "fuse"
+UNIT = "unit"
+CRITERION = "criterion"
+SCOPE = "scope"
+ROUNDS = "rounds"
+ROUND_TO = "round_to"
 EPOCHS = "epochs"
 BLOCKS = "blocks"
+STUDENT = "student"
+WIDTH = "width"
+STRIDE = "stride"
+STUDENT_EPOCHS = "student_epochs"
+SPARSITY = "sparsity"
+PATTERN = "pattern"
+ZEROS = "zeros"
 TRAINING = "training"
 LEARNED_SCALES = "learned_scales"
 ACTIVATIONS = "activations"
@@ -57,6 +83,9 @@ THREE_KIND = "three"
 PAGE_OF_FLIPS = "flips"
 LAYER_PANEL = "panel"
 SENSITIVITY = "sensitivity"
+LAYER_SETTING = "set"
+CHANNEL_CHART = "channels"
+CHANNEL_COST = "cost"
 
 # --- session keys ---------------------------------------------------------------------------------
 MODEL_BOX = "model_box"
@@ -66,6 +95,11 @@ MIXES = "mixes"
 BUDGET = "budget"
 BUDGET_OF = "budget_of"
 MIXED_FROM = "mixed_from"
+CHANNEL_MIXES = "channel_mixes"
+CHANNEL_BUDGET = "channel_budget"
+CHANNEL_BUDGET_OF = "channel_budget_of"
+CHANNEL_NOTE = "channel_note"
+HIGHLIGHTED = "highlighted"
 COMPARE_BOX = "compare_box"
 VIEWPORT = "viewport"
 BEGUN = "tasks_begun"
@@ -87,9 +121,21 @@ LAYER_PANELS: tuple[Literal["time", "sensitivity", "bytes"], ...] = (
     "time", "sensitivity", "bytes",
 )  # fmt: skip
 SENSITIVITIES: tuple[Literal["noise", "accuracy"], ...] = ("noise", "accuracy")
+LAYER_SETTINGS = ("Precision", "Channels")
+"""What the Layers page sets layer by layer."""
+CHANNEL_CHARTS = ("Curves", "Heat map")
+CHANNEL_COSTS: tuple[Literal["accuracy", "loss"], ...] = ("accuracy", "loss")
+LONGEST_CUTS, MOST_CUTS = 4000, 500
 
 USUAL = "usual"
-"""The choice that suits the precision."""
+"""The choice that suits the precision, or the task."""
+NO_STUDENT = "none"
+UNIT_CHOICES = tuple(map(str, PruningUnit))
+CRITERION_CHOICES = (USUAL, *(kind.replace("_", " ") for kind in Criterion))
+SCOPE_CHOICES = (USUAL, *map(str, Scope))
+STUDENT_CHOICES = (NO_STUDENT, *(kind.replace("_", " ") for kind in Architecture))
+PATTERN_CHOICES = tuple(map(str, Pattern))
+ZEROS_CHOICES = tuple(map(str, SparsifyMethod))
 ACTIVATION_CHOICES = (USUAL, *map(str, Activations))
 ROUNDING_CHOICES = (USUAL, *map(str, Rounding))
 CALIBRATION_CHOICES = tuple(kind.replace("_", " ") for kind in Calibration)
@@ -98,7 +144,10 @@ DEFAULT_PRECISION = DEFAULTS.precision.upper()
 DEFAULT_PRUNE = DEFAULTS.prune
 DEFAULT_DROP = "2"
 SETTING_KEYS = {
-    "precision": PRECISION, "prune": PRUNE, "blocks": BLOCKS, "epochs": EPOCHS, "distill": DISTILL,
+    "precision": PRECISION, "prune": PRUNE, "unit": UNIT, "criterion": CRITERION, "scope": SCOPE,
+    "rounds": ROUNDS, "round_to": ROUND_TO, "blocks": BLOCKS, "epochs": EPOCHS, "distill": DISTILL,
+    "student": STUDENT, "width": WIDTH, "stride": STRIDE, "student_epochs": STUDENT_EPOCHS,
+    "sparsity": SPARSITY, "pattern": PATTERN, "zeros": ZEROS,
     "fuse": FUSE, "training": TRAINING, "learned_scales": LEARNED_SCALES,
     "activations": ACTIVATIONS, "calibration": CALIBRATION, "examples": EXAMPLES,
     "per_channel": PER_CHANNEL, "rounding": ROUNDING, "bias_correction": BIAS,
@@ -107,6 +156,7 @@ SETTING_KEYS = {
 """The widget of each field of the settings."""
 
 _ID = re.compile(r"[0-9a-f]{12}")
+_SHARE = re.compile(r"[01](\.[0-9]{1,6})?")
 
 
 # --- model ----------------------------------------------------------------------------------------
@@ -131,7 +181,7 @@ def keep_model_in_url() -> None:
 def forget_choices() -> None:
     """Called when another model is picked: ids of the old one mean nothing there."""
     st.query_params[MODEL] = model()
-    for name in (CANDIDATE, IDS):
+    for name in (CANDIDATE, IDS, CUTS):
         st.query_params.pop(name, None)
 
 
@@ -143,7 +193,8 @@ def selected() -> str | None:
 
 
 def select(candidate_id: str) -> None:
-    """Open this candidate's card, in the address too."""
+    """Open this candidate's card, in the address too; shares of channels belonged to another."""
+    st.query_params.pop(CUTS, None)
     st.query_params[CANDIDATE] = candidate_id
 
 
@@ -156,6 +207,27 @@ def compared(known: Collection[str]) -> list[str]:
 def keep_compared_in_url() -> None:
     """Write the chosen candidates into the address."""
     st.query_params[IDS] = ",".join(st.session_state[COMPARE_BOX])
+
+
+# --- channels -------------------------------------------------------------------------------------
+def cuts() -> dict[str, float]:
+    """The share of channels that the link takes from each layer: ``layer:share,...``."""
+    found = {}
+    for part in st.query_params.get(CUTS, "")[:LONGEST_CUTS].split(",")[:MOST_CUTS]:
+        layer, _, ratio = part.rpartition(":")
+        if layer and _SHARE.fullmatch(ratio):
+            found[layer] = float(ratio)
+    return found
+
+
+def keep_cuts_in_url(cuts: Mapping[str, float]) -> None:
+    """Write the shares into the address; more than an address can hold are left out."""
+    text = ",".join(f"{layer}:{ratio:.6g}" for layer, ratio in cuts.items())
+    if text and len(text) <= LONGEST_CUTS:
+        if st.query_params.get(CUTS) != text:
+            st.query_params[CUTS] = text
+    else:
+        st.query_params.pop(CUTS, None)
 
 
 def _ids(text: str) -> list[str]:
@@ -207,7 +279,7 @@ def sliders_moved() -> bool:
 
 def _read(field: str, shown: Any) -> Any:
     """The value of a field from what its widget shows."""
-    if shown == USUAL:
+    if shown in (USUAL, NO_STUDENT):
         return None
     kind = _KINDS.get(field)
     return shown if kind is None else kind(shown.lower().replace(" ", "_"))
@@ -218,12 +290,18 @@ def _written(field: str, value: Any) -> Any:
     if field not in _KINDS:
         return value
     if value is None:
-        return USUAL
+        return NO_STUDENT if field == "student" else USUAL
     return value.upper() if field == "precision" else value.replace("_", " ")
 
 
-_KINDS: dict[str, type[Precision | Activations | Calibration | Rounding]] = {
+_KINDS: dict[str, type[StrEnum]] = {
     "precision": Precision,
+    "unit": PruningUnit,
+    "criterion": Criterion,
+    "scope": Scope,
+    "student": Architecture,
+    "pattern": Pattern,
+    "zeros": SparsifyMethod,
     "activations": Activations,
     "calibration": Calibration,
     "rounding": Rounding,

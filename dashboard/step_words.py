@@ -136,6 +136,31 @@ UNITS = {
     PruningUnit.PARAMETERS: "parameters",
     PruningUnit.MACS: "multiply-accumulates",
 }
+UNIT_NAMES = {**UNITS, PruningUnit.MACS: "MACs"}
+CRITERIA = {
+    Criterion.L1: "L1 magnitude",
+    Criterion.L2: "L2 magnitude",
+    Criterion.BN_SCALE: "Batch-norm scale",
+    Criterion.TAYLOR: "Taylor, by the loss",
+    Criterion.FPGM: "Geometric median",
+    Criterion.LAMP: "LAMP",
+    Criterion.RANDOM: "Random, the control",
+}
+SCOPES = {
+    Scope.UNIFORM: "Same share in every layer",
+    Scope.GLOBAL: "Least important of all",
+}
+PATTERNS = {
+    Pattern.UNSTRUCTURED: "Anywhere",
+    Pattern.TWO_OF_FOUR: "2 of 4 neighbours",
+    Pattern.FOUR_OF_EIGHT: "4 of 8 neighbours",
+}
+ZEROS = {
+    SparsifyMethod.MAGNITUDE: "Smallest at once",
+    SparsifyMethod.GRADUAL: "Smallest, gradually",
+    SparsifyMethod.REPAIR: "Repaired, untrained",
+}
+"""What people call each choice."""
 _LEAST = {
     Criterion.L1: "have the smallest weights",
     Criterion.L2: "matter least",

@@ -14,6 +14,7 @@ import numpy as np
 
 from optim.datasets import DATASETS, SAMPLES, Dataset, Split, SplitName, load_split
 from optim.errors import BrokenArtifactError, UnknownTaskError
+from optim.recipe import Prune
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,6 +26,10 @@ SAMPLE_ORDER = (
     "fashion-squeezenet",
     "motion-cnn",
 )
+
+
+FOUND_FIELDS = ("criterion", "scope", "epochs", "rounds", "round_to")
+"""What of pruning a card may say to be best for its network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,31 @@ class Task:
     def fine_tuning_epochs(self) -> float:
         """Epochs after pruning that suit this task: small data sets need more passes."""
         return float(self.card["fine_tuning_epochs"])
+
+    @property
+    def pruning_is_found(self) -> bool:
+        """True if somebody has looked, on validation, how this network is pruned best."""
+        return "pruning" in self.card
+
+    @cached_property
+    def pruning(self) -> Prune:
+        """How this network is pruned unless somebody says otherwise; ratio and unit say nothing.
+
+        The best that was found on validation, as the card tells it, else what suits every network.
+
+        Raises:
+            BrokenArtifactError: if the card tells something else than ``FOUND_FIELDS``.
+        """
+        found = self.card.get("pruning", {})
+        try:
+            if unknown := set(found) - set(FOUND_FIELDS):
+                raise ValueError(f"unknown key {min(unknown)!r:.40}")
+            return Prune(ratio=0.5, **{"epochs": self.fine_tuning_epochs, **found})
+        except (TypeError, ValueError) as error:
+            raise BrokenArtifactError(
+                f"card.json of {self.name} says of pruning what cannot be: {error}. Known are "
+                f"{', '.join(FOUND_FIELDS)}; restore the file, for example with `git checkout`."
+            ) from error
 
     @cached_property
     def fingerprint(self) -> str:

@@ -2,7 +2,7 @@
 
 In the logarithm, latency and size are modelled as the sum of a curve over the pruning ratio, a
 constant per precision and a constant per variant (blocks removed, another calibration, training on
-the grid); accuracy is modelled the same way, without the logarithm:
+the grid, another way to choose channels); accuracy is modelled the same way, without the logarithm:
 
     y(ratio, precision, variant) = curve(ratio) + offset(precision) + offset(variant).
 
@@ -10,18 +10,39 @@ The curve runs piecewise linearly through the measured ratios, fitted together w
 backfitting (Hastie and Tibshirani 1990, section 4.4). The uncertainty is the leave-one-out error of
 this very model on the measured points, and grows with the distance to the nearest measured ratio.
 A prediction is never a ``Measurement`` and is drawn hollow.
+
+The ratio is one of channels, whatever it was given in. Zeros change neither the time nor the size
+of a dense file, so only accuracy has a variant for them. A student is another network: nothing is
+said of one that is not measured in any precision, and none bends the curve of the others.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import assert_never
 
 import numpy as np
 
 from optim.candidate import Candidate, Role
-from optim.recipe import Fuse, Precision, Prune, Quantize, Recipe, step_words
+from optim.recipe import (
+    Criterion,
+    Distill,
+    Fuse,
+    MixedPrecision,
+    Precision,
+    Prune,
+    PruningUnit,
+    Quantize,
+    QuantizeAware,
+    Recipe,
+    Replace,
+    ReplaceActivation,
+    Scope,
+    Sparsify,
+    step_words,
+)
 
 MIN_UNCERTAINTY = {"latency": 0.05, "size": 0.01, "accuracy": 0.003}
 BACKFITTING_ROUNDS = 20
@@ -67,10 +88,18 @@ def predict(recipe: Recipe, measured: Sequence[Candidate]) -> Prediction | None:
         measured: any candidates of the task; the unmeasured and the controls are ignored.
 
     Returns:
-        None if fewer than two candidates, or not the baseline, are measured.
+        None if fewer than two candidates, or not the baseline, are measured, or if it is about a
+        student and none like it is.
     """
-    usable = [c for c in measured if c.measured and c.role is not Role.CONTROL]
+    like = (None, student_of(recipe))
+    usable = [
+        c
+        for c in measured
+        if c.measured and c.role is not Role.CONTROL and student_of(c.recipe) in like
+    ]
     if len(usable) < 2 or not any(not c.recipe.steps for c in usable):
+        return None
+    if like[1] is not None and not any(student_of(c.recipe) == like[1] for c in usable):
         return None
     usable = _nearest_training(usable, recipe)
     latency = _fit(usable, recipe, "latency")
@@ -88,43 +117,100 @@ def predict(recipe: Recipe, measured: Sequence[Candidate]) -> Prediction | None:
     )
 
 
+def student_of(recipe: Recipe) -> Replace | None:
+    """The student of a recipe whatever its training; None if the network itself goes on."""
+    step = recipe.step(Replace)
+    return None if step is None else replace(step, epochs=1.0, distill=True)
+
+
+def channel_ratio(step: Prune | None) -> float:
+    """About which share of the channels a pruning step removes, 0..1.
+
+    Parameters and MACs fall with the square of the channels that stay.
+
+    >>> channel_ratio(Prune(ratio=0.75, unit=PruningUnit.MACS))
+    0.5
+    """
+    if step is None or step.unit is PruningUnit.CHANNELS:
+        return 0.0 if step is None else step.ratio
+    return 1 - math.sqrt(1 - step.ratio)
+
+
+def _ratio(recipe: Recipe) -> float:
+    return channel_ratio(recipe.step(Prune))
+
+
 def _nearest_training(usable: Sequence[Candidate], recipe: Recipe) -> list[Candidate]:
     """Of candidates that differ only in their training, keep the one most like ``recipe``."""
-    step = recipe.step(Prune)
-    wanted = 1.0 if step is None else step.epochs
+    wanted = _epochs(recipe)
 
     def distance(candidate: Candidate) -> float:
-        own = candidate.recipe.step(Prune)
-        return 0.0 if own is None else abs(own.epochs - wanted)
+        return abs(_epochs(candidate.recipe) - wanted) if _epochs(candidate.recipe) else 0.0
 
     best: dict[tuple[float, Precision, str], Candidate] = {}
     for candidate in sorted(usable, key=distance, reverse=True):
         own = candidate.recipe
-        best[own.pruning_ratio, own.precision, _variant(own)] = candidate
+        best[_ratio(own), own.precision, _variant(own, "accuracy")] = candidate
     return list(best.values())
 
 
-def _variant(recipe: Recipe) -> str:
-    """Everything about a recipe but ratio, precision and length of training, in words."""
+def _epochs(recipe: Recipe) -> float:
+    """Training of a student and after pruning: what the figures of one variant differ by."""
+    steps = (recipe.step(Replace), recipe.step(Prune))
+    known = [step.epochs for step in steps if step is not None]
+    return sum(known) if known else 1.0
+
+
+def _variant(recipe: Recipe, what: str) -> str:
+    """Everything that moves this quantity but ratio, precision and length of training, in words."""
+    learns = what == "accuracy"
     told = []
     for step in recipe.steps:
         match step:
             case Prune():
-                told.append(f"{step.blocks} blocks" if step.blocks else "")
+                told.append(_kind_of_pruning(step, learns=learns))
+            case Replace():
+                told.append(step_words(replace(step, epochs=0.0, distill=True)))
+            case Distill() | Sparsify():
+                told.append(step_words(step) if learns else "")
             case Quantize():
                 told.append(step_words(step).removeprefix(step.precision.upper()))
             case Fuse():
                 pass
-            case _:
+            case ReplaceActivation() | QuantizeAware() | MixedPrecision():
                 told.append(step_words(step))
+            case _:
+                assert_never(step)
     return ", ".join(filter(None, told))
+
+
+def _kind_of_pruning(step: Prune, *, learns: bool) -> str:
+    """How it is pruned, without the ratio; which channels leave a layer changes no shape."""
+    kind = replace(
+        step,
+        ratio=0.5,
+        epochs=1.0,
+        blocks=0,
+        layers=(),
+        keep_weights=True,
+        distill=step.distill or not learns,
+        criterion=step.criterion if learns or step.scope is Scope.GLOBAL else Criterion.L2,
+        rounds=step.rounds if learns else 1,
+    )
+    usual = step_words(Prune(ratio=0.5))
+    parts = [
+        f"{step.blocks} blocks" if step.blocks else "",
+        str(step.layers) if step.layers else "",
+        step_words(kind) if step.ratio and step_words(kind) != usual else "",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def _fit(usable: Sequence[Candidate], recipe: Recipe, what: str) -> tuple[float, float, float]:
     """Guess, low and high of one quantity (logarithms for latency and size)."""
     points = _points(usable, what)
-    variant = _variant(recipe)
-    guess = _interpolate(points, recipe.pruning_ratio, recipe.precision, variant)
+    ratio, variant = _ratio(recipe), _variant(recipe, what)
+    guess = _interpolate(points, ratio, recipe.precision, variant)
     n = len(points.values)
     left_out = range(0, n, max(1, n // MOST_LEFT_OUT)) if n > 2 else range(0)
     errors = [
@@ -137,7 +223,7 @@ def _fit(usable: Sequence[Candidate], recipe: Recipe, what: str) -> tuple[float,
         for i in left_out
     ]
     typical = float(np.median(errors)) if errors else PRIOR[what]
-    nearest = float(np.min(np.abs(points.ratios - recipe.pruning_ratio)))
+    nearest = float(np.min(np.abs(points.ratios - ratio)))
     unknown = 1.0 if recipe.precision in points.precisions else 3.0
     doubt = max(MIN_UNCERTAINTY[what], typical) * (0.5 + 4.0 * nearest) * unknown
     if variant not in points.variants:  # nothing like it is measured at any ratio
@@ -160,9 +246,9 @@ def _points(usable: Sequence[Candidate], what: str) -> _Points:
             case _:
                 values.append(c.accuracy.value)
     return _Points(
-        ratios=np.array([c.recipe.pruning_ratio for c in usable]),
+        ratios=np.array([_ratio(c.recipe) for c in usable]),
         precisions=np.array([c.recipe.precision.value for c in usable]),
-        variants=np.array([_variant(c.recipe) for c in usable]),
+        variants=np.array([_variant(c.recipe, what) for c in usable]),
         values=np.array(values),
     )
 
