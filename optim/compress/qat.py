@@ -22,8 +22,9 @@ from torch.nn.utils import parametrize
 
 from optim.compress.activation_grids import observe, with_activation_grids
 from optim.compress.fake_quantize import FollowedScale, LearnedScale, WeightGrid
-from optim.compress.fine_tune import fine_tuning_schedule, teacher_answers
+from optim.compress.fine_tune import fine_tuning_schedule
 from optim.compress.fold import Layer, fold_batchnorm, layers_in_order, trace
+from optim.compress.teachers import teacher_answers
 from optim.compress.training import Follow, train
 from optim.recipe import QuantizeAware
 from optim.task import Task

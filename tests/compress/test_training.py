@@ -4,15 +4,10 @@ import torch
 from torch import nn
 
 from optim.compress.augment import CUTOUT, augment, views
-from optim.compress.training import (
-    Follow,
-    Schedule,
-    accuracy_of,
-    label_views,
-    logits_of,
-    reestimate_batchnorm,
-    train,
-)
+from optim.compress.evaluation import accuracy_of, logits_of, reestimate_batchnorm
+from optim.compress.schedule import Schedule
+from optim.compress.teachers import label_views
+from optim.compress.training import Follow, train
 from optim.datasets import Split
 
 
