@@ -173,7 +173,7 @@ def trained_network(
     name = candidate_id(task, prefix)
     known = results.checkpoint(name)
     if known is not None and known.path.exists():
-        from optim.compress.prune import fit_to_state
+        from optim.compress.cutting import fit_to_state
 
         return fit_to_state(_same_shape(task, prefix), load(known.path.read_bytes()))
     before = _before(prefix)

@@ -115,6 +115,13 @@ def removable_blocks(network: nn.Module, examples: np.ndarray) -> tuple[Block, .
 def bypassed(network: nn.Module, state: Collection[str]) -> nn.Module:
     """A copy without the blocks of which the names of a state know no weight."""
     network = copy.deepcopy(network)
+    for name in missing_blocks(network, state):
+        _bypass(network, name)
+    return network
+
+
+def missing_blocks(network: nn.Module, state: Collection[str]) -> tuple[str, ...]:
+    """The names of the modules of which a state knows no weight, the outermost of each."""
     gone = [
         name
         for name, module in network.named_modules()
@@ -122,10 +129,7 @@ def bypassed(network: nn.Module, state: Collection[str]) -> nn.Module:
         and not any(key.startswith(f"{name}.") for key in state)
         and name
     ]
-    for name in gone:
-        if not any(name.startswith(f"{other}.") for other in gone):
-            _bypass(network, name)
-    return network
+    return tuple(name for name in gone if not any(name.startswith(f"{other}.") for other in gone))
 
 
 def _bypass(network: nn.Module, name: str) -> None:

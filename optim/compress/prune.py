@@ -1,43 +1,36 @@
 """Structured pruning: whole channels leave, and with them everything that depends on them.
 
 Which layers must shrink together (residual sums, concatenations, depthwise convolutions) is read
-off the dependency graph of Fang et al. 2023, "DepGraph: Towards Any Structural Pruning", by the
-torch-pruning library. Which channels of a group leave is decided by their magnitude over the whole
-group (their equation 4). How many stay is ours: blocks of channels, because kernels run in blocks
-and latency is a staircase; a layer never falls below one block, and a narrow layer uses a smaller
-one.
+off the dependency graph of Fang et al. 2023, "DepGraph: Towards Any Structural Pruning". How many
+channels of a group stay is ours: blocks of channels, because kernels run in blocks and latency is a
+staircase; a layer never falls below one block, and a narrow layer uses a smaller one.
 """
 
 from __future__ import annotations
 
 import copy
-import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import nn
 
-from optim.compress.blocks import bypassed, remove_blocks
+from optim.compress.blocks import bypassed, missing_blocks, remove_blocks
+from optim.compress.channel_groups import ChannelGroup, Side, channel_groups
+from optim.compress.cutting import cut, cut_in_place
+from optim.compress.importance import comparable, fill_gradients, scores, unscorable
+from optim.compress.network_cost import ChannelCount, network_cost
+from optim.compress.ratios import Family, Kept, Room, named, nearest_to, ranked, uniform
 from optim.datasets import Split
-from optim.recipe import Prune
+from optim.errors import Refusal, RefusedError
+from optim.recipe import Criterion, Prune, PruningUnit, Scope
 
 BLOCK_EXAMPLES = 64
 """On so many a block shows how much it matters."""
 
-
-def channels_to_keep(channels: int, ratio: float, round_to: int) -> int:
-    """How many of ``channels`` stay when a share ``ratio`` is asked to go.
-
-    The block is halved until at least two of it fit, so that a layer of 24 channels is cut in
-    blocks of 8 when ``round_to`` is 16. At least one block stays.
-
-    >>> channels_to_keep(64, 0.5, 16), channels_to_keep(24, 0.5, 16), channels_to_keep(64, 0.9, 16)
-    (32, 16, 16)
-    """
-    block = round_to
-    while block > 1 and channels < 2 * block:
-        block //= 2
-    kept = round(channels * (1 - ratio) / block) * block
-    return min(channels, max(block, kept))
+Leaving = dict[str, tuple[int, ...]]
+"""By the name of a group: the units that leave."""
 
 
 def prune(
@@ -57,46 +50,112 @@ def prune(
         A smaller copy on the CPU, in evaluation mode, with the same inputs and outputs.
 
     Raises:
-        RefusedError: if fewer blocks can leave than are asked to.
+        RefusedError: if fewer blocks or channels can leave than are asked to, or the criterion
+            cannot rank them.
     """
-    network = remove_blocks(network, step.blocks, examples.inputs[:BLOCK_EXAMPLES])
-    return _uniformly(network, step.ratio, step.round_to, examples.inputs.shape[1:])
+    gone = len(missing_blocks(original, network.state_dict()))
+    blocks = max(0, step.blocks - gone)
+    network = remove_blocks(network, blocks, examples.inputs[:BLOCK_EXAMPLES])
+    groups, leaving = choose_channels(network, step, examples, seed=seed, original=original)
+    return cut(network, groups, leaving)
+
+
+def choose_channels(
+    network: nn.Module, step: Prune, examples: Split, *, seed: int, original: nn.Module
+) -> tuple[tuple[ChannelGroup, ...], Leaving]:
+    """Decide which channels leave.
+
+    Args:
+        network: on the CPU, in evaluation mode, after its blocks have left; it is left alone.
+        step, examples, seed, original: as for ``prune``.
+
+    Returns:
+        The network's groups, and what leaves each of them.
+
+    Raises:
+        RefusedError: as ``prune``.
+    """
+    shape = examples.inputs.shape[1:]
+    groups = rankable(network, channel_groups(network, shape), step.criterion)
+    rooms = _rooms(network, groups, original, step.round_to, shape)
+    network = copy.deepcopy(network)
+    if step.criterion is Criterion.TAYLOR:
+        fill_gradients(network, examples)
+    given: dict[str, torch.Tensor] = {}
+    if step.scope is Scope.GLOBAL:
+        given = {room.group.name: _scores(network, room.group, step, seed) for room in rooms}
+    kept = _kept(network, step, groups, rooms, given, original, shape)
+    return groups, least_important(network, groups, kept, step.criterion, seed=seed, given=given)
+
+
+def rankable(
+    network: nn.Module, groups: tuple[ChannelGroup, ...], criterion: Criterion
+) -> tuple[ChannelGroup, ...]:
+    """The groups, with those left whole that a criterion cannot rank.
+
+    Raises:
+        RefusedError: if none can shrink.
+    """
+    reasons = {group.name: group.whole or unscorable(network, group, criterion) for group in groups}
+    if all(reasons.values()):
+        first = next(iter(reasons), "")
+        raise RefusedError(
+            Refusal(
+                reason=f"no layer of this network can lose channels by {criterion}: "
+                f"{first}: {reasons.get(first, 'there are no layers.')}",
+                remedy="Choose another criterion, such as l2."
+                if any(group.prunable for group in groups)
+                else "Quantize it instead.",
+            )
+        )
+    return tuple(replace(group, whole=reasons[group.name]) for group in groups)
+
+
+def least_important(
+    network: nn.Module,
+    groups: tuple[ChannelGroup, ...],
+    kept: Mapping[str, int],
+    criterion: Criterion,
+    *,
+    seed: int,
+    given: Mapping[str, torch.Tensor] | None = None,
+) -> Leaving:
+    """Choose which units leave, group by group from the output back.
+
+    Weights that read or make what has left already do not count in the scores of later groups.
+
+    Args:
+        network: is cut in place; for ``taylor`` it holds gradients.
+        groups: of this network.
+        kept: units that stay, by the name of the group; groups that are not named stay whole.
+        criterion, seed: as for ``scores``.
+        given: scores by the name of the group, where they are known.
+    """
+    leaving: Leaving = {}
+    removed: dict[tuple[str, Side], np.ndarray] = {}
+    for group in sorted(groups, key=lambda group: group.turn):
+        count = group.units - kept.get(group.name, group.units)
+        if count <= 0:
+            continue
+        left = _shifted(group, removed)
+        found = given[group.name] if given else scores(network, left, criterion, seed=seed)
+        leaving[group.name] = tuple(found.argsort()[:count].tolist())
+        cut_in_place(network, [left], leaving)
+        for part in group.parts:
+            key = (part.layer, part.side)
+            now = part.channels_of(leaving[group.name])
+            removed[key] = np.sort(np.concatenate([removed.get(key, now[:0]), now]))
+    return leaving
 
 
 def narrow(network: nn.Module, width: float, input_shape: tuple[int, ...]) -> nn.Module:
     """A copy with a share ``width`` of the channels in every layer, in blocks of 16."""
-    return _uniformly(copy.deepcopy(network).eval(), 1 - width, 16, input_shape)
-
-
-def _uniformly(
-    network: nn.Module, ratio: float, round_to: int, input_shape: tuple[int, ...]
-) -> nn.Module:
-    """Remove the same share of channels in every layer, in the network itself."""
-    import torch_pruning as tp
-
-    example = torch.zeros(2, *input_shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        graph = tp.DependencyGraph().build_dependency(network, example_inputs=example)
-    magnitude = tp.importance.GroupMagnitudeImportance(p=2)
-    groups = graph.get_all_groups(
-        ignored_layers=[output_layer(network)],
-        root_module_types=[nn.Conv1d, nn.Conv2d, nn.Linear],
-    )
-    for group in groups:
-        layer, function = group[0].dep.target.module, group[0].dep.handler
-        channels = graph.get_out_channels(layer)
-        leaving = channels - channels_to_keep(channels, ratio, round_to)
-        if leaving > 0:
-            order = magnitude(group).argsort()
-            graph.get_pruning_group(layer, function, order[:leaving].tolist()).prune()
-    return network
-
-
-def output_layer(network: nn.Module) -> nn.Module:
-    """The last layer with weights: its outputs are the classes and must stay."""
-    layers = [m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Linear)]
-    return layers[-1]
+    network = copy.deepcopy(network).cpu().eval()
+    groups = channel_groups(network, input_shape)
+    rooms = [Room(group=g, channels=g.channels, round_to=16) for g in groups if g.prunable]
+    kept = uniform(rooms)(1 - width)
+    leaving = least_important(copy.deepcopy(network), groups, kept, Criterion.L2, seed=0)
+    return cut(network, groups, leaving)
 
 
 def fresh_weights(network: nn.Module, *, seed: int) -> nn.Module:
@@ -114,32 +173,70 @@ def fresh_weights(network: nn.Module, *, seed: int) -> nn.Module:
     return network
 
 
-def fit_to_state(network: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:
-    """Shrink a freshly built network to the shapes of a pruned one's weights, and load them.
+def _scores(network: nn.Module, group: ChannelGroup, step: Prune, seed: int) -> torch.Tensor:
+    return comparable(scores(network, group, step.criterion, seed=seed), step.criterion)
 
-    Args:
-        network: the original architecture; it is left alone.
-        state: the pruned network's ``state_dict``.
 
-    Raises:
-        KeyError: if a weight is missing: the state belongs to another architecture.
-    """
-    network = bypassed(network, state)
-    for prefix, module in network.named_modules():
-        depthwise = isinstance(module, nn.Conv1d | nn.Conv2d) and module.groups > 1
-        for name, _ in list(module.named_parameters(recurse=False)):
-            tensor = state[f"{prefix}.{name}" if prefix else name]
-            setattr(module, name, nn.Parameter(tensor.clone()))
-        for name, _ in list(module.named_buffers(recurse=False)):
-            setattr(module, name, state[f"{prefix}.{name}" if prefix else name].clone())
-        match module:
-            case nn.Conv1d() | nn.Conv2d():
-                module.out_channels = module.weight.shape[0]
-                if depthwise:
-                    module.groups = module.out_channels // module.weight.shape[1]
-                module.in_channels = module.weight.shape[1] * module.groups
-            case nn.Linear():
-                module.out_features, module.in_features = module.weight.shape
-            case nn.modules.batchnorm._BatchNorm():
-                module.num_features = module.weight.shape[0]
-    return network.eval()
+def _rooms(
+    network: nn.Module,
+    groups: tuple[ChannelGroup, ...],
+    original: nn.Module,
+    round_to: int,
+    shape: tuple[int, ...],
+) -> tuple[Room, ...]:
+    """How far each group can shrink, with its width in the original network."""
+    state = network.state_dict()
+    wide = {name: len(tensor) for name, tensor in original.state_dict().items() if tensor.dim()}
+    widths = {group.name: group.channels for group in groups}
+    if any(len(tensor) != wide.get(name) for name, tensor in state.items() if tensor.dim()):
+        before = channel_groups(bypassed(original, state), shape)
+        widths = {group.name: group.channels for group in before}
+    return tuple(
+        Room(group=group, channels=widths[group.name], round_to=round_to)
+        for group in groups
+        if group.prunable
+    )
+
+
+def _kept(
+    network: nn.Module,
+    step: Prune,
+    groups: tuple[ChannelGroup, ...],
+    rooms: tuple[Room, ...],
+    given: Mapping[str, torch.Tensor],
+    original: nn.Module,
+    shape: tuple[int, ...],
+) -> Kept:
+    """How many units each group keeps."""
+    own = named(step.layers, groups)
+    fixed = {r.group.name: r.units_at(own[r.group.name]) for r in rooms if r.group.name in own}
+    free = tuple(room for room in rooms if room.group.name not in own)
+    if step.ratio == 0 or not free:
+        return fixed
+    family: Family = uniform(free)
+    if step.scope is Scope.GLOBAL:
+        family = ranked(free, {name: found.numpy() for name, found in given.items()})
+    order = [group.name for group in groups]
+    if step.unit is PruningUnit.CHANNELS:
+        if step.scope is Scope.UNIFORM:
+            return fixed | family(step.ratio)
+        count = ChannelCount(groups=tuple(room.group for room in free))
+        whole = float(sum(room.channels for room in free))
+        return fixed | nearest_to(
+            step.ratio, family, count, whole=whole, of="channels", order=order
+        )
+    of = "parameters" if step.unit is PruningUnit.PARAMETERS else "MACs"
+    cost = network_cost(network, groups, shape, step.unit)
+    whole = network_cost(copy.deepcopy(original).cpu().eval(), (), shape, step.unit).left({})
+    return nearest_to(step.ratio, family, cost, whole=whole, of=of, order=order)
+
+
+def _shifted(group: ChannelGroup, removed: Mapping[tuple[str, Side], np.ndarray]) -> ChannelGroup:
+    """The group where its channels are after others have left the same layers."""
+    parts = tuple(
+        replace(part, channel=part.channel - removed[key].searchsorted(part.channel))
+        if (key := (part.layer, part.side)) in removed
+        else part
+        for part in group.parts
+    )
+    return replace(group, parts=parts)

@@ -6,9 +6,10 @@ from torch import nn
 
 from optim.architectures import build
 from optim.compress.blocks import removable_blocks, remove_blocks
-from optim.compress.prune import fit_to_state, prune
+from optim.compress.cutting import fit_to_state
 from optim.errors import RefusedError
 from optim.recipe import Prune
+from tests.compress.pruned import pruned
 
 
 def examples(*shape):
@@ -52,16 +53,16 @@ def test_the_block_that_only_passes_its_input_on_leaves_first():
 @pytest.mark.parametrize("architecture", ["resnet", "mobilenetv2", "squeezenet"])
 def test_a_shallower_and_thinner_network_comes_back_from_its_weights(architecture):
     network, shape = network_of(architecture), (1, 28, 28)
-    smaller = prune(network, Prune(ratio=0.5, blocks=1), examples=examples(*shape))
+    smaller = pruned(network, Prune(ratio=0.5, blocks=1), shape)
     again = fit_to_state(network, smaller.state_dict())
     x = torch.randn(3, *shape)
     assert torch.equal(smaller(x), again(x))
-    assert _size(smaller) < _size(prune(network, Prune(ratio=0.5), examples=examples(*shape)))
+    assert _size(smaller) < _size(pruned(network, Prune(ratio=0.5), shape))
 
 
 def test_channels_may_all_stay_when_a_block_leaves():
     network = network_of("resnet")
-    smaller = prune(network, Prune(ratio=0.0, blocks=1), examples=examples(1, 28, 28))
+    smaller = pruned(network, Prune(ratio=0.0, blocks=1), (1, 28, 28))
     assert smaller.conv1.out_channels == 64
     assert _size(smaller) == _size(network) - _size(network.layer1)
 

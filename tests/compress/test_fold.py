@@ -5,9 +5,9 @@ from torch import nn
 
 from optim.architectures import ARCHITECTURES, build
 from optim.compress.fold import BatchNorm, fold_batchnorm
-from optim.compress.prune import prune
 from optim.errors import RefusedError
 from optim.recipe import Prune
+from tests.compress.pruned import pruned
 
 INPUTS = dict.fromkeys(ARCHITECTURES, (1, 28, 28)) | {"motion_cnn": (6, 128)}
 
@@ -48,7 +48,7 @@ def test_networks_with_gates_fold_as_well(name):
 
 def test_a_pruned_network_folds():
     network = with_statistics(build("mobilenetv2", in_channels=1, classes=7))
-    smaller = prune(network, Prune(ratio=0.5), examples=torch.zeros(4, 1, 28, 28).numpy())
+    smaller = pruned(network, Prune(ratio=0.5), (1, 28, 28))
     x = torch.randn(2, 1, 28, 28)
     with torch.no_grad():
         torch.testing.assert_close(fold_batchnorm(smaller)(x), smaller(x), atol=1e-4, rtol=1e-4)

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -6,14 +5,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from optim.architectures import ARCHITECTURES, build
-from optim.compress.prune import (
-    channels_to_keep,
-    fit_to_state,
-    fresh_weights,
-    output_layer,
-    prune,
-)
+from optim.compress.channel_groups import output_layer
+from optim.compress.cutting import fit_to_state
+from optim.compress.prune import fresh_weights
+from optim.compress.ratios import channels_to_keep
 from optim.recipe import Prune
+from tests.compress.pruned import pruned
 
 INPUTS = dict.fromkeys(ARCHITECTURES, (1, 28, 28)) | {"motion_cnn": (6, 128)}
 
@@ -36,7 +33,7 @@ def test_a_pruned_network_is_smaller_and_answers_in_the_same_shape(architecture)
     shape = INPUTS[architecture]
     network = build(architecture, in_channels=shape[0], classes=7).eval()
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    smaller = prune(network, Prune(ratio=0.5), examples=_examples(*shape))
+    smaller = pruned(network, Prune(ratio=0.5), shape)
     assert _size(smaller) < 0.45 * _size(network)
     assert smaller(torch.zeros(2, *shape)).shape == (2, 7)
     after = network.state_dict()
@@ -47,7 +44,7 @@ def test_a_pruned_network_is_smaller_and_answers_in_the_same_shape(architecture)
 def test_a_pruned_network_comes_back_from_its_weights_alone(architecture):
     shape = INPUTS[architecture]
     network = build(architecture, in_channels=shape[0], classes=5).eval()
-    smaller = prune(network, Prune(ratio=0.6), examples=_examples(*shape))
+    smaller = pruned(network, Prune(ratio=0.6), shape)
     again = fit_to_state(network, smaller.state_dict())
     x = torch.randn(3, *shape)
     assert torch.equal(smaller(x), again(x))
@@ -58,7 +55,7 @@ def test_the_channels_with_the_smallest_weights_leave():
     with torch.no_grad():
         network[0].weight.copy_(torch.arange(1.0, 9.0)[:, None, None, None].expand(8, 1, 3, 3))
         network[3].weight.fill_(1.0)
-    smaller = prune(network, Prune(ratio=0.5, round_to=1), examples=_examples(1, 4, 4))
+    smaller = pruned(network, Prune(ratio=0.5, round_to=1), (1, 4, 4))
     assert smaller[0].weight[:, 0, 0, 0].tolist() == [5.0, 6.0, 7.0, 8.0]
 
 
@@ -94,10 +91,6 @@ def test_the_control_has_the_same_shapes_and_none_of_the_weights():
 def test_the_output_layer_is_the_one_that_gives_the_classes():
     network = build("squeezenet", in_channels=1, classes=10)
     assert output_layer(network).out_channels == 10
-
-
-def _examples(*shape):
-    return np.random.default_rng(0).normal(size=(4, *shape)).astype(np.float32)
 
 
 def _size(network):

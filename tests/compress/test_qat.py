@@ -7,6 +7,7 @@ from torch import nn
 
 from optim.architectures import ARCHITECTURES, build
 from optim.compress.activation_grids import observe, with_activation_grids
+from optim.compress.cutting import fit_to_state
 from optim.compress.fake_quantize import (
     ActivationGrid,
     LearnedScale,
@@ -15,11 +16,11 @@ from optim.compress.fake_quantize import (
     round_straight_through,
 )
 from optim.compress.fold import Layer, fold_batchnorm
-from optim.compress.prune import fit_to_state, prune
 from optim.compress.qat import scales_of, with_rounded_weights, with_scales
 from optim.graph.int4 import int4_scale
 from optim.graph.int8 import quantize_weight_int8
 from optim.recipe import Prune, QuantizeAware
+from tests.compress.pruned import pruned
 from tests.compress.test_fold import INPUTS, with_statistics
 from tests.reference.grids import learned_step_gradients, on_grid
 from tests.reference.quantizers import asymmetric
@@ -141,8 +142,7 @@ def test_eight_bits_change_the_answers_a_little_and_four_bits_more(architecture)
 def test_a_checkpoint_without_a_block_loads_as_well():
     step = QuantizeAware()
     network = with_statistics(build("mobilenetv2", in_channels=1, classes=7))
-    examples = torch.randn(4, 1, 28, 28).numpy()
-    trained = with_scales(prune(network, Prune(ratio=0.5, blocks=2), examples=examples), step)
+    trained = with_scales(pruned(network, Prune(ratio=0.5, blocks=2), (1, 28, 28)), step)
     again = fit_to_state(with_scales(network, step), trained.state_dict())
     x = torch.randn(2, 1, 28, 28)
     assert torch.equal(again(x), trained(x))
@@ -158,13 +158,13 @@ def test_the_first_layer_keeps_eight_bits():
 
 
 @pytest.mark.parametrize("per_channel", [True, False])
-@pytest.mark.parametrize("pruned", [True, False])
-def test_weights_and_scales_of_a_checkpoint_load_into_a_built_network(per_channel, pruned):
+@pytest.mark.parametrize("ratio", [0.5, None])
+def test_weights_and_scales_of_a_checkpoint_load_into_a_built_network(per_channel, ratio):
     step = QuantizeAware(per_channel=per_channel)
     network = with_statistics(build("motion_cnn", in_channels=6, classes=7))
     smaller = network
-    if pruned:
-        smaller = prune(network, Prune(ratio=0.5), examples=np.zeros((4, 6, 128), np.float32))
+    if ratio is not None:
+        smaller = pruned(network, Prune(ratio=ratio), (6, 128))
     trained = with_scales(smaller, step)
     for module in trained.modules():
         if isinstance(module, Layer):

@@ -1,0 +1,210 @@
+"""How many channels each group keeps: one share for all, or the least important of the network.
+
+Both are families of widths that shrink as a share x grows from 0 to 1. For a ratio of parameters or
+MACs, x is found by bisection; the groups that step down at that very x then step one by one, from
+the back, until the cost is nearest to what was asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from optim.compress.channel_groups import ChannelGroup
+from optim.compress.network_cost import ChannelCount, NetworkCost
+from optim.errors import Refusal, RefusedError
+
+MOST = 0.95
+"""Of one group at most this share leaves when the whole network is ranked."""
+REACHED = 0.005
+"""So far from the ratio asked for, widths still count as having it."""
+
+Kept = dict[str, int]
+"""By the name of a group: how many of its units stay."""
+Family = Callable[[float], Kept]
+
+
+def channels_to_keep(channels: int, ratio: float, round_to: int, granularity: int = 1) -> int:
+    """How many of ``channels`` stay when a share ``ratio`` is asked to go.
+
+    The block is halved until at least two of it fit, so that a layer of 24 channels is cut in
+    blocks of 8 when ``round_to`` is 16. At least one block stays.
+
+    Args:
+        channels: of the whole layer.
+        ratio: 0 leaves it whole, 1 leaves one block.
+        round_to: channels in a block.
+        granularity: so many channels leave at once; a block is a multiple of it.
+
+    >>> channels_to_keep(64, 0.5, 16), channels_to_keep(24, 0.5, 16), channels_to_keep(64, 0.9, 16)
+    (32, 16, 16)
+    """
+    if ratio == 0:
+        return channels
+    block = block_of(channels, round_to, granularity)
+    kept = round(channels * (1 - ratio) / block) * block
+    return min(channels, max(block, kept))
+
+
+def block_of(channels: int, round_to: int, granularity: int = 1) -> int:
+    """Channels in a block of a layer."""
+    block = round_to
+    while block > 1 and channels < 2 * block:
+        block //= 2
+    whole = math.lcm(block, granularity)
+    return whole if whole <= channels else granularity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """A group that can shrink, and how far.
+
+    Attributes:
+        group: as it is now.
+        channels: of the group in the original network, which ratios are shares of.
+        round_to: channels in a block.
+    """
+
+    group: ChannelGroup
+    channels: int
+    round_to: int
+
+    def units_at(self, ratio: float) -> int:
+        """Units that stay when a share of the original channels is asked to go."""
+        kept = channels_to_keep(self.channels, ratio, self.round_to, self.group.granularity)
+        return min(self.group.units, kept // self.group.granularity)
+
+    def units_without(self, leaving: int) -> int:
+        """Units that stay when so many are ranked to leave, in blocks and with a least width."""
+        if leaving == 0:
+            return self.group.units
+        size, block = self.group.granularity, self.block
+        least = max(block, math.ceil(self.channels * (1 - MOST) / block - 1e-9) * block)
+        kept = round((self.group.units - leaving) * size / block) * block
+        return min(self.group.units, max(least, kept) // size)
+
+    @property
+    def block(self) -> int:
+        """Channels in a block."""
+        return block_of(self.channels, self.round_to, self.group.granularity)
+
+
+def uniform(rooms: Iterable[Room]) -> Family:
+    """The same share leaves every group."""
+    rooms = tuple(rooms)
+    return lambda share: {room.group.name: room.units_at(share) for room in rooms}
+
+
+def ranked(rooms: Iterable[Room], scores: Mapping[str, np.ndarray]) -> Family:
+    """The least important of the whole network leave.
+
+    Args:
+        scores: by the name of the group, shape (units,), comparable between groups.
+    """
+    rooms = tuple(rooms)
+    owner = np.repeat(np.arange(len(rooms)), [room.group.units for room in rooms])
+    every = np.concatenate([scores[room.group.name] for room in rooms] or [np.zeros(0)])
+    owner = owner[every.argsort(kind="stable")]
+
+    def at(share: float) -> Kept:
+        leaving = np.bincount(owner[: round(share * len(owner))], minlength=len(rooms))
+        return {
+            room.group.name: room.units_without(int(count))
+            for room, count in zip(rooms, leaving, strict=True)
+        }
+
+    return at
+
+
+def nearest_to(
+    ratio: float,
+    family: Family,
+    cost: NetworkCost | ChannelCount,
+    *,
+    whole: float,
+    of: str,
+    order: Iterable[str],
+) -> Kept:
+    """The widths of a family that come nearest to a share of a cost.
+
+    Args:
+        ratio: share of ``whole`` that is to leave.
+        family: widths by the share of channels that leave.
+        cost: of the network as it is.
+        whole: cost of the original network.
+        of: what is counted, in a word for the refusal.
+        order: names of the groups in the network's order: the last step first.
+
+    Raises:
+        RefusedError: if every group is down to its least width before.
+    """
+    goal = (1 - ratio) * whole
+    lower, upper = 0.0, 1.0
+    if cost.left(family(lower)) <= goal:
+        return family(lower)
+    furthest = 1 - cost.left(family(upper)) / whole
+    if furthest < ratio - REACHED:
+        raise RefusedError(
+            Refusal(
+                reason=f"{ratio:.1%} of the {of} cannot be removed: with one block of channels in "
+                f"every layer that can shrink, {furthest:.1%} are gone.",
+                remedy=f"Ask for at most {math.floor(furthest * 1000) / 10:g} %, or make blocks "
+                "smaller with round_to.",
+            )
+        )
+    for _ in range(40):
+        middle = (lower + upper) / 2
+        if cost.left(family(middle)) > goal:
+            lower = middle
+        else:
+            upper = middle
+    wide, narrow = family(lower), family(upper)
+    candidates = [wide]
+    for name in [name for name in order if wide.get(name) != narrow.get(name)][::-1]:
+        candidates.append({**candidates[-1], name: narrow[name]})
+    return min(candidates, key=lambda kept: abs(cost.left(kept) - goal))
+
+
+def named(layers: Iterable[tuple[str, float]], groups: Iterable[ChannelGroup]) -> dict[str, float]:
+    """Ratios of single layers, looked up.
+
+    Args:
+        layers: pairs of a group's name and its ratio.
+        groups: of the network.
+
+    Raises:
+        RefusedError: if there is no such group, or it must stay whole.
+    """
+    known = {group.name: group for group in groups}
+    for name, ratio in layers:
+        group = known.get(name)
+        if group is None:
+            raise RefusedError(_unknown(name, known.values()))
+        if ratio > 0 and not group.prunable:
+            raise RefusedError(
+                Refusal(
+                    reason=f"{name} cannot lose channels: {group.whole}",
+                    remedy="Leave it out of the layers.",
+                )
+            )
+    return dict(layers)
+
+
+def _unknown(name: str, groups: Iterable[ChannelGroup]) -> Refusal:
+    groups = tuple(groups)
+    leads = next((group.name for group in groups if name in group.layers), None)
+    if leads is not None:
+        return Refusal(
+            reason=f"{name} shrinks together with {leads}, which its group is named after.",
+            remedy=f"Name {leads} instead.",
+        )
+    able = [group.name for group in groups if group.prunable]
+    near = difflib.get_close_matches(name, able, n=3, cutoff=0.0)
+    return Refusal(
+        reason=f"there is no group of channels named {name}.",
+        remedy=f"The nearest names are {', '.join(near)}.",
+    )
