@@ -13,9 +13,10 @@ from dashboard.layer_mix import Mix
 from dashboard.markup import plain
 from optim.allocation import Allocation, Cost
 from optim.errors import RefusedError
+from optim.recipe import Precision
 
 
-def panel(found: Inside, mix: Mix) -> None:
+def panel(found: Inside, mix: Mix[Precision]) -> None:
     """A budget, what it would give, and the button that fills the table with it."""
     if found.sensitivity is None or found.parent is None:
         return

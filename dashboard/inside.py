@@ -28,11 +28,13 @@ NAMES = {
     AnalysisKind.PROFILE: "time by layer",
     AnalysisKind.SENSITIVITY: "sensitivity by layer",
     AnalysisKind.WATERFALL: "where the accuracy went",
+    AnalysisKind.PRUNING: "pruning curves",
 }
 GUESSED_S = {
     AnalysisKind.PROFILE: 4.0,
     AnalysisKind.SENSITIVITY: 60.0,
     AnalysisKind.WATERFALL: 60.0,
+    AnalysisKind.PRUNING: 60.0,
 }
 """Until a look at this model has been timed here."""
 
@@ -89,7 +91,7 @@ def look(task: Task, candidate: Candidate) -> Inside:
         sensitivity=of(parent, AnalysisKind.SENSITIVITY),
         waterfall=of(candidate, AnalysisKind.WATERFALL),
         missing=missing,
-        failed=_failed(missing),
+        failed=failed_looks(missing),
     )
 
 
@@ -105,7 +107,7 @@ def _wanted(candidate: Candidate, parent: Candidate | None) -> list[Look]:
     return looks
 
 
-def _failed(missing: tuple[Look, ...]) -> tuple[Job, ...]:
+def failed_looks(missing: tuple[Look, ...]) -> tuple[Job, ...]:
     """The newest job of each missing look, where it has failed."""
     newest: dict[tuple[str, str], Job] = {}
     for job in loaders.jobs():
@@ -151,12 +153,13 @@ def offer(task: Task, found: Inside) -> None:
             key="look_inside_button",
             type="primary",
             icon=":material/search:",
-            on_click=_submit,
+            on_click=submit,
             args=([(candidate.id, kind) for candidate, kind in found.missing],),
         )
 
 
-def _submit(looks: list[tuple[str, AnalysisKind]]) -> None:
+def submit(looks: list[tuple[str, AnalysisKind]]) -> None:
+    """Ask for analyses of candidates; what speaks against it is said on top of the page."""
     try:
         for candidate_id, kind in looks:
             loaders.workspace().submit_analysis(candidate_id, kind)

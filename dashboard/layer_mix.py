@@ -1,9 +1,13 @@
-"""The table of layers in which a precision can be chosen for each, and the mix measured."""
+"""The table of layers in which a precision can be chosen for each, and the mix measured.
+
+A mix gives each layer something; here it is a precision, in ``channel_mix`` a share of channels.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -23,12 +27,14 @@ CHOSEN = "Precision"
 MOST_ROWS, TABLE_PX = 14, 500
 """A longer table scrolls."""
 
+V = TypeVar("V")
+"""What each layer is given."""
 Choice = dict[str, Precision]
 """The precision of every layer."""
 
 
 @dataclass
-class Mix:
+class Mix(Generic[V]):
     """What this session has chosen for one candidate; it lives in the session state.
 
     Attributes:
@@ -38,16 +44,16 @@ class Mix:
         tables: how many were drawn; a new one forgets the edits of the one before.
     """
 
-    history: list[Choice]
-    drawn_with: dict[str, Choice] = field(default_factory=dict)
+    history: list[dict[str, V]]
+    drawn_with: dict[str, dict[str, V]] = field(default_factory=dict)
     tables: int = 0
 
     @property
-    def now(self) -> Choice:
+    def now(self) -> dict[str, V]:
         """The present choice."""
         return self.history[-1]
 
-    def choose(self, choice: Choice) -> None:
+    def choose(self, choice: dict[str, V]) -> None:
         """Make a choice outside the table."""
         self.history.append(choice)
         self.tables += 1
@@ -64,9 +70,9 @@ class Mix:
         self.tables += 1
 
 
-def mix_of(candidate: Candidate, rows: Sequence[LayerRow]) -> Mix:
+def mix_of(candidate: Candidate, rows: Sequence[LayerRow]) -> Mix[Precision]:
     """This session's mix of a candidate; begun anew if its layers are not the same any more."""
-    mixes: dict[str, Mix] = st.session_state.setdefault(state.MIXES, {})
+    mixes: dict[str, Mix[Precision]] = st.session_state.setdefault(state.MIXES, {})
     own = {row.layer: row.precision for row in rows}
     known = mixes.get(candidate.id)
     if known is None or known.history[0] != own:
@@ -83,35 +89,62 @@ def panel(task: Task, found: Inside, rows: Sequence[LayerRow]) -> None:
     if not changed:
         st.caption("Choose another precision for a layer in the table, and measure the mix.")
         return
-    with st.container(border=True, key="mix"):
-        st.markdown(f"**Your mix:** {plain(_changes(changed))}.")
+    outcome(
+        task,
+        found.candidate,
+        recipe,
+        mix,
+        name="mix",
+        told=_changes(changed),
+        foreseen=_foreseen(found, changed),
+    )
+
+
+def outcome(
+    task: Task,
+    current: Candidate,
+    recipe: Recipe,
+    mix: Mix[V],
+    *,
+    name: str,
+    what: str = "mix",
+    told: str,
+    foreseen: str,
+) -> None:
+    """What is chosen, what is known of it, and the buttons that measure it or take it back.
+
+    Args:
+        current: the candidate that the mix was made from.
+        name: of the mix, in the keys of its widgets; ``what``: the word for it on the page.
+        told: what differs from the candidate; ``foreseen``: what that will probably give.
+    """
+    with st.container(border=True, key=name):
+        st.markdown(f"**Your {what}:** {plain(told)}.")
         known = loaders.candidate_of(task.name, recipe)
         if known is not None and known.measured:
-            _measured_already(known, found.candidate)
+            _measured_already(known, current, name)
         elif known is not None and known.refusal is not None:
             st.warning(plain(str(known.refusal)), icon=":material/block:")
         else:
-            st.caption(_foreseen(found, changed))
+            st.caption(plain(foreseen))
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             if known is None or not (known.measured or known.refusal is not None):
                 st.button(
-                    "Measure this mix",
-                    key="measure_mix",
+                    f"Measure this {what}",
+                    key=f"measure_{name}",
                     type="primary",
                     icon=":material/timer:",
                     on_click=measure,
-                    args=(task.name, recipe, found.candidate.id),
+                    args=(task.name, recipe, current.id),
                 )
             st.button(
-                "Undo", key="undo_mix", type="tertiary", icon=":material/undo:", on_click=mix.undo
-            )
+                "Undo", key=f"undo_{name}", type="tertiary", icon=":material/undo:",
+                on_click=mix.undo,
+            )  # fmt: skip
             st.button(
-                "Reset",
-                key="reset_mix",
-                type="tertiary",
-                icon=":material/restart_alt:",
+                "Reset", key=f"reset_{name}", type="tertiary", icon=":material/restart_alt:",
                 on_click=mix.reset,
-            )
+            )  # fmt: skip
 
 
 def measure(task: str, recipe: Recipe, mixed_from: str) -> None:
@@ -152,7 +185,7 @@ def bytes_change(difference_bytes: float) -> str:
     return f"{words.size(abs(difference_bytes))} {more}"
 
 
-def _table(candidate: Candidate, rows: Sequence[LayerRow], mix: Mix) -> None:
+def _table(candidate: Candidate, rows: Sequence[LayerRow], mix: Mix[Precision]) -> None:
     key = f"mix_{candidate.id}_{loaders.workspace().version()}_{mix.tables}"
     base = mix.drawn_with.setdefault(key, dict(mix.now))
     layers = [row.layer for row in rows]
@@ -230,12 +263,12 @@ def _foreseen(found: Inside, changed: Choice) -> str:
     return f"Predicted from the layers: {', '.join(parts)}. Accuracy is known when it is measured."
 
 
-def _measured_already(known: Candidate, current: Candidate) -> None:
+def _measured_already(known: Candidate, current: Candidate, name: str) -> None:
     st.badge("measured already", icon=":material/check_circle:", color="green")
     st.markdown(f"Against {plain(current.words())}: {difference(known, current)}.")
     st.button(
         "Show it",
-        key="show_mix",
+        key=f"show_{name}",
         icon=":material/my_location:",
         on_click=state.select,
         args=(known.id,),

@@ -5,6 +5,8 @@ from dashboard.charts.hypervolume import hypervolume_figure
 from dashboard.charts.layers import PANELS, layers_alt, layers_figure
 from dashboard.charts.objectives import three_objectives_figure
 from dashboard.charts.pareto import pareto_figure
+from dashboard.charts.pruning import layers_in_colour, pruning_alt, pruning_figure
+from dashboard.charts.pruning_map import pruning_map
 from dashboard.charts.sentences import alt_text, caption, notice
 from dashboard.charts.theme import PLOT_CONFIG, ChartTheme, theme
 from dashboard.charts.traces import Pending
@@ -22,10 +24,14 @@ __all__ = [
     "hypervolume_figure",
     "layers_alt",
     "layers_figure",
+    "layers_in_colour",
     "metrics_figure",
     "notice",
     "pareto_figure",
     "per_class_figure",
+    "pruning_alt",
+    "pruning_figure",
+    "pruning_map",
     "theme",
     "three_objectives_figure",
     "waterfall_alt",

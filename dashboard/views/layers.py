@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import budgets, charts, insights, layer_mix, live, loaders, placing, state, words
+from dashboard import (
+    budgets,
+    charts,
+    insights,
+    layer_mix,
+    live,
+    loaders,
+    placing,
+    pruning_panel,
+    state,
+    words,
+)
 from dashboard import inside as looking
 from dashboard.charts import PLOT_CONFIG
 from dashboard.glossary import what_is
@@ -34,9 +45,22 @@ def page() -> None:
         return
     candidate = _choose(task, made)
     _against(task, candidate)
+    setting = st.segmented_control(
+        "What to set",
+        state.LAYER_SETTINGS,
+        default=state.LAYER_SETTINGS[0],
+        required=True,
+        key=state.LAYER_SETTING,
+        bind="query-params",
+        persist_state="session",
+        help=what_is("What to set"),
+    )
     live.jobs_panel(
         task.name, (JobKind.ANALYSE, JobKind.MAKE, JobKind.MEASURE), key="looking_inside"
     )
+    if setting == "Channels":
+        pruning_panel.panel(task, candidate)
+        return
     found = looking.look(task, candidate)
     looking.offer(task, found)
     if found.known:

@@ -23,7 +23,7 @@ from tests.dashboard.test_pages import button, has_button, row, texts
 Open = Callable[..., AppTest]
 LAYERS_PAGE = "views/layers.py"
 INT8 = recipe_of(precision="int8")
-PROFILE, SENSITIVITY, WATERFALL = AnalysisKind
+PROFILE, SENSITIVITY, WATERFALL, _PRUNING = AnalysisKind
 
 
 def look_inside(fake: FakeWorkspace) -> Candidate:

@@ -1,0 +1,177 @@
+"""A slider for each layer that can lose channels, and a budget that sets them all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import layer_mix, state, words
+from dashboard.channel_rows import (
+    FREE_DROP,
+    Cuts,
+    cut_recipe,
+    lost,
+    measured_cuts,
+    own_cuts,
+    point_at,
+    share,
+    shares_told,
+)
+from dashboard.glossary import what_is
+from dashboard.layer_mix import Mix
+from dashboard.markup import plain
+from optim.candidate import Candidate
+from optim.errors import RefusedError
+from optim.task import Task
+
+if TYPE_CHECKING:
+    from optim.pruning_curves import LayerCurve, PruningCurves
+
+COLUMNS, MOST_ROWS, LIST_PX = 3, 5, 430
+"""A longer list of sliders scrolls."""
+COSTS = {"latency": "latency", "macs": "MACs", "parameters": "parameters"}
+LEAST_STAYS, MOST_STAYS, STEP, USUALLY_STAYS = 10, 90, 5, 50
+"""Percent of the cost that a budget lets stay."""
+
+
+def mix_of(candidate: Candidate, curves: PruningCurves) -> Mix[float]:
+    """This session's shares for a candidate; the link decides with which they open."""
+    mixes: dict[str, Mix[float]] = st.session_state.setdefault(state.CHANNEL_MIXES, {})
+    own = own_cuts(candidate.recipe, curves)
+    known = mixes.get(candidate.id)
+    if known is None or known.history[0] != own:
+        known = mixes[candidate.id] = Mix(history=[own])
+        linked = {layer: ratio for layer, ratio in state.cuts().items() if layer in own}
+        if linked:
+            known.choose(measured_cuts({**own, **linked}, curves))
+    return known
+
+
+def panel(task: Task, candidate: Candidate, curves: PruningCurves) -> None:
+    """Sliders and budget, what the shares would change, and the buttons."""
+    mix = mix_of(candidate, curves)
+    own = mix.history[0]
+    sliders, budget = st.columns([0.72, 0.28], gap="medium")
+    with budget:
+        _budget(curves, mix)
+    with sliders:
+        _sliders(candidate, curves, mix)
+        changed = {layer: ratio for layer, ratio in mix.now.items() if ratio != own[layer]}
+        state.keep_cuts_in_url(changed)
+        if not changed:
+            st.caption("Move a slider, or let a budget set them, and measure the network.")
+            return
+        layer_mix.outcome(
+            task,
+            candidate,
+            cut_recipe(
+                candidate.recipe,
+                mix.now,
+                epochs=task.fine_tuning_epochs,
+                criterion=curves.criterion,
+            ),
+            mix,
+            name="cuts",
+            what="network",
+            told=shares_told(mix.now, own),
+            foreseen=foreseen(curves, mix.now),
+        )
+
+
+def _sliders(candidate: Candidate, curves: PruningCurves, mix: Mix[float]) -> None:
+    """Some in a row, in the order of the network."""
+    columns = 1 if state.is_narrow() else COLUMNS
+    shown = [curve for curve in curves.curves if len(curve.points) > 1]
+    rows = [shown[i : i + columns] for i in range(0, len(shown), columns)]
+    height = LIST_PX if len(rows) > MOST_ROWS else "content"
+    with st.container(border=True, height=height, key="channel_sliders"):
+        for row in rows:
+            for curve, place in zip(row, st.columns(columns, gap="medium"), strict=False):
+                with place:
+                    _slider(curve, mix, f"cut_{candidate.id}_{mix.tables}_{curve.layer}")
+
+
+def _slider(curve: LayerCurve, mix: Mix[float], key: str) -> None:
+    kept = {point.ratio: point.kept for point in curve.points}
+
+    def moved() -> None:
+        mix.history.append({**mix.now, curve.layer: st.session_state[key]})
+
+    st.select_slider(
+        plain(curve.layer),
+        list(kept),
+        value=mix.now[curve.layer],
+        format_func=lambda ratio: f"{share(ratio)}, {kept[ratio]} stay",
+        key=key,
+        help=_about(curve),
+        on_change=moved,
+    )
+
+
+def _about(curve: LayerCurve) -> str:
+    """What can leave alone, and which layers lose the same channels."""
+    within = words.points(FREE_DROP).removeprefix("+")
+    told = f"{curve.channels} channels. "
+    told += f"Alone it can lose {share(curve.free_ratio(FREE_DROP))} within {within}, untrained."
+    others = [name for name in curve.layers if name != curve.layer]
+    if others:
+        told += f" The same channels leave {', '.join(others)}, for their outputs are added up."
+    return plain(told)
+
+
+def _budget(curves: PruningCurves, mix: Mix[float]) -> None:
+    timed = all(point.latency_ms is not None for c in curves.curves for point in c.points)
+    with st.container(border=True, gap="small", key="channel_plan"):
+        st.markdown("**Plan under a budget**", help=what_is("Channel plan"))
+        cost = st.segmented_control(
+            "Budget of",
+            [name for name in COSTS if timed or name != "latency"],
+            default="latency" if timed else "macs",
+            required=True,
+            format_func=COSTS.__getitem__,
+            key=state.CHANNEL_BUDGET_OF,
+            label_visibility="collapsed",
+        )
+        stays = st.slider(
+            f"How much of the {COSTS[cost]} may stay, %",
+            LEAST_STAYS,
+            MOST_STAYS,
+            USUALLY_STAYS,
+            STEP,
+            key=state.CHANNEL_BUDGET,
+        )
+        st.button(
+            "Fill the sliders",
+            key="plan_channels",
+            icon=":material/auto_fix_high:",
+            on_click=_fill,
+            args=(curves, mix, cost, stays / 100),
+        )
+        note = st.session_state.pop(state.CHANNEL_NOTE, None)
+        if note:
+            st.warning(plain(note), icon=":material/block:")
+
+
+def _fill(curves: PruningCurves, mix: Mix[float], cost: str, budget: float) -> None:
+    """Set every slider to the plan, or say why there is none."""
+    from optim.channel_plan import plan_channels
+
+    try:
+        plan = plan_channels(curves, budget=budget, of=cost)
+    except (RefusedError, ValueError) as error:
+        st.session_state[state.CHANNEL_NOTE] = str(error)
+        return
+    mix.choose(measured_cuts(dict(plan), curves))
+
+
+def foreseen(curves: PruningCurves, cuts: Cuts) -> str:
+    """What the curves say of the shares together before they are measured."""
+    cut = [(c, point_at(c, cuts[c.layer])) for c in curves.curves if cuts[c.layer] > 0]
+    if not cut:
+        return "Every layer stays whole. What it gives is known when it is measured."
+    curve, dearest = min(cut, key=lambda each: (each[1].accuracy, -each[1].loss))
+    return (
+        f"The dearest of these cuts, {curve.layer}, alone and untrained: {lost(curves, dearest)} "
+        "on validation. Losses add up, and fine-tuning wins much of them back: measure it."
+    )

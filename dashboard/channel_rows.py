@@ -1,0 +1,179 @@
+"""Which channels leave: curves, recipes and words of the channel part of the Layers page.
+
+Pure functions. A choice is a share of channels for each layer that can lose some; it always names a
+point that was measured, so what a slider says is what the curve shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dashboard import words
+from optim.recipe import Criterion, Prune, PruningUnit, Recipe, Replace, ReplaceActivation, Scope
+from optim.recipe.steps import STEP_ORDER, Step, step_kind
+
+if TYPE_CHECKING:
+    from optim.pruning_curves import CurvePoint, LayerCurve, PruningCurves
+
+FREE_DROP = 0.01
+"""A layer is redundant in so far as losing channels costs at most this much accuracy."""
+REDUNDANT_RATIO = 0.5
+MOST_NAMED = 3
+
+Cuts = dict[str, float]
+"""The share of channels that leaves each layer, 0..1."""
+
+
+# --- recipes --------------------------------------------------------------------------------------
+def source_recipe(recipe: Recipe) -> Recipe:
+    """The network that a candidate's channels leave: what stood there before it was pruned."""
+    steps = tuple(s for s in recipe.steps if isinstance(s, Replace | ReplaceActivation))
+    return Recipe(steps=steps, seed=recipe.seed if steps else 0)
+
+
+def own_cuts(recipe: Recipe, curves: PruningCurves) -> Cuts:
+    """What a candidate has lost already, layer by layer.
+
+    Whole layers where the recipe does not say it: a global cut finds its shares by itself.
+    """
+    step = recipe.step(Prune)
+    uniform = step.ratio if step is not None and tells_its_cuts(recipe) else 0.0
+    single = {} if step is None else dict(step.layers)
+    asked = {curve.layer: single.get(curve.layer, uniform) for curve in curves.curves}
+    return measured_cuts(asked, curves)
+
+
+def measured_cuts(asked: Mapping[str, float], curves: PruningCurves) -> Cuts:
+    """The measured point nearest to each share; layers that are not named stay whole."""
+    return {
+        curve.layer: point_at(curve, asked.get(curve.layer, 0.0)).ratio for curve in curves.curves
+    }
+
+
+def point_at(curve: LayerCurve, ratio: float) -> CurvePoint:
+    """The measured point nearest to a share."""
+    return min(curve.points, key=lambda point: abs(point.ratio - ratio))
+
+
+def cut_recipe(
+    recipe: Recipe, cuts: Mapping[str, float], *, epochs: float, criterion: Criterion
+) -> Recipe:
+    """The same recipe with other shares of channels.
+
+    Args:
+        epochs: of fine-tuning, for a recipe without pruning; a pruned one is trained as before.
+        criterion: by which the channels were chosen when the curves were measured.
+
+    Returns:
+        Without pruning if nothing leaves.
+    """
+    rest = [step for step in recipe.steps if not isinstance(step, Prune)]
+    layers = tuple((name, ratio) for name, ratio in cuts.items() if ratio > 0)
+    if not layers:
+        return replace(recipe, steps=tuple(rest))
+    own = recipe.step(Prune)
+    kept = own is not None and own.keep_weights
+    step = Prune(
+        ratio=0.0,
+        layers=layers,
+        epochs=own.epochs if own is not None and kept else epochs,
+        distill=own.distill if own is not None and kept else True,
+        criterion=criterion,
+    )
+    steps: list[Step] = sorted([*rest, step], key=lambda each: STEP_ORDER.index(step_kind(each)))
+    return replace(recipe, steps=tuple(steps))
+
+
+def tells_its_cuts(recipe: Recipe) -> bool:
+    """False if only the made network knows what each layer lost: cut globally, or by parameters."""
+    step = recipe.step(Prune)
+    if step is None or step.ratio == 0:
+        return True
+    return step.scope is Scope.UNIFORM and step.unit is PruningUnit.CHANNELS
+
+
+# --- words ----------------------------------------------------------------------------------------
+@dataclass(frozen=True, kw_only=True)
+class Spare:
+    """A layer that can lose many channels.
+
+    Attributes:
+        ratio: the largest share that can leave alone within the allowed drop, 0..1.
+        parameters: that leave with it, in the whole network.
+    """
+
+    layer: str
+    ratio: float
+    parameters: int
+
+
+def redundant(curves: PruningCurves, drop: float = FREE_DROP) -> tuple[Spare, ...]:
+    """Layers that can lose at least half of their channels, the largest share first."""
+    found = []
+    for curve in curves.curves:
+        ratio = curve.free_ratio(drop)
+        if ratio >= REDUNDANT_RATIO:
+            gone = curve.points[0].parameters - point_at(curve, ratio).parameters
+            found.append(Spare(layer=curve.layer, ratio=ratio, parameters=gone))
+    return tuple(sorted(found, key=lambda spare: (-spare.ratio, -spare.parameters)))
+
+
+def most_sensitive(curves: PruningCurves) -> LayerCurve | None:
+    """The layer whose first cut costs most, by accuracy and then by loss; None without layers."""
+    cut = [curve for curve in curves.curves if len(curve.points) > 1]
+    return min(cut, key=lambda c: (c.points[1].accuracy, -c.points[1].loss), default=None)
+
+
+def redundancy_sentences(curves: PruningCurves) -> list[str]:
+    """Which layers are redundant, and which one is not."""
+    within = f"within {words.points(FREE_DROP).removeprefix('+')}"
+    spare = redundant(curves)
+    said = [
+        f"{each.layer} can lose {share(each.ratio)} of its channels {within}, alone."
+        for each in spare[:MOST_NAMED]
+    ]
+    more = len(spare) - MOST_NAMED
+    if more > 0:
+        said.append(f"{more} more can lose at least half of theirs, each alone.")
+    if not spare:
+        said.append(f"No layer can lose half of its channels {within}: none is redundant.")
+    hardest = most_sensitive(curves)
+    if hardest is not None:
+        point = hardest.points[1]
+        said.append(
+            f"{hardest.layer} bears it worst: {lost(curves, point)} without its first "
+            f"{share(point.ratio)}."
+        )
+    return said
+
+
+def lost(curves: PruningCurves, point: CurvePoint) -> str:
+    """What one cut does to accuracy."""
+    return words.lost(point.accuracy - curves.accuracy, n=curves.n)
+
+
+def share(ratio: float) -> str:
+    """A share of channels, in whole percent: channels are no finer.
+
+    >>> share(0.9375), share(0.5)
+    ('94 %', '50 %')
+    """
+    return words.percent(round(ratio, 2))
+
+
+def shares_told(cuts: Mapping[str, float], before: Mapping[str, float]) -> str:
+    """The layers that differ, with what leaves them.
+
+    >>> shares_told({"a": 0.5, "b": 0.0, "c": 0.5}, {"a": 0.0, "b": 0.25, "c": 0.5})
+    'a loses 50 %; b stays whole'
+    """
+    changed = [(name, ratio) for name, ratio in cuts.items() if ratio != before[name]]
+    told = [
+        f"{name} loses {share(ratio)}" if ratio else f"{name} stays whole"
+        for name, ratio in changed[: 2 * MOST_NAMED]
+    ]
+    if len(changed) > len(told):
+        told.append(f"{len(changed) - len(told)} more layers")
+    return "; ".join(told)

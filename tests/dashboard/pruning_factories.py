@@ -1,0 +1,56 @@
+"""Made-up pruning curves: the first layer is dear, the last ones are nearly free."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from optim.pruning_curves import CurvePoint, LayerCurve, PruningCurves
+
+CHANNELS = {"stem": 32, "block.0.conv1": 64, "block.0.conv2": 64, "block.1.conv1": 128}
+ACCURACY, LOSS, N = 0.94, 0.2, 5000
+PARAMETERS, MACS, LATENCY_MS = 1_000_000, 40_000_000, 2.0
+
+
+def curves_of(
+    channels: Mapping[str, int] = MappingProxyType(CHANNELS), *, timed: bool = True
+) -> PruningCurves:
+    """Layers of so many channels, in blocks of 16; each is twice as cheap as the one before."""
+    return PruningCurves(
+        curves=tuple(
+            LayerCurve(
+                layer=name,
+                layers=(name,) if place % 2 else (name, f"{name}.twin"),
+                channels=width,
+                points=tuple(
+                    _point(kept, width, 2.0**-place, 1 / len(channels), timed)
+                    for kept in range(width, 0, -16)
+                ),
+            )
+            for place, (name, width) in enumerate(channels.items())
+        ),
+        accuracy=ACCURACY,
+        loss=LOSS,
+        n=N,
+    )
+
+
+def _point(kept: int, channels: int, dearness: float, part: float, timed: bool) -> CurvePoint:
+    ratio = 1 - kept / channels
+    drop = min(0.8, 0.3 * dearness**3 * (math.exp(2 * ratio) - 1))
+    stays = 1 - part * ratio
+    return CurvePoint(
+        kept=kept,
+        ratio=ratio,
+        accuracy=ACCURACY - drop,
+        loss=LOSS + 4 * drop,
+        parameters=round(PARAMETERS * stays),
+        macs=round(MACS * stays),
+        latency_ms=LATENCY_MS * stays if timed else None,
+    )
+
+
+def deep_curves(layers: int = 33) -> PruningCurves:
+    """As many layers as a mobile network has."""
+    return curves_of({f"features.{i}.block.conv": 64 + 32 * (i % 4) for i in range(layers)})
