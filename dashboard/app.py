@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import loaders, state, viewport
+from dashboard import loaders, state, training_state, viewport
 from dashboard.markup import plain
 from optim.errors import OptimError
 
@@ -17,6 +17,7 @@ TITLES = (
     (state.EXPLORE, "Explore"),
     (state.COMPARE, "Compare"),
     (state.LAYERS, "Layers"),
+    (training_state.PAGE, "Distill & train"),
     (state.JOBS, "Jobs"),
 )
 GROUPS = {
@@ -24,7 +25,10 @@ GROUPS = {
         state.EXPLORE: ":material/scatter_plot:",
         state.COMPARE: ":material/compare_arrows:",
     },
-    "Understand": {state.LAYERS: ":material/layers:"},
+    "Understand": {
+        state.LAYERS: ":material/layers:",
+        training_state.PAGE: ":material/school:",
+    },
     "Set up": {state.JOBS: ":material/list_alt:"},
 }
 STATIC = Path(__file__).resolve().parent / "static"

@@ -23,8 +23,10 @@ from optim.search.pareto import Front, Limits, Objective, ranked_front
 from optim.search.predict import Prediction, predict
 from optim.search.recommend import Recommendation, recommend
 from optim.store.analyses import AnalysisKind
-from optim.store.job import Job, JobKind
+from optim.store.job import Job, JobKind, JobState
 from optim.task import load_task, sample_tasks
+from optim.training_curves import Training
+from optim.training_curves import trainings as trainings_of
 from optim.workspace import Workspace, default_folder
 
 if TYPE_CHECKING:
@@ -119,6 +121,14 @@ def live_jobs(task: str, *kinds: JobKind) -> tuple[Job, ...]:
     )
 
 
+def trainings(task: str) -> tuple[Training, ...]:
+    """How every training of a task went or goes, epoch by epoch."""
+    now, rows = _candidates_now(task)
+    jobs = live_jobs(task, JobKind.MAKE)
+    asked = tuple((job.id, job.state, Recipe.from_dict(job.payload["recipe"])) for job in jobs)
+    return _trainings(*now, task, asked, _workspace=workspace(), _candidates=rows)
+
+
 def analysis(candidate: Candidate | None, kind: AnalysisKind) -> Any:
     """What was found inside a candidate's file, of the type of its kind; None if nothing."""
     return None if candidate is None else workspace().analysis_of(candidate.id, kind)
@@ -169,6 +179,31 @@ def _candidates_now(task: str) -> tuple[tuple[str, int], tuple[Candidate, ...]]:
 def test_split(task: str) -> Split:
     """The test examples of a task."""
     return load_task(task).split("test")
+
+
+@st.cache_resource(show_spinner=False)
+def validation_examples(task: str) -> int:
+    """How many examples a task's accuracy on validation is counted on."""
+    return len(load_task(task).split("validation"))
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _trainings(
+    folder: str,
+    version: int,
+    task: str,
+    asked: tuple[tuple[str, JobState, Recipe], ...],
+    *,
+    _workspace: Workspace,
+    _candidates: tuple[Candidate, ...],
+) -> tuple[Training, ...]:
+    return trainings_of(
+        load_task(task),
+        _candidates,
+        _workspace.training_log,
+        running=[recipe for _, state, recipe in asked if state is JobState.RUNNING],
+        waiting=[recipe for _, state, recipe in asked if state is not JobState.RUNNING],
+    )
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

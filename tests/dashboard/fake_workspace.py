@@ -14,9 +14,12 @@ from optim.artifact import store_artifact
 from optim.candidate import Candidate, role_of
 from optim.errors import OptimError
 from optim.measure.measurement import Environment
+from optim.pipeline import candidate_id
 from optim.recipe import Recipe
 from optim.store.analyses import AnalysisKind
 from optim.store.job import Job, JobKind, JobState
+from optim.store.training_log import Epoch
+from optim.task import load_task
 from tests.dashboard.factories import ENVIRONMENT, candidate, sample_candidates
 
 TASK = "fashion-squeezenet"
@@ -34,6 +37,7 @@ class FakeWorkspace:
         self.reason: str | None = None
         self.answers: dict[str, np.ndarray] = {}
         self.analyses: dict[tuple[str, AnalysisKind], Analysis] = {}
+        self.logs: dict[str, tuple[Epoch, ...]] = {}
         self.started: list[str] = []
         self._version = 1
 
@@ -59,6 +63,9 @@ class FakeWorkspace:
 
     def analysis_of(self, candidate_id: str, kind: AnalysisKind) -> Analysis | None:
         return self.analyses.get((candidate_id, kind))
+
+    def training_log(self, candidate_id: str) -> tuple[Epoch, ...]:
+        return self.logs.get(candidate_id, ())
 
     def jobs(self, *, limit: int = 200) -> tuple[Job, ...]:
         return tuple(reversed(self.queue))[:limit]
@@ -131,6 +138,16 @@ class FakeWorkspace:
         for job in self.queue:
             if job.key == f"analyse:{kind}:{candidate_id}":
                 self._change(job.id, state=JobState.DONE, progress=1.0)
+
+    def trained(self, recipe: Recipe, log: tuple[Epoch, ...], *, measured: bool = True) -> None:
+        """A training has these epochs so far."""
+        name = candidate_id(load_task(TASK), recipe.training_prefix())
+        self.logs[name] = log
+        row = candidate(recipe, speedup=5.0, size_bytes=500_000, lost=60)
+        if not measured:
+            row = Candidate(id=row.id, task=TASK, recipe=recipe, role=role_of(recipe))
+        self.rows[row.id] = self._with_file(row)
+        self._version += 1
 
     def fail(self, job_id: str, error: str) -> None:
         self._change(job_id, state=JobState.FAILED, error=error)

@@ -1,0 +1,227 @@
+"""Two small charts: pruning in rounds against pruning at once, and accuracy from little data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+
+from dashboard import words
+from dashboard.charts.theme import ChartTheme, theme
+from dashboard.charts.training import DASHES, SYMBOLS, epochs, error_bar
+from optim.little_data import DataPoint, Lesson, LittleData
+from optim.pruning_rounds import PruningPath, Round
+from optim.recipe import Prune
+from optim.teaching import interval
+
+HEIGHT_PX = 330
+LEGEND = {"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "xanchor": "left"}
+LESSON_COLOURS = {
+    Lesson.BOTH: "quantized",
+    Lesson.LABELS: "other activations",
+    Lesson.TEACHER: "pruned + quantized",
+}
+
+
+def rounds_figure(path: PruningPath, *, n: int, original: float, dark: bool = False) -> go.Figure:
+    """Accuracy on validation against the share removed, from the original down.
+
+    A round that still trains is hollow; one that is still to come is a mark on the axis.
+
+    Args:
+        n: validation examples.
+        original: the original's accuracy on them, 0..1.
+    """
+    colours = theme(dark)
+    known = [each for each in path.rounds if each.accuracy is not None]
+    figure = go.Figure()
+    figure.add_trace(_rounds_line(known, n, original, colours))
+    values = [original, *(each.accuracy or 0.0 for each in known)]
+    if path.at_once is not None and path.at_once.final is not None:
+        values.append(path.at_once.final.kept)
+        figure.add_trace(_at_once(path, n, colours))
+    for each in path.rounds:
+        if each.accuracy is None:
+            figure.add_vline(
+                x=100 * each.ratio, line={"color": colours.guide, "dash": "dot", "width": 1}
+            )
+    figure.update_layout(
+        **_layout(colours, "rounds", values, n),
+        xaxis={
+            "title": {"text": f"Share of {_unit(path)} removed, %"},
+            "range": [-3, 100 * path.rounds[-1].ratio + 6],
+            "fixedrange": True,
+        },
+    )
+    return figure
+
+
+def rounds_alt(path: PruningPath, *, n: int, original: float) -> str:
+    """The chart in a sentence, with its numbers."""
+    known = [each for each in path.rounds if each.accuracy is not None]
+    told = ", ".join(
+        f"{words.percent(round(each.ratio, 3))} removed: {words.percent(each.accuracy, n=n)}"
+        for each in known
+    )
+    at_once = path.at_once.final if path.at_once else None
+    other = "" if at_once is None else f" At once: {words.percent(at_once.kept, n=n)}."
+    return (
+        f"Accuracy on {n:,} validation examples after {len(known)} of {len(path.rounds)} rounds of "
+        f"pruning, from {words.percent(original, n=n)} of the original: {told or 'none yet'}."
+        f"{other}"
+    )
+
+
+def little_data_figure(data: LittleData, *, dark: bool = False) -> go.Figure:
+    """Accuracy against the share of the training data, on a logarithmic axis."""
+    colours = theme(dark)
+    figure = go.Figure()
+    for lesson in Lesson:
+        points = sorted((p for p in data.points if p.lesson is lesson), key=lambda p: p.share)
+        if points:
+            figure.add_trace(_lesson_line(points, lesson, data, colours))
+    bounds = [bound for point in data.points for bound in point.interval]
+    ticks = [100 * share for share in data.shares]
+    figure.update_layout(
+        **_layout(colours, "little-data", bounds, data.n),
+        xaxis={
+            "title": {"text": "Share of the training data, %"},
+            "type": "log",
+            "tickvals": ticks,
+            "ticktext": [f"{tick:g}" for tick in ticks],
+            "fixedrange": True,
+        },
+    )
+    what = "validation" if data.tested is None else "test"
+    figure.update_yaxes(title={"text": f"Accuracy on {what}, %"})
+    return figure
+
+
+def little_data_alt(data: LittleData) -> str:
+    """The chart in sentences, with its numbers."""
+    what = "validation" if data.tested is None else "test"
+    parts = []
+    for lesson in Lesson:
+        points = sorted((p for p in data.points if p.lesson is lesson), key=lambda p: p.share)
+        if points:
+            told = ", ".join(
+                f"{words.percent(p.accuracy, n=data.n)} from {words.percent(p.share)} of the data"
+                for p in points
+            )
+            parts.append(f"{lesson}: {told}")
+    return f"{data.network}, accuracy on {data.n:,} {what} examples. {'; '.join(parts)}."
+
+
+def _rounds_line(
+    known: Sequence[Round], n: int, original: float, colours: ChartTheme
+) -> go.Scatter:
+    colour = colours.methods["pruned"]
+    points = [Round(ratio=0.0, accuracy=original, over=True), *known]
+    shares = [each.accuracy or 0.0 for each in points]
+    return go.Scatter(
+        x=[100 * each.ratio for each in points],
+        y=[100 * share for share in shares],
+        name="In rounds",
+        mode="lines+markers",
+        line={"color": colour, "width": 2.2},
+        marker={
+            "size": 9,
+            "symbol": "square",
+            "color": [colour if each.over else colours.background for each in points],
+            "line": {"color": colour, "width": 2},
+        },
+        error_y=_bars(shares, n, colours),
+        customdata=[
+            f"<b>{words.percent(round(each.ratio, 3))} removed</b><br>{_share(share, n)}"
+            f"{'' if each.over else '<br>still training'}"
+            for each, share in zip(points, shares, strict=True)
+        ],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _at_once(path: PruningPath, n: int, colours: ChartTheme) -> go.Scatter:
+    row = path.at_once
+    assert row is not None
+    assert row.final is not None
+    share = row.final.kept
+    return go.Scatter(
+        x=[100 * row.recipe.pruning_ratio],
+        y=[100 * share],
+        name="At once",
+        mode="markers",
+        marker={"size": 11, "symbol": "x", "color": colours.methods["quantized"]},
+        error_y=error_bar(share, n, colours),
+        customdata=[
+            f"<b>at once</b>, {epochs(row.final.epoch)}, {words.duration(row.final.seconds)}<br>"
+            f"{_share(share, n)}<br><i>{escape(row.recipe.words())}</i>"
+        ],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _lesson_line(
+    points: Sequence[DataPoint], lesson: Lesson, data: LittleData, colours: ChartTheme
+) -> go.Scatter:
+    colour = colours.methods[LESSON_COLOURS[lesson]]
+    return go.Scatter(
+        x=[100 * point.share for point in points],
+        y=[100 * point.accuracy for point in points],
+        name=f"{lesson[0].upper()}{lesson[1:]}",
+        mode="lines+markers",
+        line={"color": colour, "width": 2.2, "dash": DASHES[lesson]},
+        marker={"color": colour, "size": 9, "symbol": SYMBOLS[lesson]},
+        error_y={
+            **error_bar(points[0].accuracy, data.n, colours),
+            "array": [100 * (p.interval[1] - p.accuracy) for p in points],
+            "arrayminus": [100 * (p.accuracy - p.interval[0]) for p in points],
+        },
+        customdata=[
+            f"<b>{lesson}</b>, {words.percent(p.share)} of the data<br>"
+            f"{words.percent(p.accuracy, n=data.n)} (n = {data.n:,}), {epochs(p.epochs)}"
+            for p in points
+        ],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _bars(shares: Sequence[float], n: int, colours: ChartTheme) -> dict[str, Any]:
+    spans = [interval(share, n) for share in shares]
+    return {
+        **error_bar(shares[0], n, colours),
+        "array": [100 * (high - share) for share, (_, high) in zip(shares, spans, strict=True)],
+        "arrayminus": [100 * (share - low) for share, (low, _) in zip(shares, spans, strict=True)],
+    }
+
+
+def _share(share: float, n: int) -> str:
+    span = words.between(*interval(share, n), lambda each: words.percent(each, n=n))
+    return f"{words.percent(share, n=n)} ({span}; n = {n:,})"
+
+
+def _layout(colours: ChartTheme, name: str, shares: Sequence[float], n: int) -> dict[str, Any]:
+    bounds = [bound for share in shares for bound in interval(share, n)]
+    low, high = 100 * min(bounds), 100 * max(bounds)
+    edge = 0.12 * max(high - low, 1.0)
+    return {
+        "template": colours.template,
+        "uirevision": name,
+        "height": HEIGHT_PX,
+        "margin": {"l": 8, "r": 12, "t": 10, "b": 84},
+        "hovermode": "closest",
+        "dragmode": False,
+        "showlegend": True,
+        "legend": LEGEND,
+        "yaxis": {
+            "title": {"text": "Accuracy on validation, %"},
+            "range": [max(0.0, low - edge), min(100.5, high + edge)],
+            "fixedrange": True,
+        },
+    }
+
+
+def _unit(path: PruningPath) -> str:
+    step = path.training.recipe.step(Prune)
+    return "channels" if step is None else str(step.unit).replace("macs", "MACs")

@@ -1,0 +1,135 @@
+"""Two questions of budget on Distill & train: cut in rounds or at once, and how little data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard import loaders, state, training_controls, training_words, words
+from dashboard import training_state as keys
+from dashboard.charts import PLOT_CONFIG
+from dashboard.charts.budgets import (
+    little_data_alt,
+    little_data_figure,
+    rounds_alt,
+    rounds_figure,
+)
+from dashboard.markup import plain
+from dashboard.training_settings import little_data_recipes, rounds_recipes
+from dashboard.training_terms import what_it_is
+from optim.little_data import LittleData, little_data
+from optim.pruning_rounds import PruningPath, pruning_paths
+from optim.recipe import Prune, Recipe
+from optim.task import Task
+from optim.teaching import without_teacher
+from optim.training_curves import Training, network_words, seconds_to_train
+
+
+def rounds_panel(task: Task, rows: Sequence[Training]) -> None:
+    """Pruning in rounds as it goes, beside one cut of the same size."""
+    st.header("In rounds, or at once?", anchor=False, help=what_it_is("Rounds"))
+    path = _path(task, pruning_paths(rows))
+    if path is None:
+        recipes = rounds_recipes(keys.settings(), task)
+        step = recipes[0].step(Prune)
+        assert step is not None  # the recipes prune
+        st.markdown(
+            "Not known for this model: nothing was pruned in rounds yet. Each round is drawn as it "
+            "ends, and stays a candidate if you cancel."
+        )
+        _button(
+            task,
+            recipes,
+            f"Prune {words.percent(step.ratio)} in {step.rounds} rounds, and at once",
+            "do_rounds",
+        )
+        return
+    n, original = loaders.validation_examples(task.name), _original(task)
+    st.plotly_chart(
+        rounds_figure(path, n=n, original=original, dark=state.is_dark()),
+        theme=None,
+        key="rounds_chart",
+        config=PLOT_CONFIG,
+        alt=rounds_alt(path, n=n, original=original),
+    )
+    st.caption(plain(training_words.rounds_verdict(path, n)) + _one_seed(n, "validation"))
+    if path.at_once is None:
+        step = path.training.recipe.step(Prune)
+        assert step is not None  # it is the path of a pruning
+        at_once = rounds_recipes(keys.settings(), task)[1]
+        if at_once.step(Prune) is not None and at_once.pruning_ratio == step.ratio:
+            _button(task, (at_once,), "Prune as much at once", "do_at_once")
+
+
+def little_data_panel(task: Task, rows: Sequence[Training]) -> None:
+    """Accuracy against the share of the training data, three ways of learning."""
+    st.header("How little data is enough?", anchor=False, help=what_it_is("Data share"))
+    found = _data(task, little_data(rows, loaders.validation_examples(task.name)))
+    recipes = _little_recipes(task)
+    if found is None:
+        st.markdown(
+            "Not known for this model: the student on the left would be trained on 1, 10 and "
+            "100 % of the data, with a teacher, without one, and with a teacher but no labels."
+        )
+        _button(task, recipes, f"Train the {len(recipes)}", "do_little_data")
+        return
+    st.plotly_chart(
+        little_data_figure(found, dark=state.is_dark()),
+        theme=None,
+        key="little_data_chart",
+        config=PLOT_CONFIG,
+        alt=little_data_alt(found),
+    )
+    split = "validation" if found.tested is None else "test"
+    st.caption(
+        f"{plain(found.network[0].upper() + found.network[1:])}. "
+        f"{plain(training_words.little_data_verdict(found))}{_one_seed(found.n, split)}"
+    )
+    own = network_words(recipes[0])
+    if found.network != own:
+        _button(task, recipes, f"Train the {len(recipes)} of the student on the left", "do_own")
+
+
+def _little_recipes(task: Task) -> tuple[Recipe, ...]:
+    """Nine trainings: each share with a teacher, without, and with a teacher but no labels."""
+    taught = little_data_recipes(keys.settings(), task)
+    alone = (without_teacher(recipe) for recipe in taught)
+    return tuple(dict.fromkeys((*taught, *alone)))
+
+
+def _path(task: Task, known: Sequence[PruningPath]) -> PruningPath | None:
+    """That of the controls' network if there is one, else the newest."""
+    network = network_words(keys.settings().recipe(task))
+    own = [path for path in known if path.training.network == network]
+    return next(iter(reversed(own or known)), None)
+
+
+def _data(task: Task, known: Sequence[LittleData]) -> LittleData | None:
+    """That of the controls' network if there is one, else the one with most points."""
+    network = network_words(keys.settings().recipe(task))
+    own = [data for data in known if data.network == network]
+    return next(iter((*own, *known)), None)
+
+
+def _original(task: Task) -> float:
+    return float(task.card["results"]["validation_accuracy"])
+
+
+def _one_seed(n: int, split: str) -> str:
+    return f" One seed; n = {n:,} {split} examples, bars are 95 % intervals."
+
+
+def _button(task: Task, recipes: Sequence[Recipe], label: str, key: str) -> None:
+    rows, candidates = loaders.trainings(task.name), loaders.candidates(task.name)
+    guesses = [seconds_to_train(recipe, rows, candidates) for recipe in recipes]
+    known = [guess for guess in guesses if guess is not None]
+    time = words.about(sum(known)) if len(known) == len(guesses) else "unknown time, minutes"
+    st.button(
+        label,
+        key=key,
+        icon=":material/play_arrow:",
+        on_click=training_controls.train,
+        args=(task.name, tuple(recipes)),
+    )
+    st.caption(f"{time[0].upper()}{time[1:]}.")

@@ -1,0 +1,175 @@
+"""What the left column of Distill & train says, as one value, and the recipes that it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from optim.architectures import ARCHITECTURES, FOR_SERIES
+from optim.recipe import (
+    Architecture,
+    Distill,
+    DistillationLoss,
+    Precision,
+    Prune,
+    Quantize,
+    Recipe,
+    Replace,
+    Step,
+)
+from optim.task import Task, sample_tasks
+
+SHARES = (1, 3, 10, 30, 100)
+"""Percent of the training split that the slider knows."""
+FEW_SHARES = (1, 10, 100)
+"""Those of the curve that asks how little data is enough."""
+MOST_PASSES = 10
+"""Epochs of little data have fewer steps, so there are more of them: at most so many times."""
+ROUNDS = 4
+"""What pruning in rounds is shown with, unless somebody chooses otherwise."""
+
+
+class Student(StrEnum):
+    """What learns."""
+
+    PRUNED = "the pruned network"
+    NARROWER = "a narrower network"
+    FAMILY = "another family"
+    SAME = "the original itself"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """Student, teacher, and how the one learns from the other.
+
+    What has no effect beside the other choices is ignored by ``recipe``, so that two settings
+    which train the same network are the same recipe.
+
+    Attributes:
+        ratio: percent of the channels removed, of a pruned student.
+        rounds: in so many cuts; with more than one the original teaches after each.
+        width: percent of the layers' own width, of a narrower student.
+        family: of a student of another family; None is the first that takes the task's input.
+        family_width, halved: of that student; halved sees the input at half the resolution.
+        teacher: names of tasks whose networks teach; empty is the original.
+        share: percent of the training split.
+        epochs: None is what suits the task.
+    """
+
+    student: Student = Student.PRUNED
+    ratio: int = 50
+    rounds: int = 1
+    width: int = 50
+    family: Architecture | None = None
+    family_width: int = 100
+    halved: bool = False
+    teacher: tuple[str, ...] = ()
+    loss: DistillationLoss = DistillationLoss.SOFT
+    temperature: float = 4.0
+    alpha: float = 0.7
+    labels: bool = True
+    share: int = 100
+    epochs: float | None = None
+    patience: int = 0
+    precision: Precision = Precision.INT8
+
+    @property
+    def in_rounds(self) -> bool:
+        """True if pruning trains after each cut, so that there is no other distillation."""
+        return self.student is Student.PRUNED and self.rounds > 1
+
+    def recipe(self, task: Task) -> Recipe:
+        """What the settings mean for a task, with the teacher."""
+        epochs = task.fine_tuning_epochs if self.epochs is None else self.epochs
+        steps: list[Step] = []
+        if self.in_rounds:
+            steps.append(Prune(ratio=self.ratio / 100, rounds=self.rounds, epochs=epochs))
+        else:
+            student = self._student(task)
+            steps += [] if student is None else [student]
+            steps.append(self._distill(task, epochs))
+        if self.precision is not Precision.FP32:
+            steps.append(Quantize(precision=self.precision))
+        return Recipe(steps=tuple(steps))
+
+    def _student(self, task: Task) -> Step | None:
+        """The untrained student; None if the original itself learns on."""
+        match self.student:
+            case Student.PRUNED:
+                return Prune(ratio=self.ratio / 100, epochs=0)
+            case Student.NARROWER:
+                own = Architecture(task.architecture)
+                return Replace(architecture=own, width=self.width / 100, epochs=0)
+            case Student.FAMILY:
+                family = self.family if self.family in families(task) else families(task)[0]
+                return Replace(
+                    architecture=family,
+                    width=self.family_width / 100,
+                    stride=2 if self.halved and may_be_halved(task) else 1,
+                    epochs=0,
+                )
+            case Student.SAME:
+                return None
+
+    def _distill(self, task: Task, epochs: float) -> Distill:
+        known = teachers(task)
+        chosen = tuple(name for name in self.teacher if name in known)
+        return Distill(
+            epochs=epochs,
+            teacher=() if chosen == (task.name,) else chosen,
+            loss=self.loss,
+            temperature=self.temperature,
+            alpha=self.alpha,
+            labels=self.labels,
+            data_share=self.share / 100,
+            patience=self.patience,
+        )
+
+
+def families(task: Task) -> tuple[Architecture, ...]:
+    """The families that take the task's input, the task's own last."""
+    series = len(task.input_shape) == 2
+    fitting = [each for each in ARCHITECTURES if (each in FOR_SERIES) is series]
+    return tuple(sorted(fitting, key=lambda each: each == task.architecture))
+
+
+def may_be_halved(task: Task) -> bool:
+    """True if a student may see the task's input at half the resolution."""
+    return len(task.input_shape) > 2
+
+
+def teachers(task: Task) -> tuple[str, ...]:
+    """The tasks whose networks know the task's data, the task itself first."""
+    alike = [
+        other.name
+        for other in sample_tasks()
+        if other.name != task.name
+        and other.labels == task.labels
+        and other.input_shape == task.input_shape
+    ]
+    return (task.name, *alike)
+
+
+def rounds_recipes(settings: TrainingSettings, task: Task) -> tuple[Recipe, Recipe]:
+    """Pruning in rounds, and at once with as many epochs."""
+    pruned = replace(settings, student=Student.PRUNED)
+    rounds = replace(pruned, rounds=settings.rounds if settings.in_rounds else ROUNDS).recipe(task)
+    step = rounds.step(Prune)
+    assert step is not None  # the settings say rounds
+    at_once = (replace(step, rounds=1), *rounds.steps[1:])
+    return rounds, Recipe(steps=at_once)
+
+
+def little_data_recipes(settings: TrainingSettings, task: Task) -> tuple[Recipe, ...]:
+    """The student on 1, 10 and 100 % of the data: with a teacher, without, and without labels.
+
+    An epoch of less data has fewer steps, so there are more of them, up to ten times as many.
+    """
+    base = replace(settings, rounds=1, patience=0)
+    epochs = task.fine_tuning_epochs if base.epochs is None else base.epochs
+    found = []
+    for share in FEW_SHARES:
+        longer = min(200.0, epochs * min(100 / share, MOST_PASSES))
+        for labels in (True, False):
+            found.append(replace(base, share=share, epochs=longer, labels=labels).recipe(task))
+    return tuple(found)

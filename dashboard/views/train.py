@@ -1,0 +1,215 @@
+"""Distill & train: how trainings go with and without a teacher, and whether it was worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard import learning_order, live, loaders, state, training_controls, training_words, words
+from dashboard import training_budgets as budgets
+from dashboard import training_state as keys
+from dashboard.charts import PLOT_CONFIG
+from dashboard.charts.training import drawn, training_alt, training_figure
+from dashboard.markup import plain
+from dashboard.training_terms import what_it_is
+from optim.candidate import Candidate
+from optim.store.job import JobKind
+from optim.task import Task, load_task
+from optim.teaching import Pair, pairs, without_teacher
+from optim.training_curves import Training, network_words
+
+MOST_VERDICTS = 6
+
+
+def page() -> None:
+    """Draw the page."""
+    task = load_task(state.model())
+    live.begin(task.name)
+    st.title("Distill & train", anchor=False)
+    st.caption(
+        f"{plain(task.title)} · quantize first, then prune; a teacher gives back some of what that "
+        "costs. Here it is seen how much."
+    )
+    live.show_note()
+    rows = loaders.trainings(task.name)
+    left, right = st.columns([0.3, 0.7], gap="medium")
+    with left:
+        training_controls.panel(task)
+    with right:
+        live.jobs_panel(task.name, (JobKind.STARTERS,), key="first_figures")
+        _result(task)
+        _verdict(task, rows)
+        _curves(task, rows)
+        rounds, data = st.columns(2, gap="medium")
+        with rounds:
+            budgets.rounds_panel(task, rows)
+        with data:
+            budgets.little_data_panel(task, rows)
+    _table(task, rows)
+    learning_order.strip(task)
+
+
+def _result(task: Task) -> None:
+    """What has become of the training that was asked for here last."""
+    found = loaders.find(task.name, state.selected())
+    if found is None or not found.measured or not found.recipe.training_steps():
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="result"):
+        st.markdown(
+            f":material/check_circle: **{plain(_title(found))}**: "
+            f"{plain(words.versus_baseline(found, loaders.baseline(task.name)))}, measured on the "
+            "test examples."
+        )
+        st.page_link(
+            state.EXPLORE,
+            label="See it on the front",
+            icon=":material/scatter_plot:",
+            query_params={state.MODEL: task.name, state.CANDIDATE: found.id},
+        )
+
+
+def _title(candidate: Candidate) -> str:
+    name = candidate.words()
+    return name[0].upper() + name[1:]
+
+
+def _verdict(task: Task, rows: Sequence[Training]) -> None:
+    """The sentence on the pair that the controls are about, or on the newest one."""
+    n = loaders.validation_examples(task.name)
+    known = [pair for pair in pairs(rows) if pair.at_equal_epochs(n) is not None]
+    st.header("Was the teacher worth it?", anchor=False)
+    if not known:
+        st.markdown(
+            "Not known yet: no network of this model was trained both with a teacher and without. "
+            "**Train both** runs one after the other, with the same data, epochs and seed."
+        )
+        return
+    chosen = _chosen(task, known)
+    with st.container(gap="xsmall", key="verdict"):
+        st.markdown(f"**{plain(training_words.title(chosen))}.** {_sentence(chosen, n)}")
+        st.caption(plain(training_words.doubt(chosen, n)))
+    others = [pair for pair in reversed(known) if pair is not chosen][:MOST_VERDICTS]
+    if others:
+        with st.expander(f"{len(others)} more pair{'s' if len(others) > 1 else ''}"):
+            for pair in others:
+                st.markdown(f"- **{plain(training_words.title(pair))}.** {_sentence(pair, n)}")
+
+
+def _sentence(pair: Pair, n: int) -> str:
+    return plain(training_words.verdict(pair, n))
+
+
+def _chosen(task: Task, known: Sequence[Pair]) -> Pair:
+    """The pair of the controls if it is trained, else one of the same network, else the newest."""
+    recipe = keys.settings().recipe(task).training_prefix()
+    own = [pair for pair in known if pair.taught.recipe == recipe]
+    network = network_words(recipe)
+    alike = [pair for pair in known if pair.taught.network == network]
+    return (own or alike or list(known))[-1]
+
+
+def _curves(task: Task, rows: Sequence[Training]) -> None:
+    known = [row for row in rows if row.moments]
+    if not known:
+        _nothing_trained(task)
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        against = st.segmented_control(
+            "Against",
+            keys.AXES,
+            default="seconds",
+            required=True,
+            key=keys.AGAINST,
+            bind="query-params",
+            persist_state="session",
+            label_visibility="collapsed",
+        )
+        which = st.segmented_control(
+            "Networks",
+            (keys.ALL, keys.THIS),
+            default=keys.ALL,
+            required=True,
+            key=keys.SHOWN,
+            bind="query-params",
+            persist_state="session",
+            label_visibility="collapsed",
+        )
+    network = network_words(keys.settings().recipe(task))
+    if which == keys.THIS:
+        known = [row for row in known if row.network == network]
+    shown = drawn(known, network)
+    if not shown:
+        st.info(
+            f"No training of “{plain(network)}” yet. Press **Train both**.",
+            icon=":material/school:",
+        )
+        return
+    n, original = loaders.validation_examples(task.name), original_accuracy(task)
+    st.plotly_chart(
+        training_figure(
+            shown,
+            n=n,
+            original=original,
+            against=against,
+            narrow=state.is_narrow(),
+            dark=state.is_dark(),
+        ),
+        theme=None,
+        key="training",
+        config=PLOT_CONFIG,
+        alt=training_alt(shown, n=n, original=original),
+    )
+    st.caption(_where(task, n, left_out=len(known) - len(shown)))
+
+
+def original_accuracy(task: Task) -> float:
+    """The original's accuracy on validation, 0..1."""
+    return float(task.card["results"]["validation_accuracy"])
+
+
+def _where(task: Task, n: int, *, left_out: int) -> str:
+    """Where the figures come from."""
+    cpu = plain(loaders.environment().cpu)
+    parts = [
+        f"Accuracy on {n:,} validation examples, never on test examples; bars are 95 % intervals",
+        f"seconds are those of training and validating on {cpu}, or where the sample's own "
+        "networks were trained; the teacher's answers are asked once, before",
+    ]
+    if left_out:
+        parts.append(f"{left_out} older trainings are in the table alone")
+    return ". ".join(part[0].upper() + part[1:] for part in parts) + "."
+
+
+def _nothing_trained(task: Task) -> None:
+    recipe = keys.settings().recipe(task)
+    with st.container(border=True, key="empty"):
+        st.markdown("## No training yet")
+        st.markdown(
+            "Here the accuracy of a small network grows, epoch by epoch, once with a teacher and "
+            "once without. Choose a student, or take the one on the left."
+        )
+        st.button(
+            "Train both now",
+            key="begin",
+            icon=":material/play_arrow:",
+            on_click=training_controls.train,
+            args=(task.name, (recipe, without_teacher(recipe))),
+        )
+        st.caption("You may close this tab: the work goes on, and this address shows it again.")
+
+
+def _table(task: Task, rows: Sequence[Training]) -> None:
+    if not rows:
+        return
+    with st.expander(f"All trainings: {len(rows)}", key="all_trainings"):
+        st.dataframe(
+            training_words.table(rows, loaders.validation_examples(task.name)),
+            hide_index=True,
+            key="training_table",
+        )
+        st.caption(what_it_is("Kept"))
+
+
+if __name__ == "__main__":  # streamlit runs it so; a test imports it
+    page()

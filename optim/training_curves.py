@@ -1,0 +1,335 @@
+"""How trainings went: the epochs of every trained candidate, stage by stage, with the seconds.
+
+A training may have several stages: rounds of pruning, or a pruning that is trained and then
+distilled. Each has a log of its own. Here they are strung together, so that two trainings can be
+compared at the same wall-clock time, whatever came before the last step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from statistics import median
+
+from optim.candidate import Candidate
+from optim.measure.measurement import Accuracy
+from optim.pipeline import candidate_id
+from optim.recipe import Distill, Precision, Prune, Quantize, Recipe, Replace
+from optim.recipe.step_words import step_words
+from optim.recipe.steps import TrainingStep
+from optim.search.effort import GRAPH_STEPS_S, MEASURING_S, seconds_to_measure
+from optim.store.training_log import Epoch
+from optim.task import Task
+
+Log = Callable[[str], tuple[Epoch, ...]]
+"""The epochs of a training by the name of its candidate."""
+
+VALIDATING = 0.1
+"""Share of an epoch's time, roughly: validation has no backward pass and fewer examples."""
+
+
+class Standing(StrEnum):
+    """Where a training stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    """Cancelled or failed; what it has learnt so far is still drawn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """The end of an epoch.
+
+    Attributes:
+        epoch: counted from 1 over all stages.
+        seconds: of training and validating until here, over all stages.
+        accuracy: on validation, 0..1.
+        kept: of the best epoch of this stage so far: what would stay if it stopped here.
+        stage: counted from 0.
+    """
+
+    epoch: int
+    seconds: float
+    accuracy: float
+    kept: float
+    stage: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step, or one round of pruning, that trains the network.
+
+    Attributes:
+        recipe: up to and with this step.
+        epochs: as the log has them.
+        planned: so many lines the log will have unless the training stops early.
+    """
+
+    recipe: Recipe
+    epochs: tuple[Epoch, ...]
+    planned: int
+
+    @property
+    def kept(self) -> float | None:
+        """The best accuracy on validation so far."""
+        return max((epoch.accuracy for epoch in self.epochs), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """One trained network: a row of the page.
+
+    Attributes:
+        id: of the candidate that is nothing but trained.
+        recipe: its training steps.
+        stages: in their order, at least one.
+        parameters: of the network, once its file is written.
+        tested: accuracy on the test split of what was made of it, by the precision of the file.
+        shown: the candidate that tells most of it: measured, in the fewest bits.
+    """
+
+    id: str
+    recipe: Recipe
+    stages: tuple[Stage, ...]
+    standing: Standing
+    parameters: int | None = None
+    tested: Mapping[Precision, Accuracy] = field(default_factory=dict)
+    shown: str | None = None
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        """Every epoch of every stage."""
+        return tuple(_moments(self.stages))
+
+    @property
+    def planned_epochs(self) -> int:
+        """Over all stages."""
+        return sum(stage.planned for stage in self.stages)
+
+    @property
+    def final(self) -> Moment | None:
+        """The newest epoch of the last stage; None before that stage has one."""
+        moments = self.moments
+        last = len(self.stages) - 1
+        return moments[-1] if moments and moments[-1].stage == last else None
+
+    @property
+    def taught(self) -> bool:
+        """True if a teacher has a part in it."""
+        return is_taught(self.recipe)
+
+    @property
+    def labelled(self) -> bool:
+        """True unless the teacher's answers are all that is learnt from."""
+        step = self.recipe.step(Distill)
+        return step is None or step.labels
+
+    @property
+    def network(self) -> str:
+        """What is trained, in words, whoever teaches it."""
+        return network_words(self.recipe)
+
+    @property
+    def data_share(self) -> float:
+        """Share of the training split that is used."""
+        return data_share_of(self.recipe)
+
+
+def trainings(
+    task: Task,
+    candidates: Sequence[Candidate],
+    log: Log,
+    *,
+    running: Collection[Recipe] = (),
+    waiting: Collection[Recipe] = (),
+) -> tuple[Training, ...]:
+    """One row for each training that is known of, in the order of the candidates.
+
+    Args:
+        candidates: of the task; several precisions of one training are one row.
+        log: where epochs are looked up.
+        running, waiting: recipes that somebody has asked for.
+    """
+    asked = [recipe.training_prefix() for recipe in (*running, *waiting)]
+    prefixes = dict.fromkeys(
+        prefix
+        for prefix in (*(c.recipe.training_prefix() for c in candidates), *asked)
+        if stage_recipes(prefix)
+    )
+    rounds = {early for prefix in prefixes for early in _earlier_rounds(prefix)}
+    rows = []
+    for prefix in prefixes:
+        if prefix in rounds:
+            continue
+        family = [c for c in candidates if c.recipe.training_prefix() == prefix]
+        row = _row(task, prefix, family, log)
+        row = replace(row, standing=_standing(row, family, running, waiting))
+        if row.moments or row.standing in (Standing.RUNNING, Standing.WAITING):
+            rows.append(row)
+    return tuple(rows)
+
+
+def stage_recipes(recipe: Recipe) -> tuple[Recipe, ...]:
+    """A recipe's training, cut behind every step and round that trains."""
+    steps = recipe.training_steps()
+    found: list[Recipe] = []
+    for i, step in enumerate(steps):
+        if step.epochs > 0:
+            done = Recipe(steps=steps[: i + 1], seed=recipe.seed)
+            found += [*_earlier_rounds(done), done]
+    return tuple(found)
+
+
+def network_words(recipe: Recipe) -> str:
+    """What is trained, without how long and by whom.
+
+    >>> network_words(Recipe(steps=(Prune(ratio=0.5, epochs=3, distill=False), Distill())))
+    'prune 50 % of channels'
+    >>> network_words(Recipe(steps=(Distill(),)))
+    'the original network'
+    """
+    steps = (_untold(step) for step in recipe.training_steps() if not isinstance(step, Distill))
+    return ", ".join(map(step_words, steps)) or "the original network"
+
+
+def is_taught(recipe: Recipe) -> bool:
+    """True if a step that trains has a teacher."""
+    return any(step.distill and step.epochs > 0 for step in recipe.training_steps())
+
+
+def data_share_of(recipe: Recipe) -> float:
+    """Share of the training split that a recipe uses."""
+    step = recipe.step(Distill)
+    return 1.0 if step is None else step.data_share
+
+
+def seconds_to_train(
+    recipe: Recipe, known: Sequence[Training], candidates: Sequence[Candidate]
+) -> float | None:
+    """Guess how long a recipe takes from the click to its figures.
+
+    An epoch of the same network takes as long as it did before, for as much data; otherwise the
+    guess is the one that the sliders make.
+
+    Returns:
+        None if nothing like it has been trained.
+    """
+    network, part = network_words(recipe), _epoch_share(data_share_of(recipe))
+    seconds = [
+        epoch.seconds * part / _epoch_share(row.data_share)
+        for row in known
+        if row.network == network
+        for stage in row.stages
+        for epoch in stage.epochs
+    ]
+    made = any(c.recipe == recipe.training_prefix() and c.artifact for c in candidates)
+    if not seconds or made:
+        return seconds_to_measure(recipe if made else _as_long(recipe, part), candidates)
+    epochs = sum(step.epochs for step in recipe.training_steps())
+    return median(seconds) * epochs + MEASURING_S + GRAPH_STEPS_S
+
+
+def _epoch_share(data_share: float) -> float:
+    """How long an epoch is on a share of the data; validating takes as long as ever."""
+    return VALIDATING + (1 - VALIDATING) * data_share
+
+
+def _as_long(recipe: Recipe, part: float) -> Recipe:
+    """A recipe whose epochs on all data take as long as these on a part of it."""
+    steps = (
+        replace(step, epochs=part * step.epochs) if isinstance(step, Distill) else step
+        for step in recipe.steps
+    )
+    return recipe if part == 1 else Recipe(steps=tuple(steps), seed=recipe.seed)
+
+
+def _earlier_rounds(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The rounds before the last one of a recipe that ends in pruning, the first one first."""
+    steps = recipe.training_steps()
+    if not steps or not isinstance(steps[-1], Prune) or steps[-1].epochs == 0:
+        return ()
+    found: list[Recipe] = []
+    earlier = recipe.training_prefix().earlier_round()
+    while earlier is not None:
+        found.insert(0, earlier)
+        earlier = earlier.earlier_round()
+    return tuple(found)
+
+
+def _row(task: Task, prefix: Recipe, family: Sequence[Candidate], log: Log) -> Training:
+    stages = tuple(
+        Stage(recipe=each, epochs=log(candidate_id(task, each)), planned=_planned(each))
+        for each in stage_recipes(prefix)
+    )
+    alone = next((c for c in family if c.recipe == prefix), None)
+    measured = [c for c in family if c.measured]
+    return Training(
+        id=candidate_id(task, prefix),
+        recipe=prefix,
+        stages=stages,
+        standing=Standing.STOPPED,
+        parameters=alone.facts.parameters if alone and alone.facts else None,
+        tested={
+            c.recipe.precision: c.accuracy for c in family if c.accuracy is not None and _plain(c)
+        },
+        shown=min(measured, key=lambda c: _bits(c.recipe)).id if measured else None,
+    )
+
+
+def _standing(
+    row: Training,
+    family: Sequence[Candidate],
+    running: Collection[Recipe],
+    waiting: Collection[Recipe],
+) -> Standing:
+    last = row.stages[-1]
+    if len(last.epochs) >= last.planned or any(c.artifact for c in family):
+        return Standing.FINISHED
+    if any(recipe.training_prefix() == row.recipe for recipe in running):
+        return Standing.RUNNING
+    if any(recipe.training_prefix() == row.recipe for recipe in waiting):
+        return Standing.WAITING
+    return Standing.STOPPED
+
+
+def _moments(stages: Sequence[Stage]) -> Iterator[Moment]:
+    number, seconds = 0, 0.0
+    for place, stage in enumerate(stages):
+        kept = 0.0
+        for epoch in stage.epochs:
+            number, seconds = number + 1, seconds + epoch.seconds
+            kept = max(kept, epoch.accuracy)
+            yield Moment(
+                epoch=number, seconds=seconds, accuracy=epoch.accuracy, kept=kept, stage=place
+            )
+
+
+def _planned(recipe: Recipe) -> int:
+    step = recipe.training_steps()[-1]
+    return math.ceil(step.epochs_per_round if isinstance(step, Prune) else step.epochs)
+
+
+def _untold(step: TrainingStep) -> TrainingStep:
+    """A step without what its training is told by."""
+    match step:
+        case Replace():
+            return replace(step, epochs=0)
+        case Distill():
+            return Distill()
+        case _:
+            return replace(step, epochs=1, distill=True)
+
+
+def _plain(candidate: Candidate) -> bool:
+    """True if nothing but a quantization with its usual options came after the training."""
+    rest = candidate.recipe.steps[len(candidate.recipe.training_steps()) :]
+    step = candidate.recipe.step(Quantize)
+    return not rest or (step is not None and rest == (Quantize(precision=step.precision),))
+
+
+def _bits(recipe: Recipe) -> int:
+    return {Precision.INT4: 4, Precision.INT8: 8, Precision.FP16: 16}.get(recipe.precision, 32)
