@@ -156,7 +156,7 @@ class Settings:
         if not self.zeroes:
             return None
         patterned = self.pattern is not Pattern.UNSTRUCTURED
-        epochs = _epochs_of_zeros(task, self.zeros) if self.epochs is None else self.epochs
+        epochs = task.epochs_with_zeros(self.zeros) if self.epochs is None else self.epochs
         gradual = self.zeros is SparsifyMethod.GRADUAL and epochs > 0  # needs training to be so
         at_once = SparsifyMethod.MAGNITUDE if self.zeros is SparsifyMethod.GRADUAL else self.zeros
         return Sparsify(
@@ -209,7 +209,7 @@ def settings_of(recipe: Recipe, task: Task) -> Settings | None:
         training=0.0 if aware is None else aware.epochs,
         learned_scales=False if aware is None else aware.learned_scales,
     )
-    found = replace(found, **_zeros_of(recipe.step(Sparsify), task))
+    found = _with_zeros(found, recipe.step(Sparsify), task)
     on_the_scale = (
         found.prune % FINEST_RATIO == 0
         and found.prune <= LARGEST_RATIO
@@ -242,21 +242,18 @@ def _student_of(step: Replace | None) -> dict[str, Any]:
     }
 
 
-def _zeros_of(step: Sparsify | None, task: Task) -> dict[str, Any]:
+def _with_zeros(settings: Settings, step: Sparsify | None, task: Task) -> Settings:
+    """With the zeros of this step; pruning may have said already how long is trained."""
     if step is None:
-        return {}
-    usual = step.epochs == _epochs_of_zeros(task, step.method)
-    return {
-        "sparsity": round(100 * step.sparsity),
-        "pattern": step.pattern,
-        "zeros": step.method,
-        "epochs": None if usual else step.epochs,
-    }
-
-
-def _epochs_of_zeros(task: Task, method: SparsifyMethod) -> float:
-    """Training with the zeros held; repairing is for those who cannot train."""
-    return 0.0 if method is SparsifyMethod.REPAIR else task.pruning.epochs
+        return settings
+    usual = step.epochs == task.epochs_with_zeros(step.method)
+    return replace(
+        settings,
+        sparsity=round(100 * step.sparsity),
+        pattern=step.pattern,
+        zeros=step.method,
+        epochs=settings.epochs if usual else step.epochs,
+    )
 
 
 def with_quantize(settings: Settings, step: Quantize | None) -> Settings:

@@ -14,7 +14,7 @@ import numpy as np
 
 from optim.datasets import DATASETS, SAMPLES, Dataset, Split, SplitName, load_split
 from optim.errors import BrokenArtifactError, UnknownTaskError
-from optim.recipe import Prune
+from optim.recipe import Prune, SparsifyMethod
 
 if TYPE_CHECKING:
     from torch import nn
@@ -97,6 +97,10 @@ class Task:
                 f"card.json of {self.name} says of pruning what cannot be: {error}. Known are "
                 f"{', '.join(FOUND_FIELDS)}; restore the file, for example with `git checkout`."
             ) from error
+
+    def epochs_with_zeros(self, method: SparsifyMethod) -> float:
+        """Training after weights became zero; repairing is for those who cannot train."""
+        return 0.0 if method is SparsifyMethod.REPAIR else self.pruning.epochs
 
     @cached_property
     def fingerprint(self) -> str:

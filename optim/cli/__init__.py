@@ -16,7 +16,9 @@ from optim import __version__
 from optim.cli.background import cancel, dashboard, jobs, worker
 from optim.cli.inside import mixed, sensitivity, waterfall
 from optim.cli.look import candidates, export, front, tasks
-from optim.cli.make import measure, run, starters, sweep
+from optim.cli.look_headlines import headlines
+from optim.cli.make import measure, starters, sweep
+from optim.cli.run import run
 from optim.cli.why import fuse, profile
 from optim.errors import OptimError
 
@@ -53,7 +55,7 @@ def cli(workspace: Path | None) -> None:
     """
 
 
-LOOK = (tasks, candidates, front, export)
+LOOK = (tasks, candidates, front, headlines, export)
 WHY = (profile, fuse)
 MAKE = (starters, run, sweep, measure)
 INSIDE = (sensitivity, mixed, waterfall)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from unittest.mock import Mock, patch
 
@@ -19,25 +20,32 @@ from dashboard.sparkline import series_svg
 from optim.cli import cli
 from optim.recipe import (
     Activations,
+    Architecture,
     Calibration,
+    Criterion,
     Distill,
     MixedPrecision,
+    Pattern,
     Precision,
     Prune,
+    PruningUnit,
     Quantize,
     QuantizeAware,
     Recipe,
     Replace,
     ReplaceActivation,
     Rounding,
+    Scope,
     Sparsify,
+    SparsifyMethod,
     Step,
     recipe_of,
 )
 from optim.search.effort import seconds_to_measure
 from optim.search.pareto import Objective, ranked_front
-from optim.task import load_task
+from optim.task import Task, load_task
 from tests.any_recipe import STEPS
+from tests.any_recipe import recipes as any_recipes
 from tests.dashboard.factories import candidate, control, sample_candidates
 
 TASK = load_task("fashion-squeezenet")
@@ -71,21 +79,29 @@ rich_recipes = st.builds(
 )
 
 
-@given(recipes | rich_recipes)
-def test_the_copied_command_makes_the_same_recipe(recipe: Recipe) -> None:
-    """Asked of the real command line, with everything but the making taken away."""
-    words = commands.command_line(TASK, recipe).split()
+def asked_by(line: str) -> Recipe:
+    """What the real command line makes of a copied command; everything but the making is there."""
+    words = shlex.split(line)
     assert words[:2] == ["edge-optim", "run"]
-    if "--recipe" in words:
-        step = recipe.step(Prune)
-        assert step is not None
-        assert step.blocks
-        return
-    with patch("optim.cli.make.open_workspace") as opened:
+    with patch("optim.cli.run.open_workspace") as opened:
         opened.return_value.submit.return_value = Mock(id="0", words="made")
         cli.main([*words[1:], "--background"], standalone_mode=False)
     (_, asked), _ = opened.return_value.submit.call_args
-    assert asked.fingerprint == recipe.fingerprint
+    return asked
+
+
+@given(recipes | rich_recipes)
+def test_the_copied_command_makes_the_same_recipe(recipe: Recipe) -> None:
+    line = commands.command_line(TASK, recipe)
+    assert "--recipe" not in line
+    assert asked_by(line) == recipe
+
+
+@given(any_recipes())
+def test_any_recipe_is_said_by_options_exactly_or_not_at_all(recipe: Recipe) -> None:
+    line = commands.command_line(TASK, recipe)
+    if "--recipe" not in line:
+        assert asked_by(line) == recipe
 
 
 full_recipes = st.builds(
@@ -103,9 +119,11 @@ full_recipes = st.builds(
 )
 
 
-@given(recipes | rich_recipes | full_recipes)
+@given(recipes | rich_recipes | full_recipes | any_recipes())
 def test_the_copied_python_makes_the_same_recipe(recipe: Recipe) -> None:
     line = next(x for x in commands.python_code(TASK, recipe).splitlines() if "recipe =" in x)
+    if "recipe.yaml" in line:
+        return
     assert eval(line.removeprefix("recipe = "), {"optim": optim}) == recipe
 
 
@@ -116,8 +134,43 @@ def test_a_recipe_beyond_the_options_is_copied_as_a_file() -> None:
     many = {f"layer{i}.conv": "fp32" for i in range(40)}
     recipe = Recipe(steps=(Quantize(), MixedPrecision(layers=many)))
     assert "recipe.yaml" in commands.python_code(TASK, recipe)
-    assert commands.command_line(TASK, recipe_of(blocks=2)).endswith("--recipe recipe.yaml")
-    assert commands.command_line(TASK, control(0.5)).endswith("--recipe recipe.yaml")
+    other = Recipe(steps=(ReplaceActivation(),))
+    assert commands.command_line(TASK, other).endswith("--recipe recipe.yaml")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options"),
+    [
+        (recipe_of(blocks=2, epochs=3), "--blocks 2"),
+        (control(0.5), "--prune 0.5 --epochs 6 --from-scratch --no-distill"),
+        (
+            Recipe(steps=(Prune(ratio=0.7, unit="macs", criterion="taylor", rounds=3, epochs=3),)),
+            "--prune 0.7 --prune-unit macs --criterion taylor --rounds 3",
+        ),
+        (
+            Recipe(steps=(Prune(ratio=0.0, layers={"a.b": 0.5, "c": 0.25}, epochs=3),)),
+            "--layer-ratio a.b=0.5 --layer-ratio c=0.25",
+        ),
+        (
+            Recipe(steps=(Replace(architecture="resnet", width=0.5), Distill(labels=False))),
+            "--student resnet --width 0.5 --distill-epochs 5 --no-labels",
+        ),
+        (Recipe(steps=(Sparsify(pattern="4:8", method="repair", epochs=0),)), "--pattern 4:8 "
+         "--sparsify-method repair"),
+    ],
+)  # fmt: skip
+def test_commands_name_only_what_the_task_would_not_choose(recipe: Recipe, options: str) -> None:
+    assert TASK.pruning == Prune(ratio=0.5, epochs=3)
+    assert commands.command_line(TASK, recipe) == f"edge-optim run {TASK.name} {options}"
+
+
+def test_what_a_task_chooses_itself_is_left_out_and_anything_else_is_said() -> None:
+    card = {**TASK.card, "pruning": {"criterion": "taylor", "scope": "global", "epochs": 3}}
+    best = replace(TASK, card=card)
+    found = Recipe(steps=(Prune(ratio=0.5, criterion="taylor", scope="global", epochs=3),))
+    assert commands.command_line(best, found).endswith(f"run {TASK.name} --prune 0.5")
+    plain_one = commands.command_line(best, recipe_of(pruning_ratio=0.5))
+    assert plain_one.endswith("--prune 0.5 --criterion l2 --scope uniform --epochs 1")
 
 
 def test_python_names_the_steps_themselves() -> None:
@@ -259,6 +312,18 @@ def test_each_candidate_has_one_standing() -> None:
 
 settings = st.builds(
     Settings,
+    unit=st.sampled_from(list(PruningUnit)),
+    criterion=st.none() | st.sampled_from(list(Criterion)),
+    scope=st.none() | st.sampled_from(list(Scope)),
+    rounds=st.none() | st.integers(1, 6),
+    round_to=st.none() | st.sampled_from([8, 16]),
+    student=st.none() | st.sampled_from(list(Architecture)),
+    width=st.sampled_from([10, 55, 100]),
+    stride=st.integers(1, 2),
+    student_epochs=st.sampled_from([0.5, 10.0]),
+    sparsity=st.sampled_from([0, 0, 50, 90]),
+    pattern=st.sampled_from(list(Pattern)),
+    zeros=st.sampled_from(list(SparsifyMethod)),
     precision=st.sampled_from(list(Precision)),
     prune=st.integers(0, 18).map(lambda step: 5 * step),
     blocks=st.integers(0, 8),
@@ -278,12 +343,33 @@ settings = st.builds(
 )
 
 
-@given(settings)
-def test_whatever_the_sliders_say_they_can_show_again(chosen: Settings) -> None:
-    recipe = chosen.recipe(TASK)
-    shown = settings_of(recipe, TASK)
+FOUND = replace(
+    TASK, card={**TASK.card, "pruning": {"criterion": "taylor", "rounds": 2, "epochs": 4}}
+)
+
+
+@given(settings, st.sampled_from([TASK, FOUND]))
+def test_whatever_the_sliders_say_they_can_show_again(chosen: Settings, task: Task) -> None:
+    recipe = chosen.recipe(task)
+    shown = settings_of(recipe, task)
     assert shown is not None
-    assert shown.recipe(TASK) == recipe
+    assert shown.recipe(task) == recipe
+
+
+@given(any_recipes())
+def test_any_recipe_is_shown_by_the_sliders_exactly_or_not_at_all(recipe: Recipe) -> None:
+    shown = settings_of(recipe, TASK)
+    assert shown is None or shown.recipe(TASK) == recipe
+
+
+def test_fields_left_alone_take_the_best_recipe_found_for_the_task() -> None:
+    step = Settings(prune=50).recipe(FOUND).step(Prune)
+    assert step == Prune(ratio=0.5, criterion="taylor", rounds=2, epochs=4)
+    assert Settings(prune=50).recipe(TASK).step(Prune) == Prune(ratio=0.5, epochs=3)
+    own = Settings(prune=50, criterion=Criterion.L1).recipe(FOUND).step(Prune)
+    assert own is not None
+    assert own.criterion is Criterion.L1
+    assert own.rounds == 2
 
 
 def test_choices_without_effect_make_no_other_recipe() -> None:

@@ -1,0 +1,249 @@
+"""The command that makes and measures one candidate: `run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from optim.candidate import Candidate
+from optim.cli.output import (
+    common_options,
+    known_task,
+    open_workspace,
+    print_json,
+    progress_bar,
+    wrong_input,
+)
+from optim.cli.pruning_options import (
+    PRUNING_OPTIONS,
+    ZEROS_OPTIONS,
+    Pruning,
+    Zeros,
+    pruning_options,
+)
+from optim.cli.quantization import QUANTIZATION_OPTIONS, Quantization, quantization_options
+from optim.cli.rows import candidate_card
+from optim.cli.training_options import (
+    STUDENT_OPTIONS,
+    TEACHING_OPTIONS,
+    Student,
+    Teaching,
+    training_options,
+)
+from optim.errors import BrokenRecipeError, RefusedError
+from optim.headlines import find_headlines, outcome
+from optim.recipe import MAX_RECIPE_BYTES, Fuse, Precision, QuantizeAware, Recipe, Step
+from optim.report.record import candidate_record, job_record
+from optim.task import load_task
+
+PRECISIONS = click.Choice([str(precision) for precision in Precision], case_sensitive=False)
+EPOCHS_HELP = "Fine-tuning after pruning, in passes over the data. Default: what suits TASK."
+QAT_HELP = (
+    "Train on the grid of the file's 4- or 8-bit weights, in passes over the data; only beside "
+    "--quantize int4 or int8."
+)
+STEP_OPTIONS = (
+    *PRUNING_OPTIONS, "quantize", "epochs", "no_distill", "fuse", "seed", "qat_epochs",
+    "learned_scales", *STUDENT_OPTIONS, *TEACHING_OPTIONS, *ZEROS_OPTIONS, *QUANTIZATION_OPTIONS,
+)  # fmt: skip
+
+
+@click.command()
+@click.argument("task", callback=known_task)
+@pruning_options
+@click.option("--epochs", type=float, help=EPOCHS_HELP)
+@click.option("--no-distill", is_flag=True, help="Train on labels alone, without a teacher.")
+@training_options
+@click.option("--quantize", type=PRECISIONS, default="fp32", help="Precision of the file.")
+@quantization_options
+@click.option("--qat-epochs", type=float, help=QAT_HELP)
+@click.option("--learned-scales", is_flag=True, help="Beside --qat-epochs: train the grid as well.")
+@click.option("--fuse", is_flag=True, help="Fold batch norms into the layers before them.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A recipe in YAML or JSON instead of the options above.",
+)
+@click.option(
+    "--headline",
+    metavar="NAME",
+    help="A named recipe of TASK instead of the options above, or `all`; `edge-optim headlines` "
+    "lists them.",
+)
+@click.option("--background", is_flag=True, help="Queue it as a job and return at once.")
+@common_options
+@click.pass_context
+def run(
+    context: click.Context,
+    task: str,
+    pruning: Pruning,
+    zeros: Zeros,
+    epochs: float | None,
+    no_distill: bool,
+    student: Student,
+    teaching: Teaching,
+    quantize: str,
+    quantization: Quantization,
+    qat_epochs: float | None,
+    learned_scales: bool,
+    fuse: bool,
+    seed: int,
+    recipe_file: Path | None,
+    headline: str | None,
+    background: bool,
+    workspace: Path | None,
+    as_json: bool,
+) -> None:
+    """Make one candidate of TASK, measure it, and print its figures.
+
+    A candidate that is finished, or came with the task, is not made again; a ratio is trained once
+    for all precisions. What is left out of pruning is the best that was found for TASK on
+    validation, where somebody has looked.
+
+    \b
+    Examples:
+      edge-optim run fashion-resnet --quantize int8
+      edge-optim run fashion-resnet --prune 0.5 --quantize int8
+      edge-optim run fashion-resnet --prune 0.7 --prune-unit macs --scope global --rounds 3
+      edge-optim run fashion-resnet --student small_resnet --width 0.5 --quantize int8
+      edge-optim run fashion-squeezenet --preset smallest
+      edge-optim run motion-cnn --quantize int8 --calibration mse --rounding compensated
+      edge-optim run motion-cnn --pattern 2:4 --quantize int8
+      edge-optim run fashion-resnet --prune 0.75 --distill-epochs 4 --quantize int8 --background
+      edge-optim run fashion-mobilenetv2 --quantize int4 --qat-epochs 1
+      edge-optim run motion-cnn --recipe recipe.yaml --json
+
+    \b
+    A recipe file:
+      version: 1
+      seed: 0
+      steps:
+      - {step: prune, ratio: 0.5, epochs: 1.0, distill: true}
+      - {step: quantize, precision: int8}
+    """
+    if headline is not None:
+        _refuse_beside(context, "headline", *STEP_OPTIONS, "recipe_file")
+        recipes = tuple(found.recipe for found in find_headlines(load_task(task), headline))
+    elif recipe_file is not None:
+        _refuse_beside(context, "recipe", *STEP_OPTIONS)
+        recipes = (read_recipe(recipe_file),)
+    else:
+        with wrong_input():
+            loaded, distill = load_task(task), not no_distill
+            step = quantization.step(quantize)
+            bits = quantize if step is None else step.precision
+            steps: tuple[Step | None, ...] = (
+                student.step(distill=distill),
+                pruning.step(loaded, epochs=epochs, distill=distill),
+                teaching.step(),
+                zeros.step(loaded, distill=distill),
+                _quantize_aware(bits, qat_epochs, learned_scales, no_distill),
+                Fuse() if fuse else None,
+                step,
+            )
+            recipes = (Recipe(steps=tuple(s for s in steps if s is not None), seed=seed),)
+    act = _queue if background else _make
+    act(task, recipes, workspace, as_json=as_json)
+
+
+def _queue(
+    task: str, recipes: tuple[Recipe, ...], workspace: Path | None, *, as_json: bool
+) -> None:
+    opened = open_workspace(workspace)
+    jobs = [opened.submit(task, recipe) for recipe in recipes]
+    if as_json:
+        _print_records([job_record(job) for job in jobs])
+        return
+    for job in jobs:
+        click.echo(f"Job {job.id}: {job.words}. `edge-optim jobs` shows how it goes.")
+
+
+def _make(task: str, recipes: tuple[Recipe, ...], workspace: Path | None, *, as_json: bool) -> None:
+    """Make and measure one after the other; a refused one does not keep the others from it.
+
+    Raises:
+        RefusedError: the first refusal, in the end.
+    """
+    opened, records, refused = open_workspace(workspace), [], []
+    for recipe in recipes:
+        try:
+            with progress_bar(recipe.words()) as progress:
+                made = opened.make(task, recipe, progress=progress)
+        except RefusedError as error:
+            refused.append(error)
+            continue
+        if as_json:
+            records.append(candidate_record(made))
+        else:
+            baseline = opened.candidate_of(task, Recipe())
+            click.echo(candidate_card(made, baseline) + _promise(task, made, baseline))
+    if records:
+        _print_records(records)
+    if refused:
+        raise refused[0]
+
+
+def _print_records(records: list[dict[str, Any]]) -> None:
+    """A single one is printed as such, not as a list."""
+    print_json(records[0] if len(records) == 1 else records)
+
+
+def _promise(task: str, made: Candidate, baseline: Candidate | None) -> str:
+    """A line of the card for each headline that this candidate is: was it kept here?"""
+    found = (outcome(each, made, baseline) for each in find_headlines(load_task(task), "all"))
+    return "".join(f"\n  headline  {each.words}" for each in found if each is not None)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe file, as if a stranger had written it.
+
+    Raises:
+        BrokenRecipeError: if it is too long, not text, or not a recipe.
+    """
+    try:
+        with path.open("rb") as file:
+            return Recipe.from_text(file.read(MAX_RECIPE_BYTES + 1).decode())
+    except UnicodeDecodeError as error:
+        raise BrokenRecipeError(
+            f"the recipe file {path.name} is not text in UTF-8. Is it really a recipe?"
+        ) from error
+    except OSError as error:
+        raise BrokenRecipeError(
+            f"the recipe file {path.name} cannot be read: {error.strerror}. Check its path and "
+            "its permissions."
+        ) from error
+
+
+def _quantize_aware(
+    precision: str, epochs: float | None, learned_scales: bool, no_distill: bool
+) -> QuantizeAware | None:
+    """The step that --qat-epochs means, for as many bits as the file will have."""
+    if epochs is None and not learned_scales:
+        return None
+    bits = {"int8": 8, "int4": 4}.get(precision.lower())
+    if bits is None or epochs is None:
+        raise ValueError(
+            "--qat-epochs trains for whole-number weights and needs --quantize int4 or int8; "
+            f"--learned-scales needs --qat-epochs. Got --quantize {precision}"
+            f"{'' if epochs is None else f' --qat-epochs {epochs:g}'}."
+        )
+    return QuantizeAware(
+        weight_bits=bits, epochs=epochs, learned_scales=learned_scales, distill=not no_distill
+    )
+
+
+def _refuse_beside(context: click.Context, what: str, *names: str) -> None:
+    """Refuse these options beside --recipe or --headline, which say everything."""
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = name.removesuffix("_file").replace("_", "-")
+            raise click.UsageError(
+                f"--{what} says everything, so --{option} may not stand beside it. Leave one of "
+                "the two out.",
+                context,
+            )

@@ -1,0 +1,103 @@
+"""Named recipes: read as a stranger would have written them, and held against what is measured."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from optim.errors import BrokenArtifactError, OptimError
+from optim.headlines import Headline, find_headlines, headlines, outcome
+from optim.recipe import Recipe, recipe_of
+from optim.task import Task, load_task
+from tests.dashboard.factories import sample_candidates
+
+RECIPE = recipe_of(pruning_ratio=0.5, precision="int8")
+ROW = {"name": "fast", "faster": 10, "smaller": 14, "drop": 0.01, "recipe": RECIPE.to_dict()}
+BASELINE, *_, MADE = sample_candidates()[:7]
+
+
+def task_with(folder: Path, content: object) -> Task:
+    text = content if isinstance(content, str) else json.dumps(content)
+    (folder / "headlines.json").write_text(text)
+    return replace(load_task("fashion-squeezenet"), folder=folder)
+
+
+def test_a_task_without_the_file_has_no_headline(tmp_path: Path) -> None:
+    assert headlines(replace(load_task("motion-cnn"), folder=tmp_path)) == ()
+
+
+def test_headlines_come_the_gentlest_first(tmp_path: Path) -> None:
+    rows = [{**ROW, "drop": 0.03}, {**ROW, "name": "mild"}, {**ROW, "name": "wild", "faster": 20}]
+    found = headlines(task_with(tmp_path, rows))
+    assert [each.name for each in found] == ["mild", "wild", "fast"]
+    assert found[0].recipe == RECIPE
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "Expecting property name"),
+        ("[" * 100_000, "cannot be read"),
+        ({"name": "x"}, "must be a list"),
+        ([ROW, ROW], "each name may stand once"),
+        ([{**ROW, "colour": "red"}], "the keys name, faster, smaller, drop, recipe"),
+        ([{"name": "x"}], "the keys name, faster"),
+        ([{**ROW, "name": "all"}], "name must be a text"),
+        ([{**ROW, "name": 3}], "name must be a text"),
+        ([{**ROW, "faster": "12"}], "faster must be a number from 0"),
+        ([{**ROW, "faster": float("nan")}], "faster must be a number"),
+        ([{**ROW, "drop": 3}], "drop must be a number from 0 to 1"),
+        ([{**ROW, "recipe": {"steps": [{"step": "melt"}]}}], "each step needs 'step: NAME'"),
+        ([{**ROW, "recipe": None}], "a recipe must be a table"),
+    ],
+)
+def test_a_broken_file_is_one_sentence_with_the_reason(
+    tmp_path: Path, content: object, sentence: str
+) -> None:
+    with pytest.raises(BrokenArtifactError) as caught:
+        headlines(task_with(tmp_path, content))
+    assert sentence in str(caught.value)
+    assert "headlines.json of fashion-squeezenet" in str(caught.value)
+    assert "git checkout" in str(caught.value)
+
+
+def test_a_headline_is_found_by_its_name_or_the_nearest_is_named(tmp_path: Path) -> None:
+    task = task_with(tmp_path, [ROW, {**ROW, "name": "other"}])
+    assert [each.name for each in find_headlines(task, "fast")] == ["fast"]
+    assert len(find_headlines(task, "all")) == 2
+    with pytest.raises(OptimError, match="Did you mean 'fast'"):
+        find_headlines(task, "fasd")
+
+
+def test_a_promise_says_what_it_promises() -> None:
+    promise = Headline(name="x", faster=12, smaller=0, drop=0.01, recipe=RECIPE).promise()
+    assert promise == "12x faster within 1 point"
+    both = Headline(name="x", faster=12.5, smaller=60, drop=0.025, recipe=RECIPE).promise()
+    assert both == "12.5x faster, 60x smaller within 2.5 points"
+
+
+@pytest.mark.parametrize(
+    ("faster", "smaller", "drop", "kept"),
+    [(10, 14, 0.01, True), (0, 0, 0.0069, True), (12, 0, 0.01, False), (0, 20, 0.01, False),
+     (10, 14, 0.005, False)],
+)  # fmt: skip
+def test_a_promise_is_kept_only_if_every_part_of_it_is(
+    faster: float, smaller: float, drop: float, kept: bool
+) -> None:
+    headline = Headline(name="x", faster=faster, smaller=smaller, drop=drop, recipe=RECIPE)
+    found = outcome(headline, MADE, BASELINE)
+    assert found is not None
+    assert found.kept is kept
+    assert found.words.startswith(f"promised {headline.promise()}: measured ")
+    assert found.words.endswith("kept" if kept else "not kept here")
+
+
+def test_nothing_is_said_of_another_recipe_or_of_what_is_not_measured() -> None:
+    headline = Headline(name="x", faster=10, smaller=0, drop=0.01, recipe=RECIPE)
+    assert outcome(headline, replace(MADE, latency=None), BASELINE) is None
+    assert outcome(headline, replace(MADE, recipe=Recipe()), BASELINE) is None
+    assert outcome(replace(headline, smaller=5), MADE, None) is None
+    assert outcome(headline, MADE, None) is not None
