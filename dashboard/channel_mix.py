@@ -20,7 +20,7 @@ from dashboard.channel_rows import (
 )
 from dashboard.glossary import what_is
 from dashboard.layer_mix import Mix
-from dashboard.markup import plain
+from dashboard.markup import label, plain
 from optim.candidate import Candidate
 from optim.errors import RefusedError
 from optim.task import Task
@@ -99,7 +99,7 @@ def _slider(curve: LayerCurve, mix: Mix[float], key: str) -> None:
         mix.history.append({**mix.now, curve.layer: st.session_state[key]})
 
     st.select_slider(
-        plain(curve.layer),
+        label(curve.layer),
         list(kept),
         value=mix.now[curve.layer],
         format_func=lambda ratio: f"{share(ratio)}, {kept[ratio]} stay",

@@ -154,7 +154,7 @@ def _line(
     return go.Scatter(
         x=[100 * point.ratio for point in curve.points],
         y=[_value(point, cost) for point in curve.points],
-        name=escape(short_name(curve.layer, LONGEST_NAME)),
+        name=escape(short_name(curve.layer, LONGEST_NAME - 4 * narrow)),
         mode="lines+markers",
         customdata=[
             [escape(curve.layer), point_words(curves, curve, point)] for point in curve.points
@@ -189,7 +189,7 @@ def _layout(
     room = 0.06 * (high - low)
     better = "higher is better ↑" if cost == "accuracy" else "lower is better ↓"
     unit = "Accuracy, %" if cost == "accuracy" else "Mean loss"
-    rows = coloured if narrow else 0
+    rows = math.ceil(coloured / 2) if narrow else 0
     return {
         "template": colours.template,
         "uirevision": f"pruning-{cost}",
@@ -197,7 +197,15 @@ def _layout(
         "margin": {"l": 8, "r": 8 if narrow else 168, "t": 12, "b": 52 + LABEL_PX * rows},
         "hovermode": "closest",
         "dragmode": False,
-        "legend": {"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        "legend": {
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "x": 0,
+            "xanchor": "left",
+            "entrywidth": 0.48,
+            "entrywidthmode": "fraction",
+        },
         "xaxis": {
             "title": {"text": "Channels removed from this layer alone, %"},
             "range": [-2, 100],

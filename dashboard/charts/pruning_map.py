@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 EIGHTHS = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0.9375)
 MOST_COLUMNS = 8
-LIGHT = ("#F1F2EE", "#FBE3B5", "#F3B04A", "#D9711B", "#A33A05", "#5E1B02")
-DARK = ("#1B2223", "#3D2A12", "#7A4A0C", "#C0761A", "#F0A94A", "#FFE3B0")
-"""From nothing lost to most; lightness alone orders them, for any colour vision."""
+LIGHT = ("#F1F2EE", "#FBE3B5", "#F7C778", "#EFA14A", "#A33A05", "#5E1B02")
+DARK = ("#1B2223", "#3D2A12", "#75460C", "#A4600F", "#F0A94A", "#FFE3B0")
+"""From nothing lost to most. Lightness alone orders them, for any colour vision; the middle is
+passed quickly, for neither dark nor light figures can be read on it."""
 TICKS = {"accuracy": (0, 0.5, 1, 2, 5, 10, 20, 40, 80), "loss": (0, 0.01, 0.05, 0.2, 0.5, 1, 2, 5)}
 
 
