@@ -11,7 +11,8 @@ from dashboard.glossary import what_is
 from dashboard.markup import plain
 from optim.candidate import Candidate, Role
 from optim.errors import OptimError
-from optim.recipe import Recipe
+from optim.headlines import outcome
+from optim.recipe import Recipe, Replace
 from optim.search.pareto import Front
 from optim.search.recommend import Recommendation
 from optim.task import Task
@@ -40,8 +41,9 @@ def card(candidate: Candidate, front: Front, advice: Recommendation | None, task
             st.caption("This candidate is not made yet; its job is on the Jobs page.")
             return
         _metrics(candidate, baseline)
-        _sentences(candidate, front, advice if recommended else None)
+        _sentences(candidate, front, advice if recommended else None, task)
         _why_slower(candidate, task)
+        _rounds(candidate, task)
         _buttons(candidate, task)
         _details(candidate, baseline)
 
@@ -107,7 +109,9 @@ def _metrics(candidate: Candidate, baseline: Candidate | None) -> None:
     )
 
 
-def _sentences(candidate: Candidate, front: Front, advice: Recommendation | None) -> None:
+def _sentences(
+    candidate: Candidate, front: Front, advice: Recommendation | None, task: Task
+) -> None:
     """What the figures mean, in words."""
     sentences = []
     if advice is not None:
@@ -122,10 +126,49 @@ def _sentences(candidate: Candidate, front: Front, advice: Recommendation | None
         sentences.append("The machine was restless while it was timed; measure again.")
     tied = front.tied_with(candidate.id)
     known = {c.id: c.words() for c in front.measured}
+    sentences += _promises(candidate, front.baseline, task)
+    if candidate.recipe.step(Replace) is not None and candidate.role is not Role.CONTROL:
+        sentences.append(story.ANOTHER_ARCHITECTURE)
     if tied:
         others = ", ".join(plain(known[name]) for name in tied[:3] if name in known)
         sentences.append(f"Not distinguishable from: {others}.")
     st.markdown(" ".join(filter(None, sentences)))
+
+
+def _promises(candidate: Candidate, baseline: Candidate | None, task: Task) -> list[str]:
+    """Whether this candidate keeps on this machine what its headline promises."""
+    found = (outcome(each, candidate, baseline) for each in loaders.headlines(task))
+    return [
+        f":material/{'verified' if each.kept else 'error'}: {plain(each.words).capitalize()}."
+        for each in found
+        if each is not None
+    ]
+
+
+def _rounds(candidate: Candidate, task: Task) -> None:
+    """Links to the rounds of pruning before this one: each is a candidate of its own."""
+    earlier, found = candidate.recipe.earlier_round(), []
+    while earlier is not None:
+        known = loaders.candidate_of(task.name, earlier)
+        found += [known] if known is not None and known.measured else []
+        earlier = earlier.earlier_round()
+    if not found:
+        return
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="small", key="earlier_rounds"
+    ):
+        st.caption("Earlier rounds:", width="content")
+        for each in reversed(found):
+            accuracy = each.accuracy
+            lost = words.lost(accuracy.difference, n=accuracy.n) if accuracy else words.NOTHING
+            st.button(
+                f"{words.percent(each.recipe.pruning_ratio, n=100)}: {lost}",
+                key=f"round_{each.id}",
+                type="tertiary",
+                icon=":material/history:",
+                on_click=state.select,
+                args=(each.id,),
+            )
 
 
 def _why_slower(candidate: Candidate, task: Task) -> None:

@@ -77,6 +77,7 @@ def _sliders(task: Task) -> None:
         _head(task)
     with presets:
         options.presets()
+        options.headlines(task)
     note.caption(_precision_note(task))
     if told := slider_words.pruning_note(state.settings(), task):
         pruning_note.caption(plain(told))

@@ -15,7 +15,9 @@ def strip(task: Task) -> None:
     if not lessons:
         return
     st.header("What this model says so far", anchor=False)
-    for i, (box, lesson) in enumerate(zip(st.columns(4, gap="small"), lessons, strict=True)):
+    for i, (box, lesson) in enumerate(
+        zip(st.columns(len(lessons), gap="small"), lessons, strict=True)
+    ):
         with box, st.container(border=True, height="stretch", key=f"lesson_{i}"):
             st.markdown(f"**{i + 1}. {lesson.title}**")
             st.caption(plain(lesson.text))

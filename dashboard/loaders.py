@@ -16,6 +16,9 @@ from dashboard import story
 from dashboard.story import Lesson
 from optim.candidate import Candidate, Role
 from optim.datasets import Split
+from optim.errors import OptimError
+from optim.headlines import Headline
+from optim.headlines import headlines as read_headlines
 from optim.measure.measurement import Environment
 from optim.recipe import Recipe
 from optim.search.hypervolume import HypervolumeStep, hypervolume_history
@@ -24,7 +27,7 @@ from optim.search.predict import Prediction, predict
 from optim.search.recommend import Recommendation, recommend
 from optim.store.analyses import AnalysisKind
 from optim.store.job import Job, JobKind, JobState
-from optim.task import load_task, sample_tasks
+from optim.task import Task, load_task, sample_tasks
 from optim.training_curves import Training
 from optim.training_curves import trainings as trainings_of
 from optim.workspace import Workspace, default_folder
@@ -107,6 +110,14 @@ def lessons(task: str) -> tuple[Lesson, ...]:
     """What the figures of this task teach."""
     now, rows = _candidates_now(task)
     return _lessons(*now, task, _candidates=rows)
+
+
+def headlines(task: Task) -> tuple[Headline, ...]:
+    """The named recipes of a task; none if their file is broken, which the picker says."""
+    try:
+        return read_headlines(task)
+    except OptimError:
+        return ()
 
 
 def jobs() -> tuple[Job, ...]:
@@ -260,4 +271,5 @@ def _history(
 def _lessons(
     folder: str, version: int, task: str, *, _candidates: tuple[Candidate, ...]
 ) -> tuple[Lesson, ...]:
-    return story.lessons(_candidates, load_task(task).fine_tuning_epochs)
+    loaded = load_task(task)
+    return story.lessons(_candidates, loaded.pruning.epochs, loaded.architecture)

@@ -8,11 +8,15 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import state
+from dashboard import loaders, state
 from dashboard.glossary import what_is
+from dashboard.markup import plain
 from dashboard.settings import FINEST_RATIO, MOST_BLOCKS, MOST_ROUNDS, NARROWEST, with_quantize
 from dashboard.step_words import CRITERIA, FAMILIES, PATTERNS, SCOPES, ZEROS
 from optim.architectures import FOR_SERIES
+from optim.errors import OptimError
+from optim.headlines import Headline
+from optim.headlines import headlines as read_headlines
 from optim.recipe import Architecture
 from optim.recipe.presets import PRESETS
 from optim.task import Task
@@ -33,6 +37,41 @@ def presets() -> None:
         width="stretch",
         label_visibility="collapsed",
     )
+
+
+def headlines(task: Task) -> None:
+    """The named recipes of the task, where it has any; the one that is asked for is shown."""
+    try:
+        known = read_headlines(task)
+    except OptimError as error:
+        st.warning(plain(str(error)), icon=":material/error:")
+        return
+    if not known:
+        return
+    asked = state.recipe(task)
+    st.session_state[state.HEADLINE_BOX] = next((h.name for h in known if h.recipe == asked), None)
+    st.selectbox(
+        "Headlines",
+        [each.name for each in known],
+        index=None,
+        placeholder="Headlines: recipes that combine everything",
+        key=state.HEADLINE_BOX,
+        on_change=_take_headline,
+        args=(known, task),
+        label_visibility="collapsed",
+    )
+    if state.headline_recipe() is not None:
+        st.caption(f"Beyond the sliders: {plain(asked.words())}. Move one to leave it.")
+
+
+def _take_headline(known: tuple[Headline, ...], task: Task) -> None:
+    """Set the sliders to it, or ask for it as it is; a finished one is shown, too."""
+    name = st.session_state[state.HEADLINE_BOX]
+    recipe = next((each.recipe for each in known if each.name == name), None)
+    state.ask_for(recipe, task)
+    made = None if recipe is None else loaders.candidate_of(task.name, recipe)
+    if made is not None and made.measured:
+        state.select(made.id)
 
 
 def _take_preset() -> None:

@@ -90,6 +90,8 @@ CHANNEL_COST = "cost"
 # --- session keys ---------------------------------------------------------------------------------
 MODEL_BOX = "model_box"
 PRESET_BOX = "preset_box"
+HEADLINE_BOX = "headline_box"
+ASKED = "asked_beyond_sliders"
 LAYERS_BOX = "layers_box"
 MIXES = "mixes"
 BUDGET = "budget"
@@ -245,8 +247,28 @@ def settings() -> Settings:
 
 
 def recipe(task: Task) -> Recipe:
-    """What the sliders and toggles mean."""
-    return settings().recipe(task)
+    """What the sliders and toggles mean, or the headline that is asked for beyond them."""
+    return headline_recipe() or settings().recipe(task)
+
+
+def headline_recipe() -> Recipe | None:
+    """The recipe that is asked for though no slider can show it; a moved slider forgets it."""
+    asked = st.session_state.get(ASKED)
+    if asked is None or asked[1:] != (model(), settings()):
+        return None
+    found: Recipe = asked[0]
+    return found
+
+
+def ask_for(recipe: Recipe | None, task: Task) -> None:
+    """Move the sliders to a recipe, or keep it as it is if they cannot show it; in a callback."""
+    st.session_state.pop(ASKED, None)
+    if recipe is None:
+        return
+    if fits_sliders(recipe, task):
+        set_sliders(recipe, task)
+    else:
+        st.session_state[ASKED] = (recipe, model(), settings())
 
 
 def show_settings(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dashboard import step_words, words
 from optim.candidate import Candidate, Role
-from optim.recipe import Precision, Recipe, recipe_of
+from optim.recipe import Architecture, Distill, Precision, Recipe, Replace, recipe_of
 from optim.search.pareto import Front
 from optim.search.recommend import Verdict, compressed_beats_control
 
@@ -17,6 +17,11 @@ WHY_WHOLE_NUMBERS_MAY_BE_SLOW = (
     "Whole numbers are quicker only where the engine has kernels for them. Each operator that "
     "stays in float needs conversions around it, and in a small network these can cost more than "
     "the rest saves."
+)
+
+
+ANOTHER_ARCHITECTURE = (
+    "It is another architecture: it keeps nothing of the original but its answers."
 )
 
 
@@ -71,12 +76,15 @@ def slower_than_float(candidate: Candidate, parent: Candidate | None) -> float |
     return ratio if ratio >= CLEARLY else None
 
 
-def lessons(candidates: tuple[Candidate, ...], epochs: float) -> tuple[Lesson, ...]:
-    """Quantize, prune, combine, control: what this model's own figures say of each.
+def lessons(
+    candidates: tuple[Candidate, ...], epochs: float, family: Architecture | str
+) -> tuple[Lesson, ...]:
+    """Quantize, prune, combine, distil, control: what this model's own figures say of each.
 
     Args:
         candidates: of one task.
         epochs: fine-tuning that suits the task, for what is still to be tried.
+        family: the task's own architecture, which takes its inputs.
     """
     baseline = next((c for c in candidates if c.role is Role.BASELINE and c.measured), None)
     if baseline is None:
@@ -85,6 +93,7 @@ def lessons(candidates: tuple[Candidate, ...], epochs: float) -> tuple[Lesson, .
         _quantize_lesson(candidates, baseline),
         _prune_lesson(candidates, baseline, epochs),
         _combine_lesson(candidates, baseline, epochs),
+        _distil_lesson(candidates, baseline, family),
         _control_lesson(candidates),
     )
 
@@ -125,6 +134,21 @@ def _combine_lesson(
         baseline,
         recipe_of(precision="int8", pruning_ratio=0.5, epochs=epochs),
         "The two savings multiply.",
+    )
+
+
+def _distil_lesson(
+    candidates: tuple[Candidate, ...], baseline: Candidate, family: Architecture | str
+) -> Lesson:
+    def is_taught(c: Candidate) -> bool:
+        return any(isinstance(step, Replace | Distill) for step in c.recipe.steps)
+
+    return _told(
+        "Then distil",
+        _best(candidates, is_taught),
+        baseline,
+        Recipe(steps=(Replace(architecture=Architecture(family), width=0.5),)),
+        "A small student that learns the original's answers may beat a large network cut down.",
     )
 
 

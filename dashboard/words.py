@@ -28,7 +28,15 @@ from dashboard.quantities import (
 )
 from optim.candidate import Candidate
 from optim.measure.measurement import Accuracy, Environment, GraphFacts, Latency
-from optim.recipe import Precision, Prune, Recipe, ReplaceActivation
+from optim.recipe import (
+    Distill,
+    Precision,
+    Prune,
+    Recipe,
+    Replace,
+    ReplaceActivation,
+    Sparsify,
+)
 from optim.search.predict import Prediction
 from optim.store.job import Job, JobKind, JobState
 
@@ -176,6 +184,12 @@ def method(recipe: Recipe) -> str:
     """The family of a recipe: what a plot colours by."""
     if recipe.is_control:
         return "small net from scratch"
+    if recipe.step(Replace) is not None:
+        return "student"
+    if recipe.step(Sparsify) is not None:
+        return "sparse"
+    if recipe.step(Distill) is not None and recipe.step(Prune) is None:
+        return "student"  # of its own former self
     match recipe.step(Prune) is not None, recipe.precision is not Precision.FP32:
         case True, True:
             return "pruned + quantized"

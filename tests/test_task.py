@@ -13,6 +13,7 @@ import torch
 from optim.architectures import ARCHITECTURES
 from optim.datasets import DATASETS, SAMPLES
 from optim.errors import BrokenArtifactError, UnknownTaskError
+from optim.recipe import Prune
 from optim.task import SAMPLE_ORDER, Task, load_task, sample_tasks
 
 ALL = [task.name for task in sample_tasks()]
@@ -104,3 +105,25 @@ def test_missing_or_foreign_weights_give_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BrokenArtifactError, match=r"cannot be read.*git checkout"):
         _ = missing.fingerprint
     assert missing.teacher_logits() is None
+
+
+def test_a_card_may_say_how_its_network_is_pruned_best() -> None:
+    task = load_task("motion-cnn")
+    plain = replace(task, card={k: v for k, v in task.card.items() if k != "pruning"})
+    assert plain.pruning == Prune(ratio=0.5, epochs=task.fine_tuning_epochs)
+    assert not plain.pruning_is_found
+    best = {"criterion": "fpgm", "scope": "global", "epochs": 2}
+    found = replace(task, card={**task.card, "pruning": best})
+    assert found.pruning == Prune(ratio=0.5, criterion="fpgm", scope="global", epochs=2)
+    assert found.pruning_is_found
+
+
+@pytest.mark.parametrize(
+    "told", [{"ratio": 0.3}, {"criterion": "guess"}, {"epochs": -1}, "taylor", 3]
+)
+def test_a_card_that_says_of_pruning_what_cannot_be_is_answered_in_one_sentence(
+    told: object,
+) -> None:
+    task = load_task("motion-cnn")
+    with pytest.raises(BrokenArtifactError, match=r"card.json of motion-cnn .* Known are"):
+        _ = replace(task, card={**task.card, "pruning": told}).pruning

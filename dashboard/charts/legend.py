@@ -18,6 +18,8 @@ SHORT = {
     "pruned + quantized": "both",
     "small net from scratch": "from scratch",
     "other activations": "activations",
+    "student": "student",
+    "sparse": "sparse",
 }
 
 

@@ -1,7 +1,8 @@
 """Colours, fonts and one plotly template for each theme.
 
 Methods are coloured by Okabe and Ito's palette, which people with any colour vision can tell apart;
-a symbol always says the same thing again.
+a symbol always says the same thing again. Its yellow is darkened on light pages, and zeros have the
+indigo of Tol's palette, for the eight are taken.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ METHOD_COLOURS = {
     "pruned + quantized": "#009E73",
     "small net from scratch": "#CC79A7",
     "other activations": "#D55E00",
+    "student": "#8A7B00",
+    "sparse": "#332288",
 }
 METHOD_SYMBOLS = {
     "original": "star",
@@ -39,6 +42,8 @@ METHOD_SYMBOLS = {
     "pruned + quantized": "diamond",
     "small net from scratch": "triangle-up-open",
     "other activations": "hexagon",
+    "student": "triangle-down",
+    "sparse": "cross",
 }
 
 
@@ -108,6 +113,8 @@ def theme(dark: bool) -> ChartTheme:
             "quantized": "#4BA3DC",
             "pruned + quantized": "#2BBF95",
             "small net from scratch": "#DE94BE",
+            "student": "#F0E442",
+            "sparse": "#A79BE8",
         }
     else:
         colours = {

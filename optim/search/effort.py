@@ -8,6 +8,7 @@ import numpy as np
 
 from optim.candidate import Candidate
 from optim.recipe import Prune, Quantize, Recipe, Rounding
+from optim.search.predict import channel_ratio, student_of
 
 MEASURING_S = 8.0
 """Latency in turn with the original, and the test split once."""
@@ -21,8 +22,10 @@ def seconds_to_measure(recipe: Recipe, candidates: Sequence[Candidate]) -> float
     """Guess how long a recipe takes from the click to its point.
 
     A finished training prefix is not trained again. Training time per epoch is interpolated over
-    the pruning ratios that were trained, here or where the starters were made; training on the grid
-    and with other activations is taken to be as slow, so the guess is rather too low for it.
+    the pruning ratios that were trained, here or where the starters were made; learning from a
+    teacher, training on the grid and with other activations is taken to be as slow, so the guess is
+    rather too low for it. A student takes as long per epoch as one like it has taken. Each round of
+    pruning is measured too.
 
     Args:
         recipe: what is asked.
@@ -34,26 +37,41 @@ def seconds_to_measure(recipe: Recipe, candidates: Sequence[Candidate]) -> float
     quantize = recipe.step(Quantize)
     learned = quantize is not None and quantize.rounding is Rounding.LEARNED
     rest = MEASURING_S + GRAPH_STEPS_S + (LEARNED_ROUNDING_S if learned else 0.0)
+    each_round = rest * max(0, recipe.pruning_rounds - 1)
     epochs = sum(step.epochs for step in recipe.training_steps())
     if epochs == 0:
         return rest
     prefix = recipe.training_prefix()
     if any(c.recipe == prefix and c.artifact for c in candidates):
         return rest
-    ratios, per_epoch = _trained(candidates)
+    ratios, per_epoch = _trained([c for c in candidates if _alike(c.recipe, recipe)])
     if not len(ratios):
         return None
-    return float(np.interp(recipe.pruning_ratio, ratios, per_epoch)) * epochs + rest
+    ratio = channel_ratio(recipe.step(Prune))
+    return float(np.interp(ratio, ratios, per_epoch)) * epochs + rest + each_round
+
+
+def _alike(own: Recipe, asked: Recipe) -> bool:
+    """True if the same network is trained, pruned or not: the original, or the same student."""
+    return student_of(own) == student_of(asked)
+
+
+def _cut_or_student(recipe: Recipe) -> bool:
+    """True if its training says how long an epoch takes: others are slower by what they add."""
+    return recipe.step(Prune) is not None or student_of(recipe) is not None
 
 
 def _trained(candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray]:
-    """Pruning ratios in rising order, and the longest seconds per epoch seen at each."""
+    """Ratios of channels in rising order, and the longest seconds per epoch seen at each."""
     longest: dict[float, float] = {}
     for candidate in candidates:
-        step = candidate.recipe.step(Prune)
-        alone = candidate.recipe == candidate.recipe.training_prefix()
-        if step is not None and step.epochs > 0 and candidate.seconds and alone:
-            seconds = candidate.seconds / step.epochs
-            longest[step.ratio] = max(longest.get(step.ratio, 0.0), seconds)
+        step, trained = candidate.recipe.step(Prune), candidate.recipe.training_steps()
+        epochs = sum(each.epochs for each in trained)
+        own = candidate.recipe
+        alone = own == own.training_prefix() and len(trained) == 1 and _cut_or_student(own)
+        first_round = step is None or step.rounds == 1  # a later one did not train all its epochs
+        if alone and first_round and epochs and candidate.seconds:
+            ratio = channel_ratio(step)
+            longest[ratio] = max(longest.get(ratio, 0.0), candidate.seconds / epochs)
     ratios = np.array(sorted(longest))
     return ratios, np.array([longest[ratio] for ratio in ratios])

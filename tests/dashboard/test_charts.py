@@ -15,6 +15,7 @@ from dashboard.charts import (
     three_objectives_figure,
 )
 from dashboard.charts.labels import Box, Label, place
+from dashboard.charts.theme import METHOD_SYMBOLS
 from optim.candidate import Candidate
 from optim.search.hypervolume import hypervolume_history
 from optim.search.pareto import Objective, ranked_front
@@ -43,7 +44,8 @@ def test_text_of_charts_can_be_read(dark: bool) -> None:
 @pytest.mark.parametrize("dark", [False, True])
 def test_methods_differ_in_colour_and_symbol(dark: bool) -> None:
     methods = theme(dark).methods
-    assert len(set(methods.values())) == len(methods)
+    assert len(set(methods.values())) == len(methods) == len(set(METHOD_SYMBOLS.values()))
+    assert all(contrast(ink, theme(dark).background) >= 2 for ink in methods.values())
 
 
 def test_charts_never_load_streamlit() -> None:

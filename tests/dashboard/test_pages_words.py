@@ -288,19 +288,37 @@ def test_the_sentences_of_steps_say_what_was_unusual() -> None:
 
 def test_lessons_point_to_the_candidate_that_they_quote() -> None:
     candidates = sample_candidates()
-    lessons = story.lessons(candidates, epochs=1.0)
+    lessons = story.lessons(candidates, epochs=1.0, family="resnet")
     by_id = {c.id: c for c in candidates}
     quoted = [by_id[lesson.candidate_id].words() for lesson in lessons[:3] if lesson.candidate_id]
     assert quoted == ["INT8", "prune 50 % of channels", "prune 50 % of channels, INT8"]
     assert all(words in lesson.text for words, lesson in zip(quoted, lessons, strict=False))
-    assert lessons[3].candidate_id is not None
+    assert lessons[3].title == "Then distil"
+    assert lessons[4].candidate_id is not None
 
 
 def test_lessons_without_a_measured_candidate_say_what_to_try() -> None:
-    only = story.lessons((candidate(Recipe()),), epochs=3.0)
+    only = story.lessons((candidate(Recipe()),), epochs=3.0, family="squeezenet")
     assert only[1].recipe == recipe_of(pruning_ratio=0.5, epochs=3.0)
     assert "Not measured" in only[1].text
-    assert story.lessons((), epochs=1.0) == ()
+    assert only[3].recipe == Recipe(steps=(Replace(architecture="squeezenet", width=0.5),))
+    assert state.fits_sliders(only[3].recipe, TASK)
+    assert story.lessons((), epochs=1.0, family="resnet") == ()
+
+
+def test_the_best_student_or_distilled_candidate_is_quoted() -> None:
+    student = Recipe(steps=(Replace(architecture="small_resnet", width=0.5),))
+    taught = Recipe(steps=(Prune(ratio=0.5), Distill()))
+    alone = replace(student, steps=(replace(student.steps[0], distill=False),))
+    candidates = (
+        *sample_candidates(),
+        candidate(student, speedup=9.0, lost=50),
+        candidate(taught, speedup=4.0, lost=20),
+        candidate(alone, speedup=30.0, lost=10),  # the control teaches nothing
+    )
+    lesson = story.lessons(candidates, epochs=1.0, family="resnet")[3]
+    assert lesson.candidate_id == student.fingerprint[:12]
+    assert student.words() in lesson.text
 
 
 def test_each_candidate_has_one_standing() -> None:

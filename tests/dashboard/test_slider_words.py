@@ -5,14 +5,26 @@ from dataclasses import replace
 
 import pytest
 
+from dashboard.settings import Settings
 from dashboard.slider_words import (
     Known,
     measured_ratios,
     precision_note,
     predicted_ratios,
+    pruning_note,
 )
-from optim.recipe import Activations, Precision, Quantize, Recipe, recipe_of
+from optim.recipe import (
+    Activations,
+    Criterion,
+    Precision,
+    PruningUnit,
+    Quantize,
+    Recipe,
+    Scope,
+    recipe_of,
+)
 from optim.search.predict import predict
+from optim.task import load_task
 from tests.dashboard.factories import candidate, sample_candidates
 
 ROWS = sample_candidates()
@@ -83,3 +95,35 @@ def test_what_is_measured_is_not_contradicted_by_what_is_usual() -> None:
 def test_ratios_below_one_are_told_as_what_they_are() -> None:
     known = Known(speedup=0.8, shrink=1.0, source="measured")
     assert known.words() == "here 1.2 times slower and as large, measured"
+
+
+TASK = load_task("fashion-resnet")
+BEST = replace(TASK, card={**TASK.card, "pruning": {"criterion": "l2", "epochs": 1}})
+
+
+def test_pruning_as_usual_needs_no_note() -> None:
+    assert pruning_note(Settings(prune=50), TASK) == ""
+    assert pruning_note(Settings(prune=0), BEST) == ""
+    assert pruning_note(Settings(prune=0, blocks=2), BEST) == ""
+
+
+def test_the_best_recipe_found_for_the_model_is_named() -> None:
+    assert pruning_note(Settings(prune=50), BEST) == (
+        "L2 magnitude, same share in every layer, 1 epoch from the original's answers: the best "
+        "found for this model on validation."
+    )
+
+
+def test_another_choice_is_not_called_the_best_found() -> None:
+    own = Settings(prune=50, criterion=Criterion.TAYLOR, scope=Scope.GLOBAL, rounds=2, epochs=4)
+    for task in (TASK, BEST):
+        assert pruning_note(own, task) == (
+            "Taylor, by the loss, least important of all, 2 rounds, 4 epochs from the original's "
+            "answers: as you chose it."
+        )
+
+
+def test_a_share_of_macs_is_told_in_channels_too() -> None:
+    assert pruning_note(Settings(prune=75, unit=PruningUnit.MACS), TASK) == (
+        "75 % fewer multiply-accumulates: about 50 % of the channels."
+    )

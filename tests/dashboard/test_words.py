@@ -11,11 +11,24 @@ from hypothesis import strategies as st
 import dashboard.quantities
 import dashboard.words
 from dashboard import words
+from dashboard.charts.legend import SHORT
+from dashboard.charts.theme import METHOD_COLOURS, METHOD_SYMBOLS
 from dashboard.glossary import GLOSSARY, what_is
 from optim.measure.measurement import GraphFacts
-from optim.recipe import Precision, Recipe, ReplaceActivation, recipe_of
+from optim.recipe import (
+    Distill,
+    Precision,
+    Prune,
+    Quantize,
+    Recipe,
+    Replace,
+    ReplaceActivation,
+    Sparsify,
+    recipe_of,
+)
 from optim.search.predict import predict
 from optim.store.job import Job, JobKind, JobState
+from tests.any_recipe import recipes
 from tests.dashboard.factories import (
     ENVIRONMENT,
     accuracy_of,
@@ -153,10 +166,28 @@ def test_the_environment_is_one_line() -> None:
         (control(0.5, Precision.INT8), "small net from scratch"),
         (Recipe(steps=(ReplaceActivation(),)), "other activations"),
         (recipe_of(blocks=2), "pruned"),
+        (Recipe(steps=(Replace(architecture="resnet"), Quantize())), "student"),
+        (
+            Recipe(steps=(Replace(architecture="resnet", distill=False),)),
+            "small net from scratch",
+        ),
+        (Recipe(steps=(Distill(),)), "student"),
+        (Recipe(steps=(Prune(ratio=0.5), Distill())), "pruned"),
+        (Recipe(steps=(Prune(ratio=0.5), Sparsify(), Quantize())), "sparse"),
     ],
 )
 def test_every_recipe_has_a_method(recipe, method: str) -> None:
     assert words.method(recipe) == method
+
+
+@given(recipes())
+def test_any_recipe_has_a_method_with_a_colour_a_symbol_and_a_place_in_the_legend(
+    recipe: Recipe,
+) -> None:
+    method = words.method(recipe)
+    assert method in METHOD_COLOURS
+    assert method in METHOD_SYMBOLS
+    assert method in SHORT or method == "original"
 
 
 def test_a_candidate_against_the_original_in_one_line() -> None:

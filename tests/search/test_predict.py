@@ -8,7 +8,7 @@ import pytest
 from optim.artifact import Artifact
 from optim.candidate import Candidate, role_of
 from optim.measure.measurement import Accuracy, Environment, Latency
-from optim.recipe import Precision, Prune, Recipe, recipe_of
+from optim.recipe import Precision, Prune, Quantize, Recipe, Replace, Sparsify, recipe_of
 from optim.search.predict import predict
 
 ENVIRONMENT = Environment(
@@ -132,6 +132,59 @@ def test_a_variant_that_nobody_measured_is_guessed_with_more_doubt():
     usual = recipe_of(pruning_ratio=0.5, precision="int8")
     unknown, known = predict(asked, _world()), predict(usual, _world())
     assert _width(unknown.latency_interval) > 2 * _width(known.latency_interval)
+
+
+def test_a_ratio_of_macs_is_read_as_one_of_channels():
+    asked = recipe_of(pruning_ratio=0.5, precision="int8")
+    step = Prune(ratio=0.75, unit="macs")
+    macs = Recipe(steps=(step, *asked.steps[1:]))
+    found, usual = predict(macs, _world()), predict(asked, _world())
+    assert found.latency_ms == pytest.approx(usual.latency_ms, rel=1e-6)
+    assert _width(found.latency_interval) > _width(usual.latency_interval)
+
+
+def test_which_channels_leave_each_layer_moves_accuracy_alone():
+    asked = Recipe(steps=(Prune(ratio=0.5, criterion="taylor"), Quantize()))
+    usual = predict(recipe_of(pruning_ratio=0.5, precision="int8"), _world())
+    found = predict(asked, _world())
+    assert found.latency_interval == usual.latency_interval
+    assert _span(found.accuracy_interval) > _span(usual.accuracy_interval)
+    better = predict(asked, [*_world(), _measured(Recipe(steps=asked.steps[:1]), accuracy=0.95)])
+    assert better.accuracy == pytest.approx(0.95, abs=0.005)
+
+
+def test_a_scope_that_changes_shapes_is_guessed_with_more_doubt():
+    asked = Recipe(steps=(Prune(ratio=0.5, scope="global"), Quantize()))
+    usual = predict(recipe_of(pruning_ratio=0.5, precision="int8"), _world())
+    assert _width(predict(asked, _world()).latency_interval) > _width(usual.latency_interval)
+
+
+def test_zeros_make_a_dense_file_neither_faster_nor_smaller():
+    asked = Recipe(steps=(Sparsify(sparsity=0.9), Quantize()))
+    found, dense = predict(asked, _world()), predict(Recipe(steps=(Quantize(),)), _world())
+    assert found.latency_interval == dense.latency_interval
+    assert found.size_interval == dense.size_interval
+    assert _span(found.accuracy_interval) > _span(dense.accuracy_interval)
+
+
+def test_nothing_is_said_of_a_student_until_one_like_it_is_measured():
+    student = Replace(architecture="small_resnet", width=0.5)
+    asked = Recipe(steps=(student, Quantize()))
+    assert predict(asked, _world()) is None
+    wider = _measured(Recipe(steps=(Replace(architecture="small_resnet"),)))
+    assert predict(asked, [*_world(), wider]) is None
+    same = _measured(Recipe(steps=(Replace(architecture="small_resnet", width=0.5, epochs=30),)))
+    assert predict(asked, [*_world(), same]) is not None
+
+
+def test_a_student_does_not_bend_the_curve_of_the_others():
+    student = _measured(Recipe(steps=(Replace(architecture="resnet"), Quantize())), accuracy=0.1)
+    plain = recipe_of(pruning_ratio=0.4, precision="int8")
+    assert predict(plain, [*_world(), student]) == predict(plain, _world())
+
+
+def _span(interval):
+    return interval[1] - interval[0]
 
 
 def _width(interval):
