@@ -37,17 +37,17 @@ def strip(task: Task) -> None:
 
 
 def _distil(task: Task) -> Lesson:
-    """The largest gain that a teacher has given here, or what is to be tried."""
+    """The largest gain that a teacher has given here, a clear one first, or what is to be tried."""
     why = "When cutting costs accuracy, a teacher gives some of it back while the rest trains."
     n = loaders.validation_examples(task.name)
     known = [
-        (compared.gain, i, pair)
+        (not compared.tied, compared.gain, i, pair)
         for i, pair in enumerate(pairs(loaders.trainings(task.name)))
         if pair.over and (compared := pair.at_equal_epochs(n)) is not None
     ]
     if not known:
         return Lesson(title="Then distil", text=f"{why} Not tried for this model yet.")
-    _, _, best = max(known, key=lambda each: each[:2])
+    *_, best = max(known, key=lambda each: each[:3])
     return Lesson(
         title="Then distil",
         text=f"{why} Most here, {training_words.title(best)}: {training_words.gain(best, n)}.",

@@ -15,6 +15,7 @@ from dashboard.charts.budgets import (
     rounds_alt,
     rounds_figure,
 )
+from dashboard.charts.training import network_name
 from dashboard.markup import plain
 from dashboard.training_settings import little_data_recipes, rounds_recipes
 from dashboard.training_terms import what_it_is
@@ -83,7 +84,7 @@ def little_data_panel(task: Task, rows: Sequence[Training]) -> None:
     )
     split = "validation" if found.tested is None else "test"
     st.caption(
-        f"{plain(found.network[0].upper() + found.network[1:])}. "
+        f"{plain(_sentence_case(network_name(found.network)))}. "
         f"{plain(training_words.little_data_verdict(found))}{_one_seed(found.n, split)}"
     )
     own = network_words(recipes[0])
@@ -99,10 +100,10 @@ def _little_recipes(task: Task) -> tuple[Recipe, ...]:
 
 
 def _path(task: Task, known: Sequence[PruningPath]) -> PruningPath | None:
-    """That of the controls' network if there is one, else the newest."""
+    """Of the controls' network if there is one, and with a teacher if there is one."""
     network = network_words(keys.settings().recipe(task))
     own = [path for path in known if path.training.network == network]
-    return next(iter(reversed(own or known)), None)
+    return max(own or known, key=lambda path: path.training.taught, default=None)
 
 
 def _data(task: Task, known: Sequence[LittleData]) -> LittleData | None:
@@ -110,6 +111,10 @@ def _data(task: Task, known: Sequence[LittleData]) -> LittleData | None:
     network = network_words(keys.settings().recipe(task))
     own = [data for data in known if data.network == network]
     return next(iter((*own, *known)), None)
+
+
+def _sentence_case(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _original(task: Task) -> float:

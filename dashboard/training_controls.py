@@ -46,14 +46,17 @@ def panel(task: Task) -> None:
             _more(keys.settings())
         recipe = keys.settings().recipe(task)
         both = (recipe, without_teacher(recipe))
-        _asked_already(task, recipe)
-        st.caption(_effort(task, both))
+        missing = [each for each in both if not _measured(task.name, each)]
+        _asked_already(task, recipe, missing)
+        if missing:
+            st.caption(_effort(task, missing))
         st.button(
             "Train both, with and without",
             key="do_both",
             type="primary",
             icon=":material/compare_arrows:",
             width="stretch",
+            disabled=not missing,
             on_click=train,
             args=(task.name, both),
         )
@@ -62,8 +65,9 @@ def panel(task: Task) -> None:
             key="do_taught",
             icon=":material/school:",
             width="stretch",
+            disabled=recipe not in missing,
             on_click=train,
-            args=(task.name, both[:1]),
+            args=(task.name, (recipe,)),
         )
         _command(task, recipe)
         live.jobs_panel(task.name, (JobKind.MAKE,), key="trained")
@@ -253,23 +257,21 @@ def _more(settings: TrainingSettings) -> None:
     )
 
 
-def _asked_already(task: Task, recipe: Recipe) -> None:
+def _asked_already(task: Task, recipe: Recipe, missing: Sequence[Recipe]) -> None:
     """Why it cannot be done, or what it has given."""
     known = loaders.candidate_of(task.name, recipe)
     if known is not None and known.refusal is not None:
         st.warning(plain(str(known.refusal)), icon=":material/block:")
     elif known is not None and known.measured:
-        st.badge("trained and measured", icon=":material/check_circle:", color="green")
+        which = "with the teacher" if missing else "both"
+        st.badge(f"{which}: trained and measured", icon=":material/check_circle:", color="green")
         st.caption(plain(words.versus_baseline(known, loaders.baseline(task.name))) + ".")
 
 
-def _effort(task: Task, recipes: Sequence[Recipe]) -> str:
-    """How long both take, one after the other."""
-    missing = [recipe for recipe in recipes if not _measured(task.name, recipe)]
+def _effort(task: Task, missing: Sequence[Recipe]) -> str:
+    """How long what is missing takes, one after the other."""
     rows, candidates = loaders.trainings(task.name), loaders.candidates(task.name)
     guesses = [seconds_to_train(recipe, rows, candidates) for recipe in missing]
-    if not missing:
-        return "Both are trained and measured."
     known = [guess for guess in guesses if guess is not None]
     if len(known) < len(guesses):
         return (
@@ -277,8 +279,8 @@ def _effort(task: Task, recipes: Sequence[Recipe]) -> str:
             "core; the first epoch tells."
         )
     one, both = words.about(known[0]), words.about(sum(known))
-    both = f"; both {both}" if len(known) > 1 else ""
-    return f"{one[0].upper()}{one[1:]} with the teacher{both}. A guess, from earlier epochs."
+    both = f" with the teacher; both {both}" if len(known) > 1 else ""
+    return f"{one[0].upper()}{one[1:]}{both}. A guess, from earlier epochs."
 
 
 def _command(task: Task, recipe: Recipe) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dashboard import words
-from dashboard.charts.training import epochs
+from dashboard.charts.training import epochs, network_name
 from optim.little_data import DataPoint, Lesson, LittleData, lesson_of
 from optim.pruning_rounds import PruningPath
 from optim.teaching import Comparison, Pair, interval
 from optim.training_curves import Standing, Training
+
+HELPS = "the teacher helps"
 
 
 def verdict(pair: Pair, n: int) -> str:
@@ -20,17 +22,27 @@ def verdict(pair: Pair, n: int) -> str:
     time, same = pair.at_equal_time(n), pair.at_equal_epochs(n)
     if same is None:
         return "The first epochs are on their way; a verdict needs one of each."
-    parts = []
-    if time is not None:
-        moment = f"After {words.duration(min(time.taught.seconds, time.alone.seconds))}"
-        parts.append(_compared(moment, time))
-    if time is None or (time.taught, time.alone) != (same.taught, same.alone):
-        parts.append(_compared(f"After {epochs(same.taught.epoch)}", same))
-    else:
-        parts[0] = parts[0].replace(",", f" and {epochs(same.taught.epoch)},", 1)
+    after_epochs = epochs(same.taught.epoch)
     if time is None:
-        parts.append("In the time that training without one took, no epoch with the teacher ended.")
-    return " ".join(parts)
+        return (
+            f"{_compared(f'After {after_epochs}', same)} At equal time there is nothing to "
+            "compare: when the one had ended, the other had no epoch of its last step yet."
+        )
+    seconds = words.duration(min(_end(pair.taught), _end(pair.alone)))
+    if (time.taught.kept, time.alone.kept) == (same.taught.kept, same.alone.kept):
+        return _compared(f"After {seconds}, and after {after_epochs} as well", time)
+    at_time = _compared(f"After {seconds}", time)
+    return f"{at_time} {_compared(f'After {after_epochs}', same)}"
+
+
+def finding(pair: Pair, n: int) -> str:
+    """The verdict in a word or two, at equal time where that is known."""
+    found = pair.at_equal_time(n) or pair.at_equal_epochs(n)
+    if found is None:
+        return "not known yet"
+    if found.tied:
+        return "tied"
+    return HELPS if found.gain > 0 else "the teacher hurts"
 
 
 def doubt(pair: Pair, n: int) -> str:
@@ -63,7 +75,7 @@ def gain(pair: Pair, n: int) -> str:
 
 def title(pair: Pair) -> str:
     """Which network a verdict is about."""
-    network = pair.taught.network
+    network = network_name(pair.taught.network)
     share = pair.taught.data_share
     of = "" if share == 1 else f" on {words.percent(share)} of the data"
     labels = "" if pair.taught.labelled else ", the teacher without labels"
@@ -112,7 +124,7 @@ def table(rows: Sequence[Training], n: int) -> dict[str, list[str]]:
     newest = list(reversed(rows))
     ends = [row.moments[-1] if row.moments else None for row in newest]
     return {
-        "Network": [row.network for row in newest],
+        "Network": [network_name(row.network) for row in newest],
         "Learns from": [_lesson(row) for row in newest],
         "Validation": [words.percent(end.kept if end else None, n=n) for end in ends],
         "Epochs": [
@@ -151,6 +163,10 @@ def _cost(pair: Pair) -> str:
         return ""
     with_teacher, without = words.duration(taught), words.duration(alone)
     return f"an epoch takes {with_teacher} with the teacher and {without} without"
+
+
+def _end(row: Training) -> float:
+    return row.final.seconds if row.final is not None else 0.0
 
 
 def _lesson(row: Training) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -10,13 +11,15 @@ import plotly.graph_objects as go
 
 from dashboard import words
 from dashboard.charts.theme import ChartTheme, theme
-from dashboard.charts.training import DASHES, SYMBOLS, epochs, error_bar
+from dashboard.charts.training import DASHES, SYMBOLS, epochs, error_bar, network_name
 from optim.little_data import DataPoint, Lesson, LittleData
 from optim.pruning_rounds import PruningPath, Round
 from optim.recipe import Prune
 from optim.teaching import interval
 
 HEIGHT_PX = 330
+DECADES = (1.0, 10.0, 100.0)
+"""Shares of the data that the axis always shows, in percent."""
 LEGEND = {"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "xanchor": "left"}
 LESSON_COLOURS = {
     Lesson.BOTH: "quantized",
@@ -83,7 +86,7 @@ def little_data_figure(data: LittleData, *, dark: bool = False) -> go.Figure:
         if points:
             figure.add_trace(_lesson_line(points, lesson, data, colours))
     bounds = [bound for point in data.points for bound in point.interval]
-    ticks = [100 * share for share in data.shares]
+    ticks = sorted({*DECADES, *(100 * share for share in data.shares)})
     figure.update_layout(
         **_layout(colours, "little-data", bounds, data.n),
         xaxis={
@@ -91,6 +94,7 @@ def little_data_figure(data: LittleData, *, dark: bool = False) -> go.Figure:
             "type": "log",
             "tickvals": ticks,
             "ticktext": [f"{tick:g}" for tick in ticks],
+            "range": [math.log10(0.7 * ticks[0]), math.log10(1.4 * ticks[-1])],
             "fixedrange": True,
         },
     )
@@ -111,7 +115,9 @@ def little_data_alt(data: LittleData) -> str:
                 for p in points
             )
             parts.append(f"{lesson}: {told}")
-    return f"{data.network}, accuracy on {data.n:,} {what} examples. {'; '.join(parts)}."
+    return (
+        f"{network_name(data.network)}, accuracy on {data.n:,} {what} examples. {'; '.join(parts)}."
+    )
 
 
 def _rounds_line(

@@ -15,7 +15,9 @@ import plotly.graph_objects as go
 
 from dashboard import words
 from dashboard.charts.theme import ChartTheme, theme
+from dashboard.step_words import FAMILIES
 from optim.little_data import Lesson, lesson_of
+from optim.recipe import Architecture
 from optim.teaching import interval
 from optim.training_curves import Moment, Standing, Training
 
@@ -98,7 +100,7 @@ def training_alt(rows: Sequence[Training], *, n: int, original: float) -> str:
         return "An empty chart: no training has an epoch yet."
     count = "1 training" if len(known) == 1 else f"{len(known)} trainings"
     told = "; ".join(
-        f"{row.network}, {lesson_of(row)}: {words.percent(end.kept, n=n)} after "
+        f"{network_name(row.network)}, {lesson_of(row)}: {words.percent(end.kept, n=n)} after "
         f"{epochs(end.epoch)} and {words.duration(end.seconds)}{_unfinished(row)}"
         for row, end in known[:MOST_TOLD]
     )
@@ -126,6 +128,18 @@ def network_colours(rows: Sequence[Training], colours: ChartTheme) -> dict[str, 
     networks = dict.fromkeys(row.network for row in rows)
     palette = [colours.methods[name] for name in COLOUR_ORDER]
     return dict(zip(networks, palette, strict=False))
+
+
+def network_name(network: str) -> str:
+    """A network as people call it: its family by its own name.
+
+    >>> network_name("student motion_cnn of 25 % width")
+    'student Motion CNN of 25 % width'
+    """
+    first, *rest = network.split(" ", 2)
+    if first == "student" and rest and rest[0] in list(Architecture):
+        rest[0] = FAMILIES[Architecture(rest[0])]
+    return " ".join([first, *rest])
 
 
 def epochs(number: int) -> str:
@@ -199,7 +213,7 @@ def _hover(row: Training, moment: Moment, n: int) -> str:
     low, high = interval(moment.accuracy, n)
     span = words.between(low, high, lambda share: words.percent(share, n=n))
     return (
-        f"<b>{escape(row.network)}</b>, {lesson_of(row)}<br>"
+        f"<b>{escape(network_name(row.network))}</b>, {lesson_of(row)}<br>"
         f"epoch {moment.epoch} of {row.planned_epochs}, {words.duration(moment.seconds)}<br>"
         f"{words.percent(moment.accuracy, n=n)} ({span}; n = {n:,})<br>"
         f"<i>{escape(row.recipe.words())}{_unfinished(row)}</i>"
@@ -247,7 +261,7 @@ def _legend(
         if any(lesson_of(row) is lesson for row in rows):
             _key(figure, str(lesson), colours.muted, DASHES[lesson], SYMBOLS[lesson])
     for network, colour in networks.items():
-        _key(figure, network, colour, "solid", None)
+        _key(figure, network_name(network), colour, "solid", None)
 
 
 def _key(figure: go.Figure, name: str, colour: str, dash: str, symbol: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -10,7 +11,7 @@ from dashboard import learning_order, live, loaders, state, training_controls, t
 from dashboard import training_budgets as budgets
 from dashboard import training_state as keys
 from dashboard.charts import PLOT_CONFIG
-from dashboard.charts.training import drawn, training_alt, training_figure
+from dashboard.charts.training import drawn, network_name, training_alt, training_figure
 from dashboard.markup import plain
 from dashboard.training_terms import what_it_is
 from optim.candidate import Candidate
@@ -20,6 +21,8 @@ from optim.teaching import Pair, pairs, without_teacher
 from optim.training_curves import Training, network_words
 
 MOST_VERDICTS = 6
+# Colours of the badge; a teacher that hurts is orange.
+FINDINGS: dict[str, Literal["green", "gray"]] = {training_words.HELPS: "green", "tied": "gray"}
 
 
 def page() -> None:
@@ -33,14 +36,19 @@ def page() -> None:
     )
     live.show_note()
     rows = loaders.trainings(task.name)
-    left, right = st.columns([0.3, 0.7], gap="medium")
+    if state.is_narrow():  # where columns become rows, the answer comes before the controls
+        answer, left, below = st.container(), st.container(), st.container()
+    else:
+        left, right = st.columns([0.3, 0.7], gap="medium")
+        answer, below = right.container(), right.container()
     with left:
         training_controls.panel(task)
-    with right:
+    with answer:
         live.jobs_panel(task.name, (JobKind.STARTERS,), key="first_figures")
         _result(task)
         _verdict(task, rows)
         _curves(task, rows)
+    with below:
         rounds, data = st.columns(2, gap="medium")
         with rounds:
             budgets.rounds_panel(task, rows)
@@ -87,7 +95,11 @@ def _verdict(task: Task, rows: Sequence[Training]) -> None:
         return
     chosen = _chosen(task, known)
     with st.container(gap="xsmall", key="verdict"):
-        st.markdown(f"**{plain(training_words.title(chosen))}.** {_sentence(chosen, n)}")
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            st.markdown(f"**{plain(training_words.title(chosen))}**", width="content")
+            found = training_words.finding(chosen, n)
+            st.badge(found, color=FINDINGS.get(found, "orange"))
+        st.markdown(_sentence(chosen, n))
         st.caption(plain(training_words.doubt(chosen, n)))
     others = [pair for pair in reversed(known) if pair is not chosen][:MOST_VERDICTS]
     if others:
@@ -110,7 +122,8 @@ def _chosen(task: Task, known: Sequence[Pair]) -> Pair:
 
 
 def _curves(task: Task, rows: Sequence[Training]) -> None:
-    known = [row for row in rows if row.moments]
+    share = keys.settings().share / 100
+    known = [row for row in rows if row.moments and row.data_share == share]
     if not known:
         _nothing_trained(task)
         return
@@ -141,7 +154,7 @@ def _curves(task: Task, rows: Sequence[Training]) -> None:
     shown = drawn(known, network)
     if not shown:
         st.info(
-            f"No training of “{plain(network)}” yet. Press **Train both**.",
+            f"No training of “{plain(network_name(network))}” yet. Press **Train both**.",
             icon=":material/school:",
         )
         return
@@ -178,13 +191,17 @@ def _where(task: Task, n: int, *, left_out: int) -> str:
     ]
     if left_out:
         parts.append(f"{left_out} older trainings are in the table alone")
+    share = keys.settings().share
+    if share < 100:
+        parts.append(f"shown are those on {share} % of the data")
     return ". ".join(part[0].upper() + part[1:] for part in parts) + "."
 
 
 def _nothing_trained(task: Task) -> None:
-    recipe = keys.settings().recipe(task)
+    recipe, share = keys.settings().recipe(task), keys.settings().share
     with st.container(border=True, key="empty"):
-        st.markdown("## No training yet")
+        on_less = "" if share == 100 else f" on {share} % of the data"
+        st.markdown(f"## No training{on_less} yet")
         st.markdown(
             "Here the accuracy of a small network grows, epoch by epoch, once with a teacher and "
             "once without. Choose a student, or take the one on the left."

@@ -17,6 +17,7 @@ from dashboard.charts.training import (
 )
 from dashboard.training_words import (
     doubt,
+    finding,
     little_data_verdict,
     rounds_verdict,
     table,
@@ -184,18 +185,19 @@ def test_little_data_is_drawn_on_a_logarithmic_axis_three_ways() -> None:
 def test_the_verdict_is_told_at_equal_time_and_at_equal_epochs() -> None:
     (pair,) = pairs(rows_of())
     said = verdict(pair, N)
-    assert "After 24 s, the network with a teacher has 89.00 %, without 88.90 %" in said
+    assert "After 30 s, the network with a teacher has 89.00 %, without 88.90 %" in said
     assert "+0.10 points on validation, but the intervals overlap: tied." in said
     assert "After 3 epochs, the network with a teacher has 91.20 %, without 88.90 %" in said
     assert "the teacher gives +2.30 points on validation." in said
-    assert title(pair) == "Student squeezenet of 50 % width"
+    assert title(pair) == "Student SqueezeNet of 50 % width"
 
 
 def test_where_time_and_epochs_say_the_same_it_is_said_once() -> None:
     known = {log_name(TAUGHT): epochs(0.92), log_name(ALONE): epochs(0.90)}
     (pair,) = pairs(rows_of((TAUGHT, ALONE), known))
-    assert verdict(pair, N).count("After") == 1
-    assert verdict(pair, N).startswith("After 10 s and 1 epoch, the network with a teacher")
+    assert verdict(pair, N).lower().count("after") == 2
+    assert "After 10 s, and after 1 epoch as well, the network" in verdict(pair, N)
+    assert finding(pair, N) == "the teacher helps"
 
 
 def test_the_doubt_names_seed_examples_interval_and_what_a_teacher_costs() -> None:

@@ -148,6 +148,7 @@ def test_what_is_measured_already_is_not_trained_again(
     fake.trained(narrow(), epochs(0.7, 0.8, 0.9))
     page = open_page(PAGE, **NARROW)
     assert "trained and measured" in texts(page)
+    assert button(page, "do_taught").disabled
     button(page, "do_both").click().run()
     assert asked(fake) == [without_teacher(narrow())]
 
@@ -297,7 +298,7 @@ def test_the_page_teaches_the_order(open_page: Open, fake: FakeWorkspace) -> Non
     said = texts(open_page(PAGE, **NARROW))
     for title in ("1. Quantize first", "2. Then prune", "3. Then distil"):
         assert title in said
-    assert "Most here, Student squeezenet of 50 % width: +5.00 points" in said
+    assert "Most here, Student SqueezeNet of 50 % width: +5.00 points" in said
 
 
 def test_the_page_is_on_the_way_around(open_page: Open) -> None:

@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests.e2e.conftest import TASK, App, OpenTab
 
-PAGES = ("/", "/compare", "/layers", "/jobs")
+PAGES = ("/", "/compare", "/layers", "/train", "/jobs")
 TABS = 80
 
 
