@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from optim.compress.augment import CUTOUT, augment, views
+from optim.compress.batches import training_batches
 from optim.compress.evaluation import accuracy_of, logits_of, reestimate_batchnorm
 from optim.compress.schedule import Schedule
 from optim.compress.teachers import label_views
@@ -21,23 +22,32 @@ def _split(n=256, seed=0):
     return Split(inputs=inputs, targets=targets)
 
 
-def _network():
+def _network(width=4):
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(1, 4, 5, stride=4), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)
+        nn.Conv2d(1, width, 5, stride=4),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(36 * width, 2),
     )
 
 
-def _train(network, *, epochs=3.0, **more):
+def _train(network, *, epochs=3.0, seed=0, bfloat16=False, **more):
     return train(
         network,
         _split(),
         _split(seed=1),
         kind="image",
-        schedule=Schedule(epochs=epochs, max_lr=0.05, batch_size=32),
-        seed=0,
+        schedule=Schedule(epochs=epochs, max_lr=0.05, batch_size=32, bfloat16=bfloat16),
+        seed=seed,
         **more,
     )
+
+
+def _equal(one, other):
+    ours, theirs = one.state_dict(), other.state_dict()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def test_training_learns_and_leaves_its_argument_alone():
@@ -55,25 +65,109 @@ def test_the_same_seed_gives_the_same_network():
     assert torch.equal(first.network[0].weight, second.network[0].weight)
 
 
-def test_a_killed_training_goes_on_where_it_stopped(tmp_path):
-    class KilledError(Exception):
-        pass
+class KilledError(Exception):
+    pass
 
-    def kill(share, words):
-        if "epoch 2" in words:
+
+def _killed_after(epoch, path, network, **more):
+    """Leave the checkpoint of a training that was killed before its log knew of an epoch."""
+
+    def kill(line):
+        if line.epoch == epoch:
             raise KilledError
 
-    whole = _train(_network())
     with pytest.raises(KilledError):
-        _train(_network(), follow=Follow(progress=kill, checkpoint=tmp_path / "run.pt"))
-    seen = []
+        _train(network, follow=Follow(on_epoch=kill, checkpoint=path), **more)
+    assert path.exists()
+
+
+def _with_dropout():
+    network = _network()
+    network.insert(4, nn.Dropout(0.3))
+    return network
+
+
+@pytest.mark.parametrize("build", [_network, _with_dropout])
+def test_a_killed_training_goes_on_where_it_stopped_and_ends_as_a_whole_one(tmp_path, build):
+    whole = _train(build())
+    _killed_after(2, tmp_path / "run.pt", build())
+    torch.rand(7)  # chance elsewhere in the process
+    said, told = [], []
     follow = Follow(
-        progress=lambda share, words: seen.append(words), checkpoint=tmp_path / "run.pt"
+        progress=lambda share, words: said.append(words),
+        on_epoch=lambda line: told.append(line.epoch),
+        checkpoint=tmp_path / "run.pt",
     )
-    resumed = _train(_network(), follow=follow)
-    assert [line.epoch for line in resumed.history] == [1, 2, 3]
-    assert not any("epoch 1" in words for words in seen)
-    torch.testing.assert_close(resumed.network[0].weight, whole.network[0].weight)
+    resumed = _train(build(), follow=follow)
+    assert told == [1, 2, 3]
+    assert not any("epoch 1" in words or "epoch 2" in words for words in said)
+    assert _equal(resumed.network, whole.network)
+    assert [line.loss for line in resumed.history] == [line.loss for line in whole.history]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
+def test_a_damaged_checkpoint_is_written_over(tmp_path, content):
+    path = tmp_path / "run.pt"
+    if content is None:  # cut off in the middle
+        _killed_after(1, path, _network())
+        content = path.read_bytes()[:-900]
+    path.write_bytes(content)
+    trained = _train(_network(), follow=Follow(checkpoint=path))
+    assert _equal(trained.network, _train(_network()).network)
+    assert torch.load(path, weights_only=True)["step"] == 24
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"epochs": 2.0}, {"width": 5}])
+def test_a_checkpoint_of_another_training_is_not_continued(tmp_path, other):
+    path = tmp_path / "run.pt"
+    width = other.get("width", 4)
+    more = {name: value for name, value in other.items() if name != "width"}
+    _killed_after(1, path, _network(width), **more)
+    trained = _train(_network(), follow=Follow(checkpoint=path))
+    assert _equal(trained.network, _train(_network()).network)
+
+
+def test_a_finished_training_is_read_back_without_a_step(tmp_path):
+    follow = Follow(checkpoint=tmp_path / "run.pt")
+    first = _train(_network(), follow=follow)
+    again = _train(_network(), follow=follow)
+    assert again.history == first.history
+    assert _equal(again.network, first.network)
+
+
+def test_patience_stops_when_nothing_gets_better_and_the_best_epoch_is_kept():
+    def spoil(share, network):
+        if share > 0.2:
+            network[4].weight.data.zero_()
+
+    schedule = Schedule(epochs=10, max_lr=0.05, batch_size=32, patience=3)
+    trained = train(
+        _network(), _split(), _split(seed=1), kind="image", schedule=schedule, seed=0,
+        after_step=spoil,
+    )  # fmt: skip
+    best = max(trained.history, key=lambda line: line.accuracy)  # of equal ones the first
+    assert trained.best.accuracy == best.accuracy
+    assert len(trained.history) == best.epoch + 3 < 10
+    assert (trained.network[4].weight != 0).any()
+
+
+def test_bfloat16_is_used_where_the_processor_multiplies_in_it_and_nowhere_else(monkeypatch):
+    def trained(*, fast, wanted):
+        monkeypatch.setattr(
+            torch.cpu, "get_capabilities", lambda: {"avx512_bf16": fast, "avx2": True}
+        )
+        return _train(_network(), epochs=1.0, bfloat16=wanted).network
+
+    plain = trained(fast=True, wanted=False)
+    assert _equal(plain, trained(fast=False, wanted=True))
+    assert not _equal(plain, trained(fast=True, wanted=True))
+
+
+def test_a_single_last_example_does_not_stand_alone():
+    rows = torch.arange(33)
+    assert [len(batch) for batch in training_batches(rows, 16)] == [16, 17]
+    assert torch.equal(torch.cat(training_batches(rows, 16)), rows)
+    assert [len(batch) for batch in training_batches(rows[:20], 16)] == [16, 4]
 
 
 def test_zeros_that_a_hook_holds_are_zero_in_what_comes_back():
