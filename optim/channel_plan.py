@@ -1,12 +1,79 @@
-"""How many channels each layer keeps under a budget of MACs, parameters or measured latency."""
+"""How many channels each layer keeps under a budget of MACs, parameters or measured latency.
+
+    minimise  sum_g loss[g, k(g)]    subject to    sum_l cost_l(inputs, outputs) <= budget
+
+over the choices k(g) of every group g of layers that shrink together. A loss is the rise of the
+cross-entropy with that group alone cut; the sum of them is the prediction for all.
+
+The costs do not add up over the groups: a layer gets cheaper both when its own channels leave and
+when those of the layer before it do, and what one saves depends on the other. But each layer meets
+few groups, and ``optim.search.coupled_choice`` finds the best plan under such costs exactly, for
+all budgets at once. A greedy choice by loss per saved cost (NetAdapt, Yang et al. 2018) gets stuck
+where two neighbours must both shrink before either pays, as on a staircase of latency they often
+must; a knapsack (HALP, Shen et al. 2022) takes the costs as independent.
+
+A layer that joins many groups, as in a DenseNet, would need a number for each combination: there
+the cost is taken as independent all the same. So each plan is checked with the costs as they are.
+"""
 
 from __future__ import annotations
 
-from optim.pruning_curves import PruningCurves
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from optim.compress.layer_shapes import LayerShape, network_macs, network_parameters
+from optim.errors import Refusal, RefusedError
+from optim.layer_cost import network_ms
+from optim.pruning_curves import LayerCurve, PruningCurves
+from optim.recipe import Precision
+from optim.search.coupled_choice import Choice, best_choices
+
+MOST_CELLS = 2000
+"""Of a table of one layer's costs; where more groups meet, they are taken as independent."""
+SLACK = 1e-9
+
+
+class Budget(StrEnum):
+    """What is limited."""
+
+    MACS = "macs"
+    PARAMETERS = "parameters"
+    LATENCY = "latency"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelPlan:
+    """Ratios per layer, with what they will probably give before any training.
+
+    Attributes:
+        layers: pairs for ``Prune.layers``; layers that stay whole are left out.
+        loss_rise: predicted: the sum of the single layers'.
+        accuracy: predicted: that of the whole network less the sum of the single layers' drops.
+        macs, parameters, latency: what stays of the whole network, 0..1; no latency where layers
+            were not timed.
+        latency_ms: predicted, in FP32; None where layers were not timed.
+    """
+
+    layers: tuple[tuple[str, float], ...]
+    loss_rise: float
+    accuracy: float
+    macs: float
+    parameters: float
+    latency: float | None
+    latency_ms: float | None
 
 
 def plan_channels(
-    curves: PruningCurves, *, budget: float, of: str = "macs"
+    curves: PruningCurves,
+    *,
+    budget: float,
+    of: str = "macs",
+    precision: Precision = Precision.FP32,
 ) -> tuple[tuple[str, float], ...]:
     """Choose a ratio per layer: the least predicted loss within the budget.
 
@@ -14,6 +81,7 @@ def plan_channels(
         curves: measured, of the network as it is.
         budget: share of the whole network's MACs, parameters or latency that may stay, 0..1.
         of: ``macs``, ``parameters`` or ``latency``.
+        precision: in which latency counts, both of the pruned network and of the whole one.
 
     Returns:
         Pairs for ``Prune.layers``; layers that stay whole are left out.
@@ -22,4 +90,140 @@ def plan_channels(
         RefusedError: if nothing reaches the budget, with what can be reached.
         ValueError: if latencies are not measured, or the budget is out of range.
     """
-    raise NotImplementedError
+    return channel_plan(curves, budget=budget, of=of, precision=precision).layers
+
+
+def channel_plan(
+    curves: PruningCurves,
+    *,
+    budget: float,
+    of: str = "macs",
+    precision: Precision = Precision.FP32,
+) -> ChannelPlan:
+    """As ``plan_channels``, with what is predicted of the plan."""
+    if of not in tuple(Budget):
+        raise ValueError(f"of must be one of {', '.join(Budget)}; got {of!r}.")
+    if not 0 < budget <= 1:
+        raise ValueError(f"budget must be above 0 and at most 1, got {budget!r}. Try 0.5.")
+    cost = _Cost(curves, Budget(of), precision)
+    least = {curve.layer: len(curve.points) - 1 for curve in curves.curves}
+    if cost.share(least) > budget:
+        raise RefusedError(_unreachable(budget, of, cost.share(least)))
+    front = best_choices(
+        {curve.layer: loss_rises(curve) for curve in curves.curves}, _tables(curves, cost)
+    )
+    for place in range(len(front.costs) - 1, -1, -1):
+        choice = front.choice(place)
+        if front.costs[place] <= budget + SLACK and cost.share(choice) <= budget:
+            return _plan(curves, choice, precision)
+    return _plan(curves, least, precision)
+
+
+class _Cost:
+    """Costs of a network as shares of the whole one's."""
+
+    def __init__(self, curves: PruningCurves, budget: Budget, precision: Precision) -> None:
+        if not curves.shapes or (budget is Budget.LATENCY and not curves.times):
+            what = "times of its layers" if curves.shapes else "shapes of its layers"
+            raise ValueError(
+                f"a budget of {budget} needs the {what}, which these curves do not hold. Measure "
+                "them again."
+            )
+        self.curves, self.budget, self.precision = curves, budget, precision
+        self.points = {curve.layer: curve for curve in curves.curves}
+        self.whole = self._of(curves.shapes, {})
+
+    def share(self, choice: Choice) -> float:
+        """Of the whole network."""
+        return self._of(self.curves.shapes, choice) / self.whole
+
+    def of_layer(self, shape: LayerShape, choice: Choice) -> float:
+        """Of one layer, as a share of the whole network."""
+        return self._of((shape,), choice) / self.whole
+
+    def _of(self, shapes: tuple[LayerShape, ...], choice: Choice) -> float:
+        kept = shares(self.curves, choice)
+        match self.budget:
+            case Budget.MACS:
+                return network_macs(shapes, kept)
+            case Budget.PARAMETERS:
+                return network_parameters(shapes, kept)
+            case Budget.LATENCY:
+                return network_ms(shapes, self.curves.times, kept, self.precision)
+
+
+def shares(curves: PruningCurves, choice: Mapping[str, int]) -> dict[str, float]:
+    """The share of its channels that each group keeps."""
+    return {
+        curve.layer: curve.points[choice[curve.layer]].kept / curve.channels
+        for curve in curves.curves
+        if curve.layer in choice
+    }
+
+
+def loss_rises(curve: LayerCurve) -> np.ndarray:
+    """The rise of the loss at each point, shape (points,): never below that of a wider layer.
+
+    What a narrower layer seems to win is chance, and a sum of many would be taken for gain.
+    """
+    losses = np.array([point.loss for point in curve.points])
+    return np.maximum.accumulate(losses - losses[0])
+
+
+def _tables(curves: PruningCurves, cost: _Cost) -> dict[tuple[str, ...], np.ndarray]:
+    """The costs of all layers, as tables over the choices of the groups that meet in them."""
+    tables: dict[tuple[str, ...], np.ndarray] = {}
+    for shape in curves.shapes:
+        met = [name for name, _ in (*shape.writes, *shape.reads) if name in cost.points]
+        groups = tuple(sorted(set(met)))
+        if prod(len(cost.points[name].points) for name in groups) <= MOST_CELLS:
+            found = {groups: _table(shape, cost, groups)}
+        else:
+            rows = {(name,): _table(shape, cost, (name,)) for name in groups}
+            whole = cost.of_layer(shape, {})
+            found = {key: row - whole for key, row in rows.items()} | {(): np.array(whole)}
+        for key, table in found.items():
+            tables[key] = tables.get(key, 0.0) + table
+    return tables
+
+
+def _table(shape: LayerShape, cost: _Cost, groups: tuple[str, ...]) -> np.ndarray:
+    """The cost of a layer for each combination of some groups' choices, the others whole."""
+    sizes = [len(cost.points[name].points) for name in groups]
+    cells = [
+        cost.of_layer(shape, dict(zip(groups, places, strict=True)))
+        for places in product(*map(range, sizes))
+    ]
+    return np.array(cells).reshape(sizes)
+
+
+def _plan(curves: PruningCurves, choice: Choice, precision: Precision) -> ChannelPlan:
+    taken = [(curve, choice[curve.layer]) for curve in curves.curves]
+    drops = [max(0.0, curves.accuracy - curve.points[place].accuracy) for curve, place in taken]
+    part = {
+        budget: _Cost(curves, budget, precision).share(choice)
+        for budget in Budget
+        if budget is not Budget.LATENCY or curves.times
+    }
+    latency_ms = None
+    if curves.times and curves.latency_ms is not None:
+        cost = _Cost(curves, Budget.LATENCY, Precision.FP32)
+        latency_ms = cost.share(choice) * curves.latency_ms
+    return ChannelPlan(
+        layers=tuple((c.layer, c.points[place].ratio) for c, place in taken if place),
+        loss_rise=float(sum(loss_rises(curve)[place] for curve, place in taken)),
+        accuracy=max(0.0, curves.accuracy - sum(drops)),
+        macs=part[Budget.MACS],
+        parameters=part[Budget.PARAMETERS],
+        latency=part.get(Budget.LATENCY),
+        latency_ms=latency_ms,
+    )
+
+
+def _unreachable(budget: float, of: str, reached: float) -> Refusal:
+    named = "MACs" if of == Budget.MACS else of
+    return Refusal(
+        reason=f"no plan comes down to {budget:.1%} of the {named}: with one block of channels in "
+        f"every layer {reached:.1%} are left.",
+        remedy=f"Allow at least {np.ceil(reached * 1000) / 1000:g}, or remove whole blocks first.",
+    )

@@ -12,18 +12,41 @@ re-estimated as by Li et al. 2020, "EagleEye".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from optim.candidate import Candidate
-from optim.recipe import Criterion
+from optim.compress.layer_shapes import LayerShape, layer_shapes, network_macs, network_parameters
+from optim.engines import engine_named
+from optim.errors import Refusal, RefusedError
+from optim.layer_cost import LayerTimes, measure_layers, network_ms
+from optim.measuring import ENGINE, LATENCY_THREADS
+from optim.pipeline import make_candidate, trained_network
+from optim.recipe import Criterion, QuantizeAware
+from optim.report.words import points, share
 from optim.task import Task
 
 if TYPE_CHECKING:
+    from optim.compress.channel_groups import ChannelGroup
+    from optim.compress.cut_alone import Score
     from optim.store.results import Results
 
 Progress = Callable[[float, str], None]
+
+FEWEST_EXAMPLES, MOST_EXAMPLES = 64, 1024
+NORM_EXAMPLES = 256
+"""From the calibration split: batch norms are re-estimated on so many."""
+ANSWER_MACS = 5e12
+"""Work that all answers of all cut networks may cost, batch norms included. Set by work and not by
+time, so that every machine takes the same examples."""
+TIMING_S = 1.0
+REDUNDANT = 0.5
+"""A layer of which so large a share is free is called redundant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +82,14 @@ class LayerCurve:
         layers: every layer whose outputs shrink with it, that one included.
         channels: of the whole layer.
         points: from whole (ratio 0) to one block of channels.
+        feeds: the layers that read these channels.
     """
 
     layer: str
     layers: tuple[str, ...]
     channels: int
     points: tuple[CurvePoint, ...]
+    feeds: tuple[str, ...] = ()
 
     def free_ratio(self, drop: float) -> float:
         """The largest share that can leave while accuracy falls by at most ``drop``, 0..1."""
@@ -85,6 +110,9 @@ class PruningCurves:
         accuracy, loss: of the whole network on validation.
         n: validation examples.
         criterion: by which the channels were chosen.
+        shapes: every layer of the network, for costs of several groups cut at once.
+        times: of its layers at every width; empty where they were not measured.
+        latency_ms: of the whole network's file, measured in FP32; None where it was not.
     """
 
     curves: tuple[LayerCurve, ...]
@@ -92,6 +120,18 @@ class PruningCurves:
     loss: float
     n: int
     criterion: Criterion = Criterion.L2
+    shapes: tuple[LayerShape, ...] = ()
+    times: tuple[LayerTimes, ...] = ()
+    latency_ms: float | None = None
+
+    def redundant(self, drop: float) -> tuple[LayerCurve, ...]:
+        """Layers of which at least half can leave alone while accuracy falls by at most ``drop``.
+
+        Returns:
+            Those with the largest free share first.
+        """
+        found = [curve for curve in self.curves if curve.free_ratio(drop) >= REDUNDANT]
+        return tuple(sorted(found, key=lambda curve: -curve.free_ratio(drop)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
@@ -106,10 +146,27 @@ class PruningCurves:
                 layers=tuple(curve["layers"]),
                 channels=curve["channels"],
                 points=tuple(CurvePoint(**point) for point in curve["points"]),
+                feeds=tuple(curve.get("feeds", ())),
             )
             for curve in data["curves"]
         )
-        return cls(**{**data, "curves": curves, "criterion": Criterion(data["criterion"])})
+        rest = {
+            "criterion": Criterion(data["criterion"]),
+            "shapes": tuple(map(LayerShape.from_dict, data.get("shapes", ()))),
+            "times": tuple(map(LayerTimes.from_dict, data.get("times", ()))),
+        }
+        return cls(**{**data, **rest, "curves": curves})
+
+
+def redundancy_words(curves: PruningCurves, drop: float = 0.01) -> str:
+    """Which layers are redundant, in a sentence."""
+    found = curves.redundant(drop)
+    within = f"within {points(drop).removeprefix('+')}"
+    if not found:
+        return f"No layer can lose half of its channels {within}."
+    named = [f"{curve.layer} ({share(curve.free_ratio(drop))})" for curve in found]
+    last = f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else named[0]
+    return f"Redundant, because so much can leave each alone {within}: {last}."
 
 
 def measure_pruning_curves(
@@ -117,10 +174,128 @@ def measure_pruning_curves(
 ) -> PruningCurves:
     """Cut one group of layers at a time, and see what it does to the answers.
 
+    Nothing is trained but the statistics of the batch norms. Examples are the first of a fixed
+    shuffle of the validation split, fewer for heavy networks. Layers are timed at every width that
+    the points name, on this machine, in FP32 and INT8.
+
     Args:
         candidate: its float network is looked at; a quantized one through its parent.
 
     Raises:
-        RefusedError: if no layer can lose channels.
+        RefusedError: if no layer can lose channels, or the weights were trained for one precision.
     """
-    raise NotImplementedError
+    from optim.compress.channel_groups import channel_groups
+    from optim.compress.cut_alone import cut_alone, widths
+
+    if candidate.recipe.step(QuantizeAware) is not None:
+        raise RefusedError(
+            Refusal(
+                reason="the weights of this candidate were trained for the grid of one precision; "
+                "its channels are pruned before that.",
+                remedy="Look at the network as it was before that training.",
+            )
+        )
+    prefix = candidate.recipe.training_prefix()
+    network = trained_network(results, task, prefix).cpu().eval()
+    progress(0.0, "finding the layers that shrink together")
+    every = channel_groups(network, task.input_shape)
+    groups = tuple(group for group in every if len(widths(group)) > 1)
+    if not groups:
+        raise RefusedError(_nothing_leaves(every))
+    shapes = layer_shapes(network, every, task.input_shape)
+    shares = {g.name: [kept / g.channels for kept in widths(g)] for g in groups}
+    times = measure_layers(shapes, shares, progress=_part(progress, 0.0, 0.2))
+    whole_ms = _whole_ms(results, task, candidate)
+    split = task.split("validation").take(_examples(shapes, shares))
+    found = cut_alone(
+        network,
+        groups,
+        split,
+        task.split("calibration").inputs[:NORM_EXAMPLES],
+        progress=_part(progress, 0.2, 1.0),
+    )
+    return _curves(found, groups, shapes, times, whole_ms, n=len(split))
+
+
+def answer_examples(macs: int, networks: int) -> int:
+    """How many examples are answered, by so many networks of so many MACs."""
+    most = int(ANSWER_MACS // max(1, macs * networks)) - NORM_EXAMPLES
+    return min(MOST_EXAMPLES, max(FEWEST_EXAMPLES, most))
+
+
+def _examples(shapes: tuple[LayerShape, ...], shares: Mapping[str, list[float]]) -> int:
+    networks = sum(len(kept) - 1 for kept in shares.values()) + 1
+    return answer_examples(network_macs(shapes, {}), networks)
+
+
+def _nothing_leaves(groups: tuple[ChannelGroup, ...]) -> Refusal:
+    reasons = "; ".join(f"{group.name}: {group.whole}" for group in groups if group.whole)
+    return Refusal(
+        reason=f"no layer of this network can lose channels. {reasons}".strip(),
+        remedy="Quantize it instead.",
+    )
+
+
+def _whole_ms(results: Results, task: Task, candidate: Candidate) -> float:
+    """Median latency of the float file, batch 1."""
+    parent = make_candidate(results, task, candidate.recipe.training_prefix())
+    if parent.artifact is None:
+        assert parent.refusal is not None  # made or refused
+        raise RefusedError(parent.refusal)
+    session = engine_named(ENGINE).load(parent.artifact.path, threads=LATENCY_THREADS)
+    example = np.ascontiguousarray(task.split("calibration").inputs[:1])
+    taken: list[float] = []
+    while sum(taken) < TIMING_S:
+        before = time.perf_counter()
+        session.run(example)
+        taken.append(time.perf_counter() - before)
+    return median(taken) * 1000
+
+
+def _curves(
+    found: Mapping[str, Sequence[Score]],
+    groups: tuple[ChannelGroup, ...],
+    shapes: tuple[LayerShape, ...],
+    times: tuple[LayerTimes, ...],
+    whole_ms: float,
+    *,
+    n: int,
+) -> PruningCurves:
+    whole = found[groups[0].name][0]
+    rate = whole_ms / network_ms(shapes, times, {})
+
+    def point(group: ChannelGroup, score: Score) -> CurvePoint:
+        kept = score.kept
+        cut = {group.name: kept / group.channels}
+        return CurvePoint(
+            kept=kept,
+            ratio=round(1 - kept / group.channels, 6),
+            accuracy=score.accuracy,
+            loss=score.loss,
+            parameters=network_parameters(shapes, cut),
+            macs=network_macs(shapes, cut),
+            latency_ms=rate * network_ms(shapes, times, cut),
+        )
+
+    return PruningCurves(
+        curves=tuple(
+            LayerCurve(
+                layer=group.name,
+                layers=group.layers,
+                channels=group.channels,
+                points=tuple(point(group, score) for score in found[group.name]),
+                feeds=tuple(s.layer for s in shapes if group.name in dict(s.reads)),
+            )
+            for group in groups
+        ),
+        accuracy=whole.accuracy,
+        loss=whole.loss,
+        n=n,
+        shapes=shapes,
+        times=times,
+        latency_ms=whole_ms,
+    )
+
+
+def _part(progress: Progress, start: float, end: float) -> Progress:
+    return lambda share, words: progress(start + (end - start) * share, words)

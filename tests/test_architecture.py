@@ -41,6 +41,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "optim.channel_plan",
         "optim.headlines",
         "optim.pruning_curves",
+        "optim.layer_cost",
         "optim.training_curves",
         "optim.teaching",
         "optim.pruning_rounds",

@@ -1,0 +1,111 @@
+"""One group of channels is cut, the rest of the network is whole: what does it answer then?
+
+Channels leave by their L2 magnitude over the whole group, as ``Prune`` removes them by default. The
+statistics of the batch norms are re-estimated after each cut, nothing else is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from optim.compress.channel_groups import ChannelGroup
+from optim.compress.cutting import cut
+from optim.compress.evaluation import logits_of, reestimate_batchnorm
+from optim.compress.importance import scores
+from optim.compress.ratios import block_of, channels_to_keep
+from optim.datasets import Split
+from optim.recipe import Criterion
+from optim.recipe.training_steps import MAX_RATIO
+
+Progress = Callable[[float, str], None]
+
+ROUND_TO = 16
+"""The block of ``Prune.round_to`` as it is by default."""
+MOST_WIDTHS = 6
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What a network with one group cut answers.
+
+    Attributes:
+        kept: channels that stay in the group.
+        accuracy: 0..1.
+        loss: mean cross-entropy.
+    """
+
+    kept: int
+    accuracy: float
+    loss: float
+
+
+def widths(group: ChannelGroup) -> tuple[int, ...]:
+    """Numbers of channels that a group may keep, whole first, evenly down to one block.
+
+    ``Prune.layers`` gives these very numbers for the ratio ``1 - kept / channels``.
+    """
+    if not group.prunable:
+        return (group.channels,)
+    block = block_of(group.channels, ROUND_TO, group.granularity)
+    least = channels_to_keep(group.channels, MAX_RATIO, ROUND_TO, group.granularity)
+    while 1 - least / group.channels > MAX_RATIO:
+        least += block
+    every = range(least, group.channels, block)
+    places = np.linspace(0, len(every) - 1, min(len(every), MOST_WIDTHS - 1)).round().astype(int)
+    return (group.channels, *(every[place] for place in reversed(places)))
+
+
+def cut_alone(
+    network: nn.Module,
+    groups: tuple[ChannelGroup, ...],
+    split: Split,
+    norm_inputs: np.ndarray,
+    *,
+    progress: Progress = lambda share, words: None,
+) -> dict[str, tuple[Score, ...]]:
+    """Cut each group alone to each of its widths.
+
+    Args:
+        network: on the CPU, in evaluation mode; it is left alone.
+        groups: of this network.
+        split: what is answered.
+        norm_inputs: float32, shape (n, ...): what batch norms are re-estimated on.
+
+    Returns:
+        By the name of the group, whole first.
+    """
+    whole = _accuracy_and_loss(network, split)
+    total = sum(len(widths(group)) - 1 for group in groups)
+    done, found = 0, {}
+    for group in groups:
+        order = scores(network, group, Criterion.L2, seed=0).argsort().tolist()
+        rows = [Score(kept=group.channels, accuracy=whole[0], loss=whole[1])]
+        for kept in widths(group)[1:]:
+            progress(done / total, f"{group.name} alone with {kept} of {group.channels} channels")
+            leaving = tuple(order[: group.units - kept // group.granularity])
+            narrow = with_norms(cut(network, [group], {group.name: leaving}), norm_inputs)
+            accuracy, loss = _accuracy_and_loss(narrow, split)
+            rows.append(Score(kept=kept, accuracy=accuracy, loss=loss))
+            done += 1
+        found[group.name] = tuple(rows)
+    return found
+
+
+def with_norms(network: nn.Module, inputs: np.ndarray) -> nn.Module:
+    """The network with batch-norm statistics as it has them now; itself if it has no batch norm."""
+    if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules()):
+        return network
+    return reestimate_batchnorm(network, inputs, batch_size=BATCH_SIZE)
+
+
+def _accuracy_and_loss(network: nn.Module, split: Split) -> tuple[float, float]:
+    logits = torch.from_numpy(logits_of(network, split.inputs, batch_size=BATCH_SIZE))
+    targets = torch.from_numpy(split.targets)
+    right = (logits.argmax(1) == targets).float().mean()
+    return float(right), float(nn.functional.cross_entropy(logits, targets))
