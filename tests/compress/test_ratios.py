@@ -1,0 +1,174 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optim.architectures import build
+from optim.compress.channel_groups import ChannelGroup, Part, channel_groups
+from optim.compress.cutting import cut
+from optim.compress.network_cost import ChannelCount, network_cost
+from optim.compress.ratios import (
+    Room,
+    block_of,
+    channels_to_keep,
+    named,
+    nearest_to,
+    ranked,
+    uniform,
+)
+from optim.errors import RefusedError
+from optim.recipe import PruningUnit
+from tests.compress.pruned import lively
+
+CHANNELS, RATIOS, BLOCKS = st.integers(1, 512), st.floats(0.01, 1), st.sampled_from([1, 8, 16, 32])
+
+
+def group(name, channels, granularity=1, *, whole=""):
+    unit = np.repeat(np.arange(channels // granularity), granularity)
+    part = Part(layer=name, side="outputs", channel=np.arange(channels), unit=unit)
+    return ChannelGroup(
+        name=name, layers=(name,), channels=channels, granularity=granularity, turn=0,
+        parts=(part,), whole=whole,
+    )  # fmt: skip
+
+
+def rooms(*widths, granularity=1, round_to=8):
+    return tuple(
+        Room(group=group(f"layer{i}", width, granularity), channels=width, round_to=round_to)
+        for i, width in enumerate(widths)
+    )
+
+
+@given(CHANNELS, RATIOS, BLOCKS)
+def test_a_layer_keeps_at_least_one_block_and_never_grows(channels, ratio, round_to):
+    kept = channels_to_keep(channels, ratio, round_to)
+    assert 1 <= kept <= channels
+    if channels >= 2 * round_to and kept < channels:
+        assert kept % round_to == 0
+
+
+@given(CHANNELS, st.floats(0, 0.95), st.floats(0, 0.05), BLOCKS)
+def test_a_higher_ratio_never_keeps_more_channels(channels, ratio, more, round_to):
+    wide, narrow = (channels_to_keep(channels, r, round_to) for r in (ratio, ratio + more))
+    assert narrow <= wide
+
+
+@given(st.integers(1, 32), st.integers(1, 64), RATIOS, BLOCKS)
+def test_whole_units_stay(units, granularity, ratio, round_to):
+    channels = units * granularity
+    kept = channels_to_keep(channels, ratio, round_to, granularity)
+    assert granularity <= kept <= channels
+    assert kept % granularity == 0
+    assert kept == channels or kept % block_of(channels, round_to, granularity) == 0
+
+
+@given(CHANNELS, BLOCKS)
+def test_a_ratio_of_nothing_keeps_everything(channels, round_to):
+    assert channels_to_keep(channels, 0, round_to) == channels
+
+
+@given(
+    st.lists(st.integers(16, 256), min_size=1, max_size=6),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.integers(0, 1000),
+)
+def test_of_the_whole_network_the_least_important_leave_in_blocks(widths, share, other, seed):
+    space = rooms(*widths)
+    chance = np.random.default_rng(seed)
+    family = ranked(space, {room.group.name: chance.random(room.group.units) for room in space})
+    few, many = sorted((share, other))
+    for room in space:
+        kept = family(share)[room.group.name]
+        assert family(many)[room.group.name] <= family(few)[room.group.name] <= room.group.units
+        assert kept == room.group.units or kept % room.block == 0
+        assert kept >= room.block
+        assert kept >= 0.05 * room.group.units
+
+
+@given(
+    st.lists(st.integers(32, 256), min_size=1, max_size=8), st.floats(0, 0.5), st.integers(0, 99)
+)
+def test_ranking_the_whole_network_removes_the_share_within_a_block(widths, ratio, seed):
+    space = rooms(*widths)
+    chance = np.random.default_rng(seed)
+    family = ranked(space, {room.group.name: chance.random(room.group.units) for room in space})
+    count = ChannelCount(groups=tuple(room.group for room in space))
+    kept = nearest_to(
+        ratio, family, count, whole=sum(widths), of="channels", order=[r.group.name for r in space]
+    )
+    assert abs(count.left(kept) - (1 - ratio) * sum(widths)) <= 8
+
+
+def test_a_layer_that_matters_less_loses_more():
+    space = rooms(64, 64)
+    scores = {"layer0": np.linspace(0.0, 1.0, 64), "layer1": np.linspace(0.9, 2.0, 64)}
+    kept = ranked(space, scores)(0.5)
+    assert kept["layer0"] < 16
+    assert kept["layer1"] > 48
+
+
+def test_the_same_share_leaves_every_layer_whatever_its_width():
+    assert uniform(rooms(32, 64, 128, round_to=16))(0.5) == {
+        "layer0": 16,
+        "layer1": 32,
+        "layer2": 64,
+    }
+
+
+def test_a_share_is_of_the_original_width():
+    narrower = Room(group=group("layer", 48), channels=64, round_to=16)
+    assert narrower.units_at(0.5) == 32
+    assert narrower.units_at(0.1) == 48, "it does not grow again"
+
+
+@pytest.mark.parametrize("unit", [PruningUnit.PARAMETERS, PruningUnit.MACS])
+@pytest.mark.parametrize("architecture", ["resnet", "mobilenetv2", "squeezenet"])
+def test_the_cost_that_is_counted_is_the_cost_of_the_cut_network(architecture, unit):
+    network, shape = build(architecture, in_channels=1, classes=7).eval(), (1, 28, 28)
+    groups = channel_groups(network, shape)
+    kept = {g.name: g.units - i % max(1, g.units // 2) for i, g in enumerate(groups) if g.prunable}
+    leaving = {g.name: tuple(range(g.units - kept.get(g.name, g.units))) for g in groups}
+    smaller = cut(network, groups, leaving)
+    counted = network_cost(network, groups, shape, unit).left(kept)
+    assert counted == pytest.approx(network_cost(smaller, (), shape, unit).left({}), rel=1e-9)
+    if unit is PruningUnit.PARAMETERS:
+        assert counted == pytest.approx(sum(p.numel() for p in smaller.parameters()), rel=1e-9)
+
+
+def test_a_share_of_the_macs_is_met_within_a_block_of_a_layer():
+    network, shape = build("efficientnet_lite0", in_channels=1, classes=7).eval(), (1, 28, 28)
+    groups = channel_groups(network, shape)
+    cost = network_cost(network, groups, shape, PruningUnit.MACS)
+    space = tuple(Room(group=g, channels=g.channels, round_to=16) for g in groups if g.prunable)
+    order = [g.name for g in groups]
+    for ratio in (0.3, 0.5, 0.7, 0.85):
+        kept = nearest_to(ratio, uniform(space), cost, whole=cost.left({}), of="MACs", order=order)
+        assert 1 - cost.left(kept) / cost.left({}) == pytest.approx(ratio, abs=0.02)
+
+
+def test_more_than_one_block_in_every_layer_leaves_room_for_is_refused():
+    network, shape = lively(build("motion_cnn", in_channels=6, classes=7), (6, 128)), (6, 128)
+    groups = channel_groups(network, shape)
+    cost = network_cost(network, groups, shape, PruningUnit.MACS)
+    space = tuple(Room(group=g, channels=g.channels, round_to=64) for g in groups if g.prunable)
+    with pytest.raises(RefusedError, match=r"95.0% of the MACs cannot be removed: .* are gone"):
+        nearest_to(0.95, uniform(space), cost, whole=cost.left({}), of="MACs", order=())
+
+
+def test_an_unknown_layer_is_refused_with_the_nearest_names():
+    with pytest.raises(RefusedError, match=r"named layre1.*nearest names are layer1, layer0"):
+        named([("layre1", 0.5)], [group("layer0", 8), group("layer1", 8)])
+
+
+def test_a_layer_that_must_stay_whole_is_refused_with_its_reason():
+    head = group("head", 8, whole="its channels are the network's outputs.")
+    with pytest.raises(RefusedError, match="head cannot lose channels: its channels are the net"):
+        named([("head", 0.5)], [head])
+    assert named([("head", 0.0)], [head]) == {"head": 0.0}
+
+
+def test_a_layer_that_follows_another_is_told_which():
+    together = ChannelGroup(name="one", layers=("one", "two"), channels=8, turn=0)
+    with pytest.raises(RefusedError, match=r"two shrinks together with one.*Name one instead"):
+        named([("two", 0.5)], [together])
