@@ -25,6 +25,7 @@ from optim.compress.cutting import cut, is_attention, masked
 Side = Literal["inputs", "outputs", "both"]
 
 ROOTS = (nn.Conv1d, nn.Conv2d, nn.Linear)
+LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 ACROSS_CHANNELS = ("softmax", "layernorm", "layer_norm", "groupnorm", "group_norm", "vectornorm")
 """Operations, by autograd's name, whose result for one channel depends on the others."""
 NOT_A_UNIT = "its channels come in sets of different sizes, which cannot shrink evenly."
@@ -126,32 +127,44 @@ def _group(
 ) -> ChannelGroup:
     """The group of one walk."""
     parts: list[Part] = []
-    layers: list[Any] = []
     reasons: list[str] = []
+    units = int(walked.unit.max()) + 1
     for reached in walked.reached:
         module = reached.node.module
         side = _side(module, inputs=reached.inputs)
-        reason = OUTPUTS if module is last and side == "outputs" else _obstacle(module, reached)
+        reason = OUTPUTS if module is last and side == "outputs" else _obstacle(module)
         reasons.append(reason)
         if module in names and side is not None:
             unit = walked.unit[reached.origin]
             parts.append(Part(layer=names[module], side=side, channel=reached.channel, unit=unit))
-            if side != "inputs" and isinstance(module, nn.modules.conv._ConvNd | nn.Linear):
-                layers.append(module)
-    sizes = np.bincount(walked.unit)
-    if len(set(sizes)) > 1:
+    made = {part.layer: part for part in parts if part.side != "inputs"}
+    layers = {name: m for m, name in names.items() if name in made and isinstance(m, LAYERS)}
+    whole = [name for name in layers if _is_even(layers[name], made[name], units)]
+    if not whole:
         reasons.append(NOT_A_UNIT)
-    channels = len(walked.unit)
-    in_order: list[tuple[Any, str]] = [(m, name) for m, name in names.items() if m in layers]
+    name = next(iter(whole), names[root])
+    channels = len(made[name].channel)
     return ChannelGroup(
-        name=next(name for m, name in in_order if len(m.weight) == channels),
-        layers=tuple(name for _, name in in_order),
+        name=name,
+        layers=tuple(layers),
         channels=channels,
         turn=0,
-        granularity=int(sizes[0]),
+        granularity=channels // units if whole else 1,
         parts=tuple(parts),
         whole=next((reason for reason in reasons if reason), ""),
     )
+
+
+def _is_even(module: Any, part: Part, units: int) -> bool:
+    """True if a layer's outputs are all in a group, and the same number in every unit."""
+    counts = np.bincount(part.unit, minlength=units)
+    return len(set(counts)) == 1 and len(part.channel) == _outputs(module)
+
+
+def _outputs(module: Any) -> int:
+    """Channels that a layer writes."""
+    outputs: int = getattr(module, "out_channels", None) or module.out_features
+    return outputs
 
 
 def _side(module: Any, *, inputs: bool) -> Side | None:
@@ -169,7 +182,7 @@ def _side(module: Any, *, inputs: bool) -> Side | None:
             return None
 
 
-def _obstacle(module: Any, reached: Any) -> str:
+def _obstacle(module: Any) -> str:
     """Why the channels of a node cannot leave; empty if they can."""
     import torch_pruning as tp
 

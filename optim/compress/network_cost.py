@@ -101,7 +101,9 @@ def network_cost(
         else {name: _parameters(module) for name, module in network.named_modules()}
     )
     layers = {
-        name: _size(network.get_submodule(name), *costs[name]) for name in names & costs.keys()
+        name: _size(network.get_submodule(name), *cost)
+        for name, cost in costs.items()
+        if name in names
     }
     fixed = sum(sum(cost) for name, cost in costs.items() if name not in layers)
     return NetworkCost(fixed=fixed, layers=layers, groups=groups)

@@ -97,15 +97,21 @@ def rankable(
         RefusedError: if none can shrink.
     """
     reasons = {group.name: group.whole or unscorable(network, group, criterion) for group in groups}
-    if all(reasons.values()):
-        first = next(iter(reasons), "")
+    able = [group.name for group in groups if group.prunable]
+    if not able:
+        told = "; ".join(sorted({f"{name}: {reason}" for name, reason in reasons.items()})[:3])
         raise RefusedError(
             Refusal(
-                reason=f"no layer of this network can lose channels by {criterion}: "
-                f"{first}: {reasons.get(first, 'there are no layers.')}",
-                remedy="Choose another criterion, such as l2."
-                if any(group.prunable for group in groups)
-                else "Quantize it instead.",
+                reason=f"no layer of this network can lose channels. {told}",
+                remedy="Quantize it, or make single weights zero.",
+            )
+        )
+    if all(reasons.values()):
+        raise RefusedError(
+            Refusal(
+                reason=f"{criterion} cannot rank the channels of any layer: {able[0]}: "
+                f"{reasons[able[0]]}",
+                remedy="Choose another criterion, such as l2.",
             )
         )
     return tuple(replace(group, whole=reasons[group.name]) for group in groups)

@@ -1,53 +1,68 @@
+import time
+
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
 from optim.architectures import ARCHITECTURES, build
-from optim.compress.channel_groups import output_layer
-from optim.compress.cutting import fit_to_state
-from optim.compress.prune import fresh_weights
-from optim.compress.ratios import channels_to_keep
-from optim.recipe import Prune
-from tests.compress.pruned import pruned
+from optim.compress.channel_groups import channel_groups, output_layer
+from optim.compress.cutting import cut, cut_in_place, fit_to_state, masked
+from optim.compress.network_cost import network_cost
+from optim.compress.prune import choose_channels, fresh_weights, narrow, prune
+from optim.errors import RefusedError
+from optim.recipe import Criterion, Prune, PruningUnit, Scope
+from tests.compress.pruned import assert_equal, lively, noise, pruned, zeroed
+from tests.reference.uniform_pruning import uniformly_pruned
 
 INPUTS = dict.fromkeys(ARCHITECTURES, (1, 28, 28)) | {"motion_cnn": (6, 128)}
 
 
-@given(st.integers(1, 512), st.floats(0.01, 0.95), st.sampled_from([1, 8, 16, 32]))
-def test_a_layer_keeps_at_least_one_block_and_never_grows(channels, ratio, round_to):
-    kept = channels_to_keep(channels, ratio, round_to)
-    assert 1 <= kept <= channels
-    if channels >= 2 * round_to and kept < channels:
-        assert kept % round_to == 0
+def sample(architecture, classes=5):
+    torch.manual_seed(0)
+    shape = INPUTS[architecture]
+    return lively(build(architecture, in_channels=shape[0], classes=classes), shape), shape
 
 
-@given(st.integers(32, 512), st.floats(0.05, 0.9))
-def test_a_higher_ratio_never_keeps_more_channels(channels, ratio):
-    assert channels_to_keep(channels, ratio + 0.05, 16) <= channels_to_keep(channels, ratio, 16)
+@pytest.mark.parametrize("scope", Scope)
+@pytest.mark.parametrize("criterion", Criterion)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_pruned_network_equals_its_masked_twin(architecture, criterion, scope):
+    network, shape = sample(architecture)
+    step, examples = Prune(ratio=0.5, criterion=criterion, scope=scope), noise(shape)
+    if (architecture, criterion) == ("squeezenet", "bn_scale"):
+        with pytest.raises(RefusedError, match="has no batch norm"):
+            choose_channels(network, step, examples, seed=0, original=network)
+        return
+    groups, leaving = choose_channels(network, step, examples, seed=0, original=network)
+    smaller = cut(network, groups, leaving)
+    x = torch.from_numpy(examples.inputs)
+    with torch.no_grad():
+        found, expected = smaller(x), zeroed(network, groups, leaving)(x)
+        assert torch.equal(masked(network, groups, leaving)(x), expected)
+    assert expected.std() > 0.01, "a network that answers nothing tells nothing"
+    assert_equal(found, expected)
+    assert torch.equal(fit_to_state(network, smaller.state_dict())(x), found)
+
+
+@pytest.mark.parametrize("ratio", [0.3, 0.5, 0.75])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_default_recipe_removes_the_very_channels_that_torch_pruning_removes(architecture, ratio):
+    network, shape = sample(architecture)
+    ours = pruned(network, Prune(ratio=ratio), shape).state_dict()
+    theirs = uniformly_pruned(network, ratio, 16, shape).state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_pruned_network_is_smaller_and_answers_in_the_same_shape(architecture):
-    shape = INPUTS[architecture]
-    network = build(architecture, in_channels=shape[0], classes=7).eval()
+    network, shape = sample(architecture, classes=7)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     smaller = pruned(network, Prune(ratio=0.5), shape)
     assert _size(smaller) < 0.45 * _size(network)
     assert smaller(torch.zeros(2, *shape)).shape == (2, 7)
     after = network.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before), "the argument was changed"
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_pruned_network_comes_back_from_its_weights_alone(architecture):
-    shape = INPUTS[architecture]
-    network = build(architecture, in_channels=shape[0], classes=5).eval()
-    smaller = pruned(network, Prune(ratio=0.6), shape)
-    again = fit_to_state(network, smaller.state_dict())
-    x = torch.randn(3, *shape)
-    assert torch.equal(smaller(x), again(x))
 
 
 def test_the_channels_with_the_smallest_weights_leave():
@@ -59,23 +74,107 @@ def test_the_channels_with_the_smallest_weights_leave():
     assert smaller[0].weight[:, 0, 0, 0].tolist() == [5.0, 6.0, 7.0, 8.0]
 
 
-def test_channels_that_were_zero_leave_without_a_trace():
-    torch.manual_seed(0)
-    network = build("resnet", in_channels=1, classes=10).eval()
-    with torch.no_grad():  # the inner channels of the first block's second half
-        network.layer1[0].conv1.weight[32:] = 0.0
-        network.layer1[0].bn1.weight[32:] = 0.0
-        network.layer1[0].bn1.bias[32:] = 0.0
-        network.layer1[0].conv2.weight[:, 32:] = 0.0
-    import torch_pruning as tp
+@pytest.mark.parametrize("unit", [PruningUnit.PARAMETERS, PruningUnit.MACS])
+@pytest.mark.parametrize("scope", Scope)
+@pytest.mark.parametrize("architecture", ["resnet", "mobilenetv2", "motion_cnn"])
+def test_a_ratio_may_be_of_the_parameters_or_of_the_macs(architecture, unit, scope):
+    network, shape = sample(architecture)
+    for ratio in (0.4, 0.7):
+        smaller = pruned(network, Prune(ratio=ratio, unit=unit, scope=scope), shape)
+        left = [network_cost(net, (), shape, unit).left({}) for net in (smaller, network)]
+        assert 1 - left[0] / left[1] == pytest.approx(ratio, abs=0.03)
 
-    x = torch.randn(2, 1, 28, 28)
-    expected = network(x)
-    graph = tp.DependencyGraph().build_dependency(network, example_inputs=x)
-    layer = network.layer1[0].conv1
-    graph.get_pruning_group(layer, tp.prune_conv_out_channels, list(range(32, 64))).prune()
-    assert layer.weight.shape[0] == 32
-    torch.testing.assert_close(network(x), expected, atol=1e-5, rtol=1e-5)
+
+def test_widths_for_a_share_of_the_macs_are_found_in_seconds():
+    network, shape = sample("resnet")
+    started = time.process_time()
+    pruned(network, Prune(ratio=0.5, unit=PruningUnit.MACS), shape)
+    assert time.process_time() - started < 5
+
+
+def test_single_layers_may_have_ratios_of_their_own():
+    network, shape = sample("resnet")
+    layers = {"layer3.0.conv1": 0.75, "conv1": 0.0}
+    smaller = pruned(network, Prune(ratio=0.5, layers=layers), shape)
+    assert smaller.conv1.out_channels == 64
+    assert smaller.layer3[0].conv1.out_channels == 48
+    assert smaller.layer4[0].conv1.out_channels == 128
+    alone = pruned(network, Prune(ratio=0.0, layers={"layer3.0.conv1": 0.75}), shape)
+    assert _size(network) - _size(alone) == 144 * (128 * 9 + 2 + 192 * 9)
+
+
+def test_a_layer_that_is_not_there_is_refused():
+    network, shape = sample("resnet")
+    with pytest.raises(RefusedError, match=r"nearest names are layer3\.0\.conv1"):
+        pruned(network, Prune(ratio=0.5, layers={"layer3.0.con1": 0.5}), shape)
+
+
+@pytest.mark.parametrize("architecture", ["resnet", "mobilenetv2", "motion_cnn"])
+def test_rounds_end_at_the_widths_of_one_cut(architecture):
+    network, shape = sample(architecture)
+    last = Prune(ratio=0.7, blocks=int(architecture != "motion_cnn"), rounds=3)
+    second = last.earlier_round()
+    first = second.earlier_round()
+    narrower = network
+    for step in (first, second, last):
+        narrower = prune(narrower, step, examples=noise(shape), seed=0, original=network)
+    at_once = pruned(network, Prune(ratio=last.ratio, blocks=last.blocks), shape)
+    assert [p.shape for p in narrower.parameters()] == [p.shape for p in at_once.parameters()]
+
+
+@pytest.mark.parametrize("unit", PruningUnit)
+def test_rounds_over_the_whole_network_end_at_the_same_share(unit):
+    network, shape = sample("resnet")
+    last = Prune(ratio=0.6, rounds=2, unit=unit, scope=Scope.GLOBAL)
+    narrower = network
+    for step in (last.earlier_round(), last):
+        narrower = prune(narrower, step, examples=noise(shape), seed=0, original=network)
+    left, whole = (
+        sum(g.channels for g in channel_groups(net, shape) if g.prunable)
+        if unit is PruningUnit.CHANNELS
+        else network_cost(net, (), shape, unit).left({})
+        for net in (narrower, network)
+    )
+    assert 1 - left / whole == pytest.approx(0.6, abs=0.03)
+
+
+def test_blocks_and_channels_together_remove_the_share_of_the_macs():
+    network, shape = sample("mobilenetv2")
+    smaller = pruned(network, Prune(ratio=0.6, blocks=3, unit=PruningUnit.MACS), shape)
+    left = [network_cost(net, (), shape, PruningUnit.MACS).left({}) for net in (smaller, network)]
+    assert 1 - left[0] / left[1] == pytest.approx(0.6, abs=0.03)
+
+
+def test_chance_is_the_same_for_the_same_seed():
+    network, shape = sample("motion_cnn")
+    step = Prune(ratio=0.5, criterion=Criterion.RANDOM)
+    one, same, other = (pruned(network, step, shape, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(one.head.weight, same.head.weight)
+    assert not torch.equal(one.head.weight, other.head.weight)
+
+
+def test_a_network_without_a_layer_that_can_shrink_is_refused():
+    network = nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.Linear(8, 3))
+    with pytest.raises(RefusedError, match="no layer of this network can lose channels"):
+        pruned(network, Prune(ratio=0.5), (6,))
+
+
+def test_gradients_leave_with_their_weights():
+    network, shape = sample("motion_cnn")
+    groups = channel_groups(network, shape)
+    network(torch.randn(2, *shape)).sum().backward()
+    before = network.head.weight.grad.clone()
+    cut_in_place(network, groups, {"blocks.2.main.6": tuple(range(100))})
+    assert torch.equal(network.head.weight.grad, before[:, 100:])
+    assert torch.equal(cut(network, (), {}).head.weight, network.head.weight)
+
+
+def test_a_narrower_network_has_the_share_of_every_width():
+    network, shape = sample("resnet")
+    half = narrow(network, 0.5, shape)
+    assert [m.out_channels for m in half.modules() if isinstance(m, nn.Conv2d)] == [
+        m.out_channels // 2 for m in network.modules() if isinstance(m, nn.Conv2d)
+    ]
 
 
 def test_the_control_has_the_same_shapes_and_none_of_the_weights():
