@@ -12,7 +12,7 @@ from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.recipe import Recipe
 from optim.search.effort import seconds_to_measure
-from optim.search.predict import Prediction
+from optim.search.predict import Prediction, student_of
 from optim.store.job import JobKind
 from optim.task import Task
 
@@ -80,7 +80,7 @@ def _sliders(task: Task) -> None:
         options.headlines(task)
     note.caption(_precision_note(task))
     if told := slider_words.pruning_note(state.settings(), task):
-        pruning_note.caption(plain(told))
+        pruning_note.caption(plain(told).replace(" %", f"{NO_BREAK}%"))
     with switches:
         _switches()
 
@@ -162,7 +162,8 @@ def _predicted(task: Task, recipe: Recipe) -> None:
             "predicted", icon=":material/trending_flat:", color="orange", help=what_is("Predicted")
         )
         if guess is None or baseline is None:
-            st.markdown("Nothing to predict from yet: two measured candidates are needed.")
+            needed = "a student like it" if student_of(recipe) else "two candidates"
+            st.markdown(f"Nothing to predict from yet: {needed} must be measured first.")
         else:
             st.markdown(_prediction_words(guess, baseline))
         st.caption(f"{effort[0].upper()}{effort[1:]} to measure.")

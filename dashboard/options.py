@@ -21,6 +21,9 @@ from optim.recipe import Architecture
 from optim.recipe.presets import PRESETS
 from optim.task import Task
 
+POPOVER_PX = 430
+"""The same for every tab, or the popover would change its width when another is opened."""
+
 
 def presets() -> None:
     """Three tried sets of choices; the one that the sliders show is lit, if it is one of them."""
@@ -54,7 +57,7 @@ def headlines(task: Task) -> None:
         "Headlines",
         [each.name for each in known],
         index=None,
-        placeholder="Headlines: recipes that combine everything",
+        placeholder="Headlines",
         key=state.HEADLINE_BOX,
         on_change=_take_headline,
         args=(known, task),
@@ -82,7 +85,8 @@ def _take_preset() -> None:
 
 def popover(task: Task) -> None:
     """The button and what it folds; choices without effect beside the others are greyed out."""
-    with st.popover("More", icon=":material/tune:", type="tertiary", key="more"):
+    folded = st.popover("More", icon=":material/tune:", type="tertiary", key="more")
+    with folded, st.container(width=POPOVER_PX):
         pruning, student, zeros, quantization = st.tabs(
             ["Pruning", "Student", "Zeros", "Quantization"]
         )
@@ -115,15 +119,15 @@ def _option(
 def _pruning(task: Task) -> None:
     usual, off = task.pruning, not state.settings().prune
     suits = "as was found best" if task.pruning_is_found else "as suits"
-    left, right = st.columns(2)
     _option(
-        left.selectbox, "Criterion", state.CRITERION, state.CRITERION_CHOICES, disabled=off,
+        st.selectbox, "Criterion", state.CRITERION, state.CRITERION_CHOICES, disabled=off,
         format_func=lambda name: _named(name, f"{CRITERIA[usual.criterion]}, {suits}", CRITERIA),
     )  # fmt: skip
     _option(
-        right.selectbox, "Scope", state.SCOPE, state.SCOPE_CHOICES, disabled=off,
+        st.selectbox, "Scope", state.SCOPE, state.SCOPE_CHOICES, disabled=off,
         format_func=lambda name: _named(name, f"{SCOPES[usual.scope]}, {suits}", SCOPES),
     )  # fmt: skip
+    left, right = st.columns(2)
     _option(
         left.number_input, "Rounds", state.ROUNDS, min_value=1, max_value=MOST_ROUNDS, value=None,
         placeholder=f"{usual.rounds}, {suits}", disabled=off,
@@ -166,7 +170,7 @@ def _student(task: Task) -> None:
         value=1, disabled=off or series,
     )  # fmt: skip
     _option(
-        left.number_input, "Epochs of the student", state.STUDENT_EPOCHS, term="Student epochs",
+        left.number_input, "Student epochs", state.STUDENT_EPOCHS,
         min_value=0.5, max_value=200.0, value=state.DEFAULTS.student_epochs, step=0.5, format="%g",
         disabled=off,
     )  # fmt: skip
