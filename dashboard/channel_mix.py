@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -10,7 +11,9 @@ from dashboard import layer_mix, state, words
 from dashboard.channel_rows import (
     FREE_DROP,
     Cuts,
+    costs_told,
     cut_recipe,
+    least_share,
     lost,
     measured_cuts,
     own_cuts,
@@ -20,9 +23,11 @@ from dashboard.channel_rows import (
 )
 from dashboard.glossary import what_is
 from dashboard.layer_mix import Mix
+from dashboard.layer_rows import WHOLE
 from dashboard.markup import label, plain
 from optim.candidate import Candidate
 from optim.errors import RefusedError
+from optim.recipe import Precision
 from optim.task import Task
 
 if TYPE_CHECKING:
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 COLUMNS, MOST_ROWS, LIST_PX = 3, 5, 430
 """A longer list of sliders scrolls."""
 COSTS = {"latency": "latency", "macs": "MACs", "parameters": "parameters"}
-LEAST_STAYS, MOST_STAYS, STEP, USUALLY_STAYS = 10, 90, 5, 50
+MOST_STAYS, STEP, USUALLY_STAYS = 95, 5, 50
 """Percent of the cost that a budget lets stay."""
 
 
@@ -54,7 +59,7 @@ def panel(task: Task, candidate: Candidate, curves: PruningCurves) -> None:
     own = mix.history[0]
     sliders, budget = st.columns([0.72, 0.28], gap="medium")
     with budget:
-        _budget(curves, mix)
+        _budget(curves, mix, timed_precision(candidate))
     with sliders:
         _sliders(candidate, curves, mix)
         changed = {layer: ratio for layer, ratio in mix.now.items() if ratio != own[layer]}
@@ -75,7 +80,7 @@ def panel(task: Task, candidate: Candidate, curves: PruningCurves) -> None:
             name="cuts",
             what="network",
             told=shares_told(mix.now, own),
-            foreseen=foreseen(curves, mix.now),
+            foreseen=foreseen(curves, mix.now, timed_precision(candidate)),
         )
 
 
@@ -120,7 +125,7 @@ def _about(curve: LayerCurve) -> str:
     return plain(told)
 
 
-def _budget(curves: PruningCurves, mix: Mix[float]) -> None:
+def _budget(curves: PruningCurves, mix: Mix[float], precision: Precision) -> None:
     timed = all(point.latency_ms is not None for c in curves.curves for point in c.points)
     with st.container(border=True, gap="small", key="channel_plan"):
         st.markdown("**Plan under a budget**", help=what_is("Channel plan"))
@@ -133,45 +138,64 @@ def _budget(curves: PruningCurves, mix: Mix[float]) -> None:
             key=state.CHANNEL_BUDGET_OF,
             label_visibility="collapsed",
         )
+        least = least_stays(curves, cost, precision)
+        if least >= MOST_STAYS:
+            st.caption(f"No plan saves much {COSTS[cost]} here: try another budget.")
+            return
         stays = st.slider(
             f"How much of the {COSTS[cost]} may stay, %",
-            LEAST_STAYS,
+            least,
             MOST_STAYS,
-            USUALLY_STAYS,
+            max(least, USUALLY_STAYS),
             STEP,
-            key=state.CHANNEL_BUDGET,
+            key=f"{state.CHANNEL_BUDGET}_{cost}_{least}",
+            help="It begins where every layer keeps one block of channels: nothing cuts further.",
         )
         st.button(
             "Fill the sliders",
             key="plan_channels",
             icon=":material/auto_fix_high:",
             on_click=_fill,
-            args=(curves, mix, cost, stays / 100),
+            args=(curves, mix, cost, stays / 100, precision),
         )
         note = st.session_state.pop(state.CHANNEL_NOTE, None)
         if note:
             st.warning(plain(note), icon=":material/block:")
 
 
-def _fill(curves: PruningCurves, mix: Mix[float], cost: str, budget: float) -> None:
+def least_stays(curves: PruningCurves, cost: str, precision: Precision) -> int:
+    """The tightest budget that a plan can keep, in percent, rounded up to the slider's step."""
+    return max(STEP, STEP * math.ceil(100 * least_share(curves, cost, precision) / STEP))
+
+
+def _fill(
+    curves: PruningCurves, mix: Mix[float], cost: str, budget: float, precision: Precision
+) -> None:
     """Set every slider to the plan, or say why there is none."""
     from optim.channel_plan import plan_channels
 
     try:
-        plan = plan_channels(curves, budget=budget, of=cost)
+        plan = plan_channels(curves, budget=budget, of=cost, precision=precision)
     except (RefusedError, ValueError) as error:
         st.session_state[state.CHANNEL_NOTE] = str(error)
         return
     mix.choose(measured_cuts(dict(plan), curves))
 
 
-def foreseen(curves: PruningCurves, cuts: Cuts) -> str:
+def timed_precision(candidate: Candidate) -> Precision:
+    """The precision in which a candidate's layers compute: layers are timed in FP32 and INT8."""
+    return Precision.INT8 if candidate.recipe.precision in WHOLE else Precision.FP32
+
+
+def foreseen(curves: PruningCurves, cuts: Cuts, precision: Precision) -> str:
     """What the curves say of the shares together before they are measured."""
     cut = [(c, point_at(c, cuts[c.layer])) for c in curves.curves if cuts[c.layer] > 0]
     if not cut:
         return "Every layer stays whole. What it gives is known when it is measured."
     curve, dearest = min(cut, key=lambda each: (each[1].accuracy, -each[1].loss))
-    return (
+    costs = costs_told(curves, cuts, precision)
+    told = f"What is left: {', '.join(costs)}. " if costs else ""
+    return told + (
         f"The dearest of these cuts, {curve.layer}, alone and untrained: {lost(curves, dearest)} "
         "on validation. Losses add up, and fine-tuning wins much of them back: measure it."
     )

@@ -7,11 +7,20 @@ point that was measured, so what a slider says is what the curve shows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dashboard import words
-from optim.recipe import Criterion, Prune, PruningUnit, Recipe, Replace, ReplaceActivation, Scope
+from optim.recipe import (
+    Criterion,
+    Precision,
+    Prune,
+    PruningUnit,
+    Recipe,
+    Replace,
+    ReplaceActivation,
+    Scope,
+)
 from optim.recipe.steps import STEP_ORDER, Step, step_kind
 
 if TYPE_CHECKING:
@@ -19,7 +28,6 @@ if TYPE_CHECKING:
 
 FREE_DROP = 0.01
 """A layer is redundant in so far as losing channels costs at most this much accuracy."""
-REDUNDANT_RATIO = 0.5
 MOST_NAMED = 3
 
 Cuts = dict[str, float]
@@ -95,31 +103,6 @@ def tells_its_cuts(recipe: Recipe) -> bool:
 
 
 # --- words ----------------------------------------------------------------------------------------
-@dataclass(frozen=True, kw_only=True)
-class Spare:
-    """A layer that can lose many channels.
-
-    Attributes:
-        ratio: the largest share that can leave alone within the allowed drop, 0..1.
-        parameters: that leave with it, in the whole network.
-    """
-
-    layer: str
-    ratio: float
-    parameters: int
-
-
-def redundant(curves: PruningCurves, drop: float = FREE_DROP) -> tuple[Spare, ...]:
-    """Layers that can lose at least half of their channels, the largest share first."""
-    found = []
-    for curve in curves.curves:
-        ratio = curve.free_ratio(drop)
-        if ratio >= REDUNDANT_RATIO:
-            gone = curve.points[0].parameters - point_at(curve, ratio).parameters
-            found.append(Spare(layer=curve.layer, ratio=ratio, parameters=gone))
-    return tuple(sorted(found, key=lambda spare: (-spare.ratio, -spare.parameters)))
-
-
 def most_sensitive(curves: PruningCurves) -> LayerCurve | None:
     """The layer whose first cut costs most, by accuracy and then by loss; None without layers."""
     cut = [curve for curve in curves.curves if len(curve.points) > 1]
@@ -129,10 +112,10 @@ def most_sensitive(curves: PruningCurves) -> LayerCurve | None:
 def redundancy_sentences(curves: PruningCurves) -> list[str]:
     """Which layers are redundant, and which one is not."""
     within = f"within {words.points(FREE_DROP).removeprefix('+')}"
-    spare = redundant(curves)
+    spare = curves.redundant(FREE_DROP)
     said = [
-        f"{each.layer} can lose {share(each.ratio)} of its channels {within}, alone."
-        for each in spare[:MOST_NAMED]
+        f"{c.layer} can lose {share(c.free_ratio(FREE_DROP))} of its channels {within}, alone."
+        for c in spare[:MOST_NAMED]
     ]
     more = len(spare) - MOST_NAMED
     if more > 0:
@@ -147,6 +130,51 @@ def redundancy_sentences(curves: PruningCurves) -> list[str]:
             f"{share(point.ratio)}."
         )
     return said
+
+
+def costs_told(curves: PruningCurves, cuts: Mapping[str, float], precision: Precision) -> list[str]:
+    """What a network with these shares costs, counted and predicted; empty if it is not known.
+
+    Args:
+        precision: in which the layers' times are compared.
+    """
+    told = []
+    for of, name in (("parameters", "parameters"), ("macs", "MACs")):
+        left, whole = _costs(curves, cuts, of, precision)
+        if whole:
+            told.append(f"{words.count(left)} {name} ({share(left / whole)})")
+    left, whole = _costs(curves, cuts, "latency", precision)
+    if whole:
+        told.append(f"predicted {words.faster(whole / left)} in {precision.upper()}")
+    return told
+
+
+def least_share(curves: PruningCurves, of: str, precision: Precision) -> float:
+    """The share of a cost that stays when each layer keeps one block, 0..1; 0 if not known.
+
+    Args:
+        of: ``latency``, ``macs`` or ``parameters``.
+    """
+    most = {curve.layer: curve.points[-1].ratio for curve in curves.curves}
+    left, whole = _costs(curves, most, of, precision)
+    return left / whole if whole else 0.0
+
+
+def _costs(
+    curves: PruningCurves, cuts: Mapping[str, float], of: str, precision: Precision
+) -> tuple[float, float]:
+    """What is left of a cost, and the whole; zeros if the curves do not tell it."""
+    from optim.compress.layer_shapes import network_macs, network_parameters
+    from optim.layer_cost import network_ms
+
+    kept = {layer: 1 - ratio for layer, ratio in cuts.items()}
+    shapes, times = curves.shapes, curves.times
+    if of == "latency":
+        if not times:
+            return 0.0, 0.0
+        return network_ms(shapes, times, kept, precision), network_ms(shapes, times, {}, precision)
+    count = network_macs if of == "macs" else network_parameters
+    return count(shapes, kept), count(shapes, {})
 
 
 def lost(curves: PruningCurves, point: CurvePoint) -> str:

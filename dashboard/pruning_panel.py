@@ -157,9 +157,9 @@ def _how(curves: PruningCurves) -> str:
     """How the curves were found, and what one answer is worth."""
     one = words.points(1 / curves.n).removeprefix("+")
     told = (
-        f"One layer cut at a time, nothing trained. Accuracy and loss on {curves.n:,} validation "
-        f"examples in FP32: one answer is {one}. Channels leave in blocks, by the criterion "
-        f"{plain(curves.criterion.upper())}."
+        f"One layer cut at a time, nothing trained; batch norms are re-estimated. Accuracy and "
+        f"loss on {curves.n:,} validation examples in FP32: one answer is {one}. Channels leave in "
+        f"blocks, by the criterion {plain(curves.criterion.upper())}."
     )
     if any(point.latency_ms is not None for c in curves.curves for point in c.points):
         told += " Latencies are predicted from measured times of single layers."

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import plotly.graph_objects as go
 
 from dashboard import words
-from dashboard.channel_rows import lost, most_sensitive, redundant, share
+from dashboard.channel_rows import FREE_DROP, lost, most_sensitive, share
 from dashboard.charts.layers import short_name
 from dashboard.charts.theme import ChartTheme, theme
 
@@ -88,9 +88,9 @@ def pruning_alt(curves: PruningCurves) -> str:
         if last is not first:
             told += f", {lost(curves, last)} at {share(last.ratio)}"
         said.append(f"{told}.")
-    spare = redundant(curves)
+    spare = curves.redundant(FREE_DROP)
     if spare:
-        named = "; ".join(f"{each.layer}, {share(each.ratio)}" for each in spare[:3])
+        named = "; ".join(f"{c.layer}, {share(c.free_ratio(FREE_DROP))}" for c in spare[:3])
         said.append(f"Within 1 point can leave: {named}.")
     return " ".join(said)
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from optim.compress.layer_shapes import LayerShape
+from optim.layer_cost import LayerTimes
 from optim.pruning_curves import CurvePoint, LayerCurve, PruningCurves
 
 CHANNELS = {"stem": 32, "block.0.conv1": 64, "block.0.conv2": 64, "block.1.conv1": 128}
@@ -33,7 +35,35 @@ def curves_of(
         accuracy=ACCURACY,
         loss=LOSS,
         n=N,
+        shapes=shapes_of(channels),
+        times=tuple(map(_times, shapes_of(channels))) if timed else (),
+        latency_ms=LATENCY_MS if timed else None,
     )
+
+
+def shapes_of(channels: Mapping[str, int]) -> tuple[LayerShape, ...]:
+    """A chain: each layer reads the channels of the one before."""
+    names = list(channels)
+    return tuple(
+        LayerShape(
+            layer=name,
+            inputs=channels[names[i - 1]] if i else 3,
+            outputs=channels[name],
+            kernel=(3, 3),
+            positions=64,
+            reads=((names[i - 1], channels[names[i - 1]]),) if i else (),
+            writes=((name, channels[name]),),
+        )
+        for i, name in enumerate(names)
+    )
+
+
+def _times(shape: LayerShape) -> LayerTimes:
+    """As long as there is to multiply; half of it in INT8."""
+    inputs, outputs = (0, shape.inputs), (0, shape.outputs)
+    fp32 = tuple(tuple(i * o / 10_000 for o in outputs) for i in inputs)
+    int8 = tuple(tuple(ms / 2 for ms in row) for row in fp32)
+    return LayerTimes(layer=shape.layer, inputs=inputs, outputs=outputs, fp32_ms=fp32, int8_ms=int8)
 
 
 def _point(kept: int, channels: int, dearness: float, part: float, timed: bool) -> CurvePoint:

@@ -10,11 +10,11 @@ import pytest
 import dashboard.channel_rows
 import dashboard.charts.pruning
 from dashboard.channel_rows import (
+    costs_told,
     cut_recipe,
     measured_cuts,
     own_cuts,
     redundancy_sentences,
-    redundant,
     source_recipe,
     tells_its_cuts,
 )
@@ -181,13 +181,25 @@ def test_redundant_layers_are_named_with_what_they_can_lose_alone() -> None:
 
 
 def test_where_nothing_is_redundant_that_is_said() -> None:
-    assert redundant(curves_of({"stem": 32})) == ()
     assert "none is redundant" in redundancy_sentences(curves_of({"stem": 32}))[0]
 
 
 @pytest.mark.parametrize("module", [dashboard.channel_rows, dashboard.charts.pruning])
 def test_examples_hold(module) -> None:
     assert doctest.testmod(module).failed == 0
+
+
+def test_what_a_choice_costs_is_counted_and_its_time_predicted() -> None:
+    """Half of one layer's channels halve its weights and those of the layer that reads them."""
+    whole = {"stem": 0.0, "block.0.conv1": 0.0, "block.0.conv2": 0.0, "block.1.conv1": 0.0}
+    told = costs_told(curves_of(), {**whole, "block.0.conv2": 0.5}, Precision.INT8)
+    assert told == [
+        "74.8 k parameters (57 %)",
+        "4.77 M MACs (57 %)",
+        "predicted 1.7x faster in INT8",
+    ]
+    assert len(costs_told(curves_of(timed=False), whole, Precision.FP32)) == 2
+    assert costs_told(EMPTY, {}, Precision.FP32) == []
 
 
 # --- recipes -------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ def test_curves_are_drawn_and_redundant_layers_are_named(
     assert len(json.loads(chart.proto.spec)["data"]) == len(CHANNELS)
     said = texts(page)
     assert "block.1.conv1 can lose 88 % of its channels within 1 point, alone." in said
-    assert "One layer cut at a time, nothing trained." in said
+    assert "One layer cut at a time, nothing trained; batch norms are re-estimated." in said
     assert "5,000 validation examples" in said
     assert "Latencies are predicted" in said
 
@@ -170,6 +170,8 @@ def test_shares_are_told_measured_undone_and_reset(open_page: Open, fake: FakeWo
     slider(page, "block.1.conv1").set_value(0.75).run()
     said = texts(page)
     assert "Your network:** block.0.conv1 loses 50 %; block.1.conv1 loses 75 %." in said
+    assert "What is left: " in said
+    assert "faster in INT8" in said
     assert "block.0.conv1, alone and untrained: 6.44 points lost on validation" in said
     assert page.query_params["cuts"] == "block.0.conv1:0.5,block.1.conv1:0.75"
     button(page, "undo_cuts").click().run()
@@ -207,15 +209,17 @@ def test_a_budget_fills_the_sliders(
 ) -> None:
     calls = []
 
-    def plan(curves, *, budget: float, of: str = "macs"):
-        calls.append((budget, of))
+    def plan(curves, *, budget: float, of: str, precision: Precision):
+        calls.append((budget, of, precision))
         return (("block.1.conv1", 0.75),)
 
     monkeypatch.setattr(optim.channel_plan, "plan_channels", plan)
     page = channels(open_page, known(fake), cuts="stem:0.5")
-    page.slider(key=state.CHANNEL_BUDGET).set_value(40).run()
+    stays = next(each for each in page.slider if "latency may stay" in each.label)
+    assert stays.min == 10  # what is left with one block of channels in every layer, in steps of 5
+    stays.set_value(40).run()
     button(page, "plan_channels").click().run()
-    assert calls == [(0.4, "latency")]
+    assert calls == [(0.4, "latency", Precision.INT8)]
     assert shares(page) == {**dict.fromkeys(CHANNELS, 0.0), "block.1.conv1": 0.75}
 
 

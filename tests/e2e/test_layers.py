@@ -1,4 +1,4 @@
-"""The Layers page in a real browser: look inside, choose a precision in the table, measure."""
+"""The Layers page in a real browser: look inside, choose precisions and channels, measure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playwright.sync_api import Page, TimeoutError, expect
 
 from optim.candidate import Candidate
 from optim.measure.profile import Profile
-from optim.recipe import MixedPrecision, Precision, Recipe, recipe_of
+from optim.recipe import MixedPrecision, Precision, Prune, Recipe, recipe_of
 from optim.store.analyses import Analyses, AnalysisKind
 from optim.store.job import JobKind
 from tests.dashboard.layer_factories import sensitivity, waterfall
@@ -110,3 +110,36 @@ def test_looking_inside_is_one_click(tab: OpenTab, app: App) -> None:
         if job.live:
             app.workspace.cancel(job.id)
     expect(page.get_by_role("heading", name="Layer by layer")).to_be_visible()
+
+
+def test_a_budget_of_channels_is_planned_from_curves_and_the_network_measured(
+    tab: OpenTab, app: App
+) -> None:
+    source, original = (app.workspace.candidate_of(TASK, r) for r in (INT8, Recipe()))
+    assert source is not None
+    assert original is not None
+    page = tab("/layers", model=TASK, candidate=source.id)
+    page.get_by_text("Channels", exact=True).click()
+    ready(page)
+    page.get_by_role("button", name="Measure the pruning curves").click()
+    wait_until(
+        lambda: app.workspace.analysis_of(original.id, AnalysisKind.PRUNING) is not None,
+        "the curves are measured",
+    )
+    expect(page.get_by_role("heading", name="Redundant layers")).to_be_visible()
+    expect(page.locator(".js-plotly-plot")).to_have_count(1)
+    page.get_by_role("button", name="Fill the sliders").click()
+    expect(page.locator(".st-key-cuts")).to_contain_text("loses")
+    assert "cuts" in address(page)
+    page.reload()
+    ready(page)
+    expect(page.locator(".st-key-cuts")).to_contain_text("loses")
+    page.get_by_role("button", name="Measure this network").click()
+    page.wait_for_function("old => !location.search.includes(old)", arg=source.id, timeout=240_000)
+    ready(page)
+    made = app.workspace.candidate(address(page)["candidate"]).recipe
+    step = made.step(Prune)
+    assert step is not None
+    assert step.layers
+    assert made.precision is Precision.INT8
+    expect(page.get_by_text("Against INT8")).to_be_visible()
