@@ -103,7 +103,9 @@ def test_commands_in_the_documents_exist() -> None:
     unknown = {
         (document.name, command)
         for document in documents()
-        for command in re.findall(r"(?<![\w./\"-])edge-optim ([a-z]+)\b", document.read_text())
+        for command in re.findall(
+            r"(?<![\w./\"-])edge-optim ([a-z]+(?:-[a-z]+)*)\b", document.read_text()
+        )
         if command not in cli.commands
     }
     words = {"itself", "on", "is", "runs"}  # "edge-optim itself" and the like are no commands

@@ -18,6 +18,7 @@ from optim.cli.inside import mixed, sensitivity, waterfall
 from optim.cli.look import candidates, export, front, tasks
 from optim.cli.look_headlines import headlines
 from optim.cli.make import measure, starters, sweep
+from optim.cli.pruning import plan, pruning_curves
 from optim.cli.run import run
 from optim.cli.why import fuse, profile
 from optim.errors import OptimError
@@ -58,7 +59,7 @@ def cli(workspace: Path | None) -> None:
 LOOK = (tasks, candidates, front, headlines, export)
 WHY = (profile, fuse)
 MAKE = (starters, run, sweep, measure)
-INSIDE = (sensitivity, mixed, waterfall)
+INSIDE = (sensitivity, mixed, waterfall, pruning_curves, plan)
 BACKGROUND = (jobs, cancel, worker, dashboard)
 for _command in (*LOOK, *WHY, *MAKE, *INSIDE, *BACKGROUND):
     cli.add_command(_command)
