@@ -2,8 +2,9 @@
 
     python -m sample_models.make_starters fashion-resnet
 
-The list is short on purpose: one step of the story each. Accuracy is measured on the test split by
-running each file; latency is not shipped, because it belongs to a machine.
+The list is short on purpose: one step of the story each, and the named presets. Accuracy is
+measured on the test split by running each file; latency is not shipped, because it belongs to a
+machine.
 """
 
 from __future__ import annotations
@@ -11,21 +12,25 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from optim.headlines import headlines
 from optim.measuring import measure_accuracy_of
 from optim.pipeline import make_candidate
-from optim.recipe import Precision, Prune, Quantize, Recipe, Step
+from optim.recipe import Architecture, Precision, Prune, Quantize, Recipe, Replace, Step
 from optim.starters import take_in, write_starters
 from optim.task import Task, load_task
 from optim.workspace import Workspace
 
-FURTHER = {
+CONTROLS = {
     "fashion-resnet": (
-        Prune(ratio=0.75, blocks=1, epochs=10),
-        Prune(ratio=0.75, epochs=22, keep_weights=False),
+        Prune(ratio=0.75, blocks=1, epochs=30, keep_weights=False),
+        Replace(
+            architecture=Architecture.SMALL_RESNET, width=0.25, stride=2, epochs=20, distill=False
+        ),
     )
 }
-"""How far a generous network goes, and a control with the whole budget: the twenty epochs of the
-original's training and the two of fine-tuning."""
+"""What the named presets must beat: the small network of the second from scratch, with the twenty
+epochs of the original's training and the ten of fine-tuning, and the student of the last without a
+teacher."""
 
 
 def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
@@ -38,9 +43,10 @@ def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
     int4 = Quantize(precision=Precision.INT4)
     steps: tuple[tuple[Step, ...], ...] = (
         (), (int8,), (half, int8), (most, int8), (half,), (int4,), (control, int8),
-        *((step, int8) for step in FURTHER.get(task.name, ())),
+        *(headline.recipe.steps for headline in headlines(task)),
+        *((step, int8) for step in CONTROLS.get(task.name, ())),
     )  # fmt: skip
-    return tuple(Recipe(steps=each, seed=seed) for each in steps)
+    return tuple(Recipe(steps=each, seed=seed) for each in dict.fromkeys(steps))
 
 
 def main(name: str, folder: Path, *, keep: bool) -> None:
