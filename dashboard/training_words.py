@@ -89,11 +89,11 @@ def rounds_verdict(path: PruningPath, n: int) -> str:
         return f"{done} of {len(path.rounds)} rounds are done."
     last = path.training.final
     if path.at_once is None or path.at_once.final is None:
-        return f"In {len(path.rounds)} rounds {words.percent(last.kept, n=n)} stayed."
+        return f"In {len(path.rounds)} rounds it comes to {words.percent(last.kept, n=n)}."
     once = path.at_once.final
     compared = Comparison(taught=last, alone=once, n=n)
     rounds = (
-        f"In {len(path.rounds)} rounds {words.percent(last.kept, n=n)} stayed "
+        f"In {len(path.rounds)} rounds it comes to {words.percent(last.kept, n=n)} "
         f"({epochs(last.epoch)}, {words.duration(last.seconds)}), at once "
         f"{words.percent(once.kept, n=n)} ({epochs(once.epoch)}, {words.duration(once.seconds)})"
     )
@@ -148,6 +148,8 @@ def _compared(moment: str, found: Comparison) -> str:
 
 def _worth(found: Comparison, who_gives: str) -> str:
     gain = words.points(found.gain, n=found.n)
+    if found.gain == 0:
+        return "no difference, tied."
     if found.tied:
         return f"{gain} on validation, but the intervals overlap: tied."
     return f"{who_gives} {gain} on validation."

@@ -31,6 +31,8 @@ COLOUR_ORDER = (
     "fused",
 )  # fmt: skip
 MINUTES_FROM_S = 600.0
+FAINT = 0.45
+"""Opacity of the networks that the page is not about at the moment."""
 MOST_TOLD = 6
 """So many trainings are told in the text for people who do not see the chart."""
 
@@ -41,6 +43,7 @@ def training_figure(
     n: int,
     original: float,
     against: AgainstWhat = "seconds",
+    focus: str | None = None,
     narrow: bool = False,
     dark: bool = False,
 ) -> go.Figure:
@@ -52,6 +55,7 @@ def training_figure(
         rows: of at most ``MOST_NETWORKS`` networks; see ``drawn``.
         n: validation examples.
         original: the original's accuracy on them, 0..1.
+        focus: a network; if it is among them, the others are faint.
         narrow: for phones.
     """
     colours = theme(dark)
@@ -60,8 +64,9 @@ def training_figure(
     scale = 1 / 60 if longest >= MINUTES_FROM_S else 1.0
     figure = go.Figure()
     for row in rows:
+        faint = focus in networks and row.network != focus
         for trace in _line(row, against, scale, n, networks[row.network], colours):
-            figure.add_trace(trace)
+            figure.add_trace(trace.update(opacity=FAINT if faint else 1.0))
     _legend(figure, rows, networks, colours)
     low, high = _view(rows, original, n)
     _guide(figure, original, n, colours)

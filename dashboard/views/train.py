@@ -165,6 +165,7 @@ def _curves(task: Task, rows: Sequence[Training]) -> None:
             n=n,
             original=original,
             against=against,
+            focus=network,
             narrow=state.is_narrow(),
             dark=state.is_dark(),
         ),

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import doctest
+
 import pytest
 
+import dashboard.charts.training
 from dashboard.charts.budgets import (
     little_data_alt,
     little_data_figure,
@@ -10,6 +13,7 @@ from dashboard.charts.budgets import (
 )
 from dashboard.charts.training import (
     DASHES,
+    FAINT,
     MOST_NETWORKS,
     drawn,
     training_alt,
@@ -64,6 +68,16 @@ def test_with_and_without_a_teacher_are_one_colour_in_two_dashes() -> None:
 def test_networks_differ_in_colour() -> None:
     colours = {t.line.color for t in curves(training_figure(rows_of(), n=N, original=ORIGINAL))}
     assert len(colours) == 3
+
+
+def test_the_network_in_focus_stands_out_of_the_others() -> None:
+    rows = rows_of()
+    figure = training_figure(rows, n=N, original=ORIGINAL, focus=rows[0].network)
+    taught, alone, *others = curves(figure)
+    assert taught.opacity == alone.opacity == 1
+    assert {line.opacity for line in others} == {FAINT}
+    unknown = training_figure(rows, n=N, original=ORIGINAL, focus="no such network")
+    assert {line.opacity for line in curves(unknown)} == {1}
 
 
 @pytest.mark.parametrize(
@@ -222,3 +236,9 @@ def test_the_table_has_every_training_the_newest_first() -> None:
     ]  # fmt: skip
     assert rows["Validation"][-1] == "91.20 %"
     assert rows["Epochs"][-1] == "3 of 3"
+
+
+def test_examples_in_the_docstrings_hold() -> None:
+    found = doctest.testmod(dashboard.charts.training)
+    assert found.attempted > 0
+    assert found.failed == 0

@@ -270,7 +270,7 @@ def test_rounds_are_drawn_and_compared_with_one_cut(open_page: Open, fake: FakeW
     fake.trained(second, epochs(0.91))
     fake.trained(rounds, epochs(0.90))
     page = open_page(PAGE, train_ratio="75", train_rounds="3", train_epochs="3")
-    assert "In 3 rounds 90.00 % stayed" in texts(page)
+    assert "In 3 rounds it comes to 90.00 %" in texts(page)
     button(page, "do_at_once").click().run()
     assert asked(fake) == [at_once]
 
