@@ -49,7 +49,7 @@ def learn_rounding(
     iterations: int = ITERATIONS,
     seed: int = 0,
 ) -> np.ndarray:
-    """Choose for each weight the level below or above it.
+    """Choose for each weight the level below or above it; weights that are zero stay zero.
 
     Args:
         weight: shape (G, O, d): groups, outputs per group, inputs per output.
@@ -78,7 +78,7 @@ def learn_rounding(
     b = torch.from_numpy(
         np.zeros((1, 1), np.float32) if bias is None else np.array(bias, np.float32)
     )
-    y, shift, below = y.clamp(*clamp), b[:, :, None], w.floor()
+    y, shift, below, stays = y.clamp(*clamp), b[:, :, None], w.floor(), w != 0
 
     def error(levels: torch.Tensor, rows: slice) -> torch.Tensor:
         given = torch.bmm(levels * s, x[:, :, rows]) + shift
@@ -97,7 +97,7 @@ def learn_rounding(
     for step in range(iterations):
         start = step * ROWS_PER_STEP % max(1, x.shape[2] - ROWS_PER_STEP + 1)
         up = (torch.sigmoid(v) * (STRETCH_HIGH - STRETCH_LOW) + STRETCH_LOW).clamp(0, 1)
-        levels = (below + up).clamp(low, high)
+        levels = (below + up).clamp(low, high) * stays
         loss = error(levels, slice(start, start + ROWS_PER_STEP)) / unit
         progress = (step / iterations - QUIET_SHARE) / (1 - QUIET_SHARE)
         if progress > 0:
@@ -108,5 +108,6 @@ def learn_rounding(
         loss.backward()  # type: ignore[no-untyped-call]
         adam.step()
     with torch.no_grad():
-        found: np.ndarray = (below + (v > 0)).clamp(low, high).to(torch.int8).numpy()
+        chosen = (below + (v > 0)).clamp(low, high) * stays
+        found: np.ndarray = chosen.to(torch.int8).numpy()
     return found

@@ -27,6 +27,8 @@ def round_compensated(
 ) -> np.ndarray:
     """Round to ``scale * {low, ..., high}``, making up for each error in the weights that follow.
 
+    Weights that are exactly zero stay zero: a sparse network stays as sparse as it was.
+
     Args:
         weight: shape (G, O, d): groups, outputs per group, inputs per output.
         moments: second moments of a group's inputs, shape (G, d, d).
@@ -39,6 +41,7 @@ def round_compensated(
     diagonal = np.einsum("gii->gi", moments)
     order = np.argsort(-diagonal.mean(axis=0), kind="stable")
     rest = weight.astype(np.float64)[:, :, order]
+    stays = rest != 0
     factor = _factor(moments[:, order][:, :, order], DAMPING * diagonal.mean(axis=1))
     rounded = np.empty(rest.shape, np.int8)
     for start in range(0, inputs, BLOCK):
@@ -46,7 +49,7 @@ def round_compensated(
         errors = np.empty((*rest.shape[:2], stop - start))
         for i in range(start, stop):
             column = rest[:, :, i : i + 1]
-            level = np.clip(np.rint(column / scale), low, high)
+            level = np.clip(np.rint(column / scale), low, high) * stays[:, :, i : i + 1]
             error = (column - level * scale) / factor[:, None, i : i + 1, i]
             rest[:, :, i:stop] -= error * factor[:, None, i, i:stop]
             rounded[:, :, i : i + 1] = level
