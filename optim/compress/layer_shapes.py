@@ -11,7 +11,7 @@ and each of the two is its whole width less what the groups in it have lost.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,6 +39,8 @@ class LayerShape:
         positions: numbers written per output channel for one example.
         bias: True if its file has a bias: its own, or that of the batch norm folded into it.
         norm: True for a batch norm that follows no layer and stays an operator of its own.
+        attention: True for a layer whose outputs are queries, keys and values, which are multiplied
+            with each other at every pair of positions.
         reads, writes: groups among the inputs and outputs, each with how many channels of this
             layer are in it.
     """
@@ -55,6 +57,7 @@ class LayerShape:
     positions: int = 1
     bias: bool = True
     norm: bool = False
+    attention: bool = False
     reads: tuple[tuple[str, int], ...] = ()
     writes: tuple[tuple[str, int], ...] = ()
 
@@ -74,7 +77,8 @@ class LayerShape:
 
     def macs(self, inputs: int, outputs: int) -> int:
         """Multiply-accumulates of a layer so narrow, for one example."""
-        return 0 if self.norm else self._weights(inputs, outputs) * self.positions
+        products = 2 * self.positions**2 * outputs // 3 if self.attention else 0
+        return 0 if self.norm else self._weights(inputs, outputs) * self.positions + products
 
     def _weights(self, inputs: int, outputs: int) -> int:
         """A convolution in groups loses whole groups, and those that are left stay as wide."""
@@ -110,6 +114,8 @@ def layer_shapes(
     import torch
     from torch import nn
 
+    from optim.compress.cutting import is_attention
+
     ran: dict[str, _Ran] = {}
 
     def watch(name: str, module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -127,10 +133,14 @@ def layer_shapes(
     finally:
         for hook in hooks:
             hook.remove()
+    attentions = {f"{name}.qkv" for name, m in network.named_modules() if is_attention(m)}
     norms = [each for each in ran.values() if _is_norm(each.module)]
     written = [each.y for each in ran.values() if not _is_norm(each.module)]
     return tuple(
-        _shape(name, each, groups, normed=any(norm.x is each.y for norm in norms))
+        replace(
+            _shape(name, each, groups, normed=any(norm.x is each.y for norm in norms)),
+            attention=name in attentions,
+        )
         for name, each in ran.items()
         if not (_is_norm(each.module) and any(each.x is y for y in written))  # folded
     )

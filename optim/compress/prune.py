@@ -20,8 +20,7 @@ from optim.compress.blocks import bypassed, missing_blocks, remove_blocks
 from optim.compress.channel_groups import ChannelGroup, Side, channel_groups
 from optim.compress.cutting import cut, cut_in_place
 from optim.compress.importance import comparable, fill_gradients, scores, unscorable
-from optim.compress.network_cost import ChannelCount, network_cost
-from optim.compress.ratios import Family, Kept, Room, named, nearest_to, ranked, uniform
+from optim.compress.ratios import Family, Kept, Room, cost_of, named, nearest_to, ranked, uniform
 from optim.datasets import Split
 from optim.errors import Refusal, RefusedError
 from optim.recipe import Criterion, Prune, PruningUnit, Scope
@@ -29,6 +28,11 @@ from optim.recipe import Criterion, Prune, PruningUnit, Scope
 BLOCK_EXAMPLES = 64
 """On so many a block shows how much it matters."""
 
+UNITS = {
+    PruningUnit.CHANNELS: "channels",
+    PruningUnit.PARAMETERS: "parameters",
+    PruningUnit.MACS: "MACs",
+}
 Leaving = dict[str, tuple[int, ...]]
 """By the name of a group: the units that leave."""
 
@@ -222,19 +226,17 @@ def _kept(
     family: Family = uniform(free)
     if step.scope is Scope.GLOBAL:
         family = ranked(free, {name: found.numpy() for name, found in given.items()})
+    if step.unit is PruningUnit.CHANNELS and step.scope is Scope.UNIFORM:
+        return fixed | family(step.ratio)
+    counted = tuple(room.group for room in free)
+    cost = cost_of(network, counted, shape, step.unit)
+    whole = float(sum(room.channels for room in free))
+    if step.unit is not PruningUnit.CHANNELS:
+        whole = cost_of(copy.deepcopy(original).cpu().eval(), (), shape, step.unit)({})
     order = [group.name for group in groups]
-    if step.unit is PruningUnit.CHANNELS:
-        if step.scope is Scope.UNIFORM:
-            return fixed | family(step.ratio)
-        count = ChannelCount(groups=tuple(room.group for room in free))
-        whole = float(sum(room.channels for room in free))
-        return fixed | nearest_to(
-            step.ratio, family, count, whole=whole, of="channels", order=order
-        )
-    of = "parameters" if step.unit is PruningUnit.PARAMETERS else "MACs"
-    cost = network_cost(network, groups, shape, step.unit)
-    whole = network_cost(copy.deepcopy(original).cpu().eval(), (), shape, step.unit).left({})
-    return nearest_to(step.ratio, family, cost, whole=whole, of=of, order=order)
+    return fixed | nearest_to(
+        step.ratio, family, cost, whole=whole, of=UNITS[step.unit], order=order
+    )
 
 
 def _shifted(group: ChannelGroup, removed: Mapping[tuple[str, Side], np.ndarray]) -> ChannelGroup:

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from torch import nn
 
 from optim.compress.channel_groups import ChannelGroup
-from optim.compress.network_cost import ChannelCount, NetworkCost
+from optim.compress.layer_shapes import layer_shapes, network_macs, network_parameters
 from optim.errors import Refusal, RefusedError
+from optim.recipe import PruningUnit
 
 MOST = 0.95
 """Of one group at most this share leaves when the whole network is ranked."""
@@ -26,6 +28,8 @@ REACHED = 0.005
 Kept = dict[str, int]
 """By the name of a group: how many of its units stay."""
 Family = Callable[[float], Kept]
+Cost = Callable[[Kept], float]
+"""What a network costs when groups keep so many units; those that are not named stay whole."""
 
 
 def channels_to_keep(channels: int, ratio: float, round_to: int, granularity: int = 1) -> int:
@@ -120,10 +124,38 @@ def ranked(rooms: Iterable[Room], scores: Mapping[str, np.ndarray]) -> Family:
     return at
 
 
+def cost_of(
+    network: nn.Module,
+    groups: Iterable[ChannelGroup],
+    input_shape: tuple[int, ...],
+    unit: PruningUnit,
+) -> Cost:
+    """What a network costs, counted layer by layer: nothing is cut or run again.
+
+    Args:
+        network: on the CPU, in evaluation mode.
+        groups: of this network; of channels, those that are counted.
+        input_shape: of one example.
+        unit: what is counted, as it will be in the file.
+    """
+    groups = tuple(groups)
+
+    def channels(kept: Kept) -> float:
+        return sum(kept.get(group.name, group.units) * group.granularity for group in groups)
+
+    if unit is PruningUnit.CHANNELS:
+        return channels
+    shapes = layer_shapes(network, groups, input_shape)
+    count = network_macs if unit is PruningUnit.MACS else network_parameters
+    return lambda kept: count(
+        shapes, {g.name: kept[g.name] / g.units for g in groups if g.name in kept}
+    )
+
+
 def nearest_to(
     ratio: float,
     family: Family,
-    cost: NetworkCost | ChannelCount,
+    cost: Cost,
     *,
     whole: float,
     of: str,
@@ -144,9 +176,9 @@ def nearest_to(
     """
     goal = (1 - ratio) * whole
     lower, upper = 0.0, 1.0
-    if cost.left(family(lower)) <= goal:
+    if cost(family(lower)) <= goal:
         return family(lower)
-    furthest = 1 - cost.left(family(upper)) / whole
+    furthest = 1 - cost(family(upper)) / whole
     if furthest < ratio - REACHED:
         raise RefusedError(
             Refusal(
@@ -158,7 +190,7 @@ def nearest_to(
         )
     for _ in range(40):
         middle = (lower + upper) / 2
-        if cost.left(family(middle)) > goal:
+        if cost(family(middle)) > goal:
             lower = middle
         else:
             upper = middle
@@ -166,7 +198,7 @@ def nearest_to(
     candidates = [wide]
     for name in [name for name in order if wide.get(name) != narrow.get(name)][::-1]:
         candidates.append({**candidates[-1], name: narrow[name]})
-    return min(candidates, key=lambda kept: abs(cost.left(kept) - goal))
+    return min(candidates, key=lambda kept: abs(cost(kept) - goal))
 
 
 def named(layers: Iterable[tuple[str, float]], groups: Iterable[ChannelGroup]) -> dict[str, float]:

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -71,6 +72,16 @@ def test_a_pruned_network_has_the_parameters_and_macs_that_were_counted(name):
         file = read_model(export_onnx(made, shape))
         assert network_parameters(shapes, share) == count_parameters(file)
         assert network_macs(shapes, share) == count_macs(file)
+
+
+def test_products_of_queries_and_keys_are_counted_by_the_heads_that_are_left():
+    shape = (3, 32, 32)
+    network = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=2, num_classes=5).eval()
+    groups = channel_groups(network, shape)
+    shapes = layer_shapes(network, groups, shape)
+    smaller = cut(network, groups, {"blocks.0.attn.qkv": (0, 2)})
+    for made, share in ((network, {}), (smaller, {"blocks.0.attn.qkv": 1 / 3})):
+        assert network_macs(shapes, share) == count_macs(read_model(export_onnx(made, shape)))
 
 
 def test_shapes_go_through_json():

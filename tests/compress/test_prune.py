@@ -7,8 +7,8 @@ from torch import nn
 from optim.architectures import ARCHITECTURES, build
 from optim.compress.channel_groups import channel_groups, output_layer
 from optim.compress.cutting import cut, cut_in_place, fit_to_state, masked
-from optim.compress.network_cost import network_cost
 from optim.compress.prune import choose_channels, fresh_weights, narrow, prune
+from optim.compress.ratios import cost_of
 from optim.errors import RefusedError
 from optim.recipe import Criterion, Prune, PruningUnit, Scope
 from tests.compress.pruned import assert_equal, lively, noise, pruned, zeroed
@@ -81,7 +81,7 @@ def test_a_ratio_may_be_of_the_parameters_or_of_the_macs(architecture, unit, sco
     network, shape = sample(architecture)
     for ratio in (0.4, 0.7):
         smaller = pruned(network, Prune(ratio=ratio, unit=unit, scope=scope), shape)
-        left = [network_cost(net, (), shape, unit).left({}) for net in (smaller, network)]
+        left = [cost_of(net, (), shape, unit)({}) for net in (smaller, network)]
         assert 1 - left[0] / left[1] == pytest.approx(ratio, abs=0.03)
 
 
@@ -132,7 +132,7 @@ def test_rounds_over_the_whole_network_end_at_the_same_share(unit):
     left, whole = (
         sum(g.channels for g in channel_groups(net, shape) if g.prunable)
         if unit is PruningUnit.CHANNELS
-        else network_cost(net, (), shape, unit).left({})
+        else cost_of(net, (), shape, unit)({})
         for net in (narrower, network)
     )
     assert 1 - left / whole == pytest.approx(0.6, abs=0.03)
@@ -141,7 +141,7 @@ def test_rounds_over_the_whole_network_end_at_the_same_share(unit):
 def test_blocks_and_channels_together_remove_the_share_of_the_macs():
     network, shape = sample("mobilenetv2")
     smaller = pruned(network, Prune(ratio=0.6, blocks=3, unit=PruningUnit.MACS), shape)
-    left = [network_cost(net, (), shape, PruningUnit.MACS).left({}) for net in (smaller, network)]
+    left = [cost_of(net, (), shape, PruningUnit.MACS)({}) for net in (smaller, network)]
     assert 1 - left[0] / left[1] == pytest.approx(0.6, abs=0.03)
 
 

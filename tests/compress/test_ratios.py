@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from optim.architectures import build
 from optim.compress.channel_groups import ChannelGroup, Part, channel_groups
-from optim.compress.cutting import cut
-from optim.compress.network_cost import ChannelCount, network_cost
 from optim.compress.ratios import (
     Room,
     block_of,
     channels_to_keep,
+    cost_of,
     named,
     nearest_to,
     ranked,
@@ -93,11 +93,11 @@ def test_ranking_the_whole_network_removes_the_share_within_a_block(widths, rati
     space = rooms(*widths)
     chance = np.random.default_rng(seed)
     family = ranked(space, {room.group.name: chance.random(room.group.units) for room in space})
-    count = ChannelCount(groups=tuple(room.group for room in space))
+    count = cost_of(nn.Identity(), [room.group for room in space], (), PruningUnit.CHANNELS)
     kept = nearest_to(
         ratio, family, count, whole=sum(widths), of="channels", order=[r.group.name for r in space]
     )
-    assert abs(count.left(kept) - (1 - ratio) * sum(widths)) <= 8
+    assert abs(count(kept) - (1 - ratio) * sum(widths)) <= 8
 
 
 def test_a_layer_that_matters_less_loses_more():
@@ -122,38 +122,24 @@ def test_a_share_is_of_the_original_width():
     assert narrower.units_at(0.1) == 48, "it does not grow again"
 
 
-@pytest.mark.parametrize("unit", [PruningUnit.PARAMETERS, PruningUnit.MACS])
-@pytest.mark.parametrize("architecture", ["resnet", "mobilenetv2", "squeezenet"])
-def test_the_cost_that_is_counted_is_the_cost_of_the_cut_network(architecture, unit):
-    network, shape = build(architecture, in_channels=1, classes=7).eval(), (1, 28, 28)
-    groups = channel_groups(network, shape)
-    kept = {g.name: g.units - i % max(1, g.units // 2) for i, g in enumerate(groups) if g.prunable}
-    leaving = {g.name: tuple(range(g.units - kept.get(g.name, g.units))) for g in groups}
-    smaller = cut(network, groups, leaving)
-    counted = network_cost(network, groups, shape, unit).left(kept)
-    assert counted == pytest.approx(network_cost(smaller, (), shape, unit).left({}), rel=1e-9)
-    if unit is PruningUnit.PARAMETERS:
-        assert counted == pytest.approx(sum(p.numel() for p in smaller.parameters()), rel=1e-9)
-
-
 def test_a_share_of_the_macs_is_met_within_a_block_of_a_layer():
     network, shape = build("efficientnet_lite0", in_channels=1, classes=7).eval(), (1, 28, 28)
     groups = channel_groups(network, shape)
-    cost = network_cost(network, groups, shape, PruningUnit.MACS)
+    cost = cost_of(network, groups, shape, PruningUnit.MACS)
     space = tuple(Room(group=g, channels=g.channels, round_to=16) for g in groups if g.prunable)
     order = [g.name for g in groups]
     for ratio in (0.3, 0.5, 0.7, 0.85):
-        kept = nearest_to(ratio, uniform(space), cost, whole=cost.left({}), of="MACs", order=order)
-        assert 1 - cost.left(kept) / cost.left({}) == pytest.approx(ratio, abs=0.02)
+        kept = nearest_to(ratio, uniform(space), cost, whole=cost({}), of="MACs", order=order)
+        assert 1 - cost(kept) / cost({}) == pytest.approx(ratio, abs=0.02)
 
 
 def test_more_than_one_block_in_every_layer_leaves_room_for_is_refused():
     network, shape = lively(build("motion_cnn", in_channels=6, classes=7), (6, 128)), (6, 128)
     groups = channel_groups(network, shape)
-    cost = network_cost(network, groups, shape, PruningUnit.MACS)
+    cost = cost_of(network, groups, shape, PruningUnit.MACS)
     space = tuple(Room(group=g, channels=g.channels, round_to=64) for g in groups if g.prunable)
     with pytest.raises(RefusedError, match=r"95.0% of the MACs cannot be removed: .* are gone"):
-        nearest_to(0.95, uniform(space), cost, whole=cost.left({}), of="MACs", order=())
+        nearest_to(0.95, uniform(space), cost, whole=cost({}), of="MACs", order=())
 
 
 def test_an_unknown_layer_is_refused_with_the_nearest_names():
