@@ -12,7 +12,8 @@ The student is the original with random weights and a share of its parameters. I
 
 `seconds` are those of the fastest whole epoch, training and validating, times the epochs: what else
 the machine does counts little. Teachers' answers are cached, so a table costs no more than labels;
-a way that is slower by more than a tenth is trained once more, with so many fewer epochs. With --little-data every row has as many steps of the optimizer as with all the data
+a way that is slower by more than a tenth is trained once more, with so many fewer epochs. With
+--little-data every row has as many steps of the optimizer as with all the data
 (`optim/compress/distill.py`), in at most 200 epochs; the teacher itself has seen all of it.
 Accuracy is the best on validation, or with --test that of the FP32 file: mean and standard
 deviation over the seeds. What is trained is kept in the workspace.

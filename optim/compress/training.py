@@ -165,7 +165,8 @@ def _one_epoch(state: TrainingState, lesson: _Lesson, progress: Progress) -> flo
     order = torch.randperm(len(lesson.targets), generator=generator)
     state.network.train()
     losses = []
-    with torch.random.fork_rng():
+    devices = [] if state.where.type == "cpu" else [torch.cuda.current_device()]
+    with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)  # of dropout, which knows no generator
         for rows in training_batches(order, state.schedule.batch_size):
             if state.step >= state.total_steps:

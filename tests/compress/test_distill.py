@@ -181,10 +181,10 @@ def test_a_loss_that_is_no_number_is_a_row_with_a_reason(tiny, tmp_path):
     assert "loss became" in made.refusal.reason
 
 
-RECIPE = Recipe(steps=(Prune(ratio=0.5, epochs=0.0), Distill(epochs=3.0)))
+@pytest.mark.parametrize("loss", [DistillationLoss.SOFT, DistillationLoss.HINTS])
+def test_a_distillation_logs_its_epochs_and_goes_on_after_a_kill(tiny, tmp_path, loss):
+    recipe = Recipe(steps=(Prune(ratio=0.5, epochs=0.0), Distill(epochs=3.0, loss=loss)))
 
-
-def test_a_distillation_logs_its_epochs_and_goes_on_after_a_kill(tiny, tmp_path):
     class KilledError(Exception):
         pass
 
@@ -193,16 +193,16 @@ def test_a_distillation_logs_its_epochs_and_goes_on_after_a_kill(tiny, tmp_path)
             raise KilledError
 
     whole, killed = Results(tmp_path / "whole"), Results(tmp_path / "killed")
-    name = candidate_id(tiny, RECIPE)
-    expected = trained_network(whole, tiny, RECIPE)
+    name = candidate_id(tiny, recipe)
+    expected = trained_network(whole, tiny, recipe)
     assert [epoch.epoch for epoch in TrainingLog(whole.folder).get(name)] == [1, 2, 3]
 
     with pytest.raises(KilledError):
-        trained_network(killed, tiny, RECIPE, progress=kill)
+        trained_network(killed, tiny, recipe, progress=kill)
     before = TrainingLog(killed.folder).get(name)
     assert [epoch.epoch for epoch in before] == [1, 2]
     said = []
-    resumed = trained_network(killed, tiny, RECIPE, progress=lambda _, words: said.append(words))
+    resumed = trained_network(killed, tiny, recipe, progress=lambda _, words: said.append(words))
     assert not any(words.startswith(("epoch 1", "epoch 2")) for words in said)
     after = TrainingLog(killed.folder).get(name)
     assert after[:2] == before

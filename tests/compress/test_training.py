@@ -33,13 +33,15 @@ def _network(width=4):
     )
 
 
-def _train(network, *, epochs=3.0, seed=0, bfloat16=False, **more):
+def _train(network, *, epochs=3.0, seed=0, bfloat16=False, ema_decay=0.0, **more):
     return train(
         network,
         _split(),
         _split(seed=1),
         kind="image",
-        schedule=Schedule(epochs=epochs, max_lr=0.05, batch_size=32, bfloat16=bfloat16),
+        schedule=Schedule(
+            epochs=epochs, max_lr=0.05, batch_size=32, bfloat16=bfloat16, ema_decay=ema_decay
+        ),
         seed=seed,
         **more,
     )
@@ -88,9 +90,12 @@ def _with_dropout():
 
 
 @pytest.mark.parametrize("build", [_network, _with_dropout])
-def test_a_killed_training_goes_on_where_it_stopped_and_ends_as_a_whole_one(tmp_path, build):
-    whole = _train(build())
-    _killed_after(2, tmp_path / "run.pt", build())
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_a_killed_training_goes_on_where_it_stopped_and_ends_as_a_whole_one(
+    tmp_path, build, ema_decay
+):
+    whole = _train(build(), ema_decay=ema_decay)
+    _killed_after(2, tmp_path / "run.pt", build(), ema_decay=ema_decay)
     torch.rand(7)  # chance elsewhere in the process
     said, told = [], []
     follow = Follow(
@@ -98,7 +103,7 @@ def test_a_killed_training_goes_on_where_it_stopped_and_ends_as_a_whole_one(tmp_
         on_epoch=lambda line: told.append(line.epoch),
         checkpoint=tmp_path / "run.pt",
     )
-    resumed = _train(build(), follow=follow)
+    resumed = _train(build(), ema_decay=ema_decay, follow=follow)
     assert told == [1, 2, 3]
     assert not any("epoch 1" in words or "epoch 2" in words for words in said)
     assert _equal(resumed.network, whole.network)
