@@ -191,7 +191,12 @@ def trained_network(
 def _before(prefix: Recipe) -> Recipe:
     """What must be trained before the last step of a prefix can be, a round of pruning included."""
     earlier = prefix.earlier_round() if isinstance(prefix.steps[-1], Prune) else None
-    return earlier or Recipe(steps=prefix.steps[:-1], seed=prefix.seed)
+    return earlier or _whole(prefix)
+
+
+def _whole(prefix: Recipe) -> Recipe:
+    """What a prefix does before its last step, all rounds of that step included."""
+    return Recipe(steps=prefix.steps[:-1], seed=prefix.seed)
 
 
 def _follow(results: Results, name: str, progress: Progress) -> Follow:
@@ -270,7 +275,7 @@ def _step_done(task: Task, prefix: Recipe, network: nn.Module, follow: Follow) -
                 step,
                 examples=task.split("calibration").take(SCORING_EXAMPLES, seed=seed),
                 seed=seed,
-                original=network if step.rounds == 1 else task.network(),
+                original=network if step.rounds == 1 else _same_shape(task, _whole(prefix)),
             )
             if not step.keep_weights:
                 network = fresh_weights(network, seed=seed)

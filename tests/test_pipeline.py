@@ -9,7 +9,7 @@ from optim.compress import fine_tune as training_module
 from optim.errors import BrokenArtifactError, RefusedError
 from optim.jobs import make_and_measure, measure_starters
 from optim.pipeline import candidate_id, make_candidate, trained_network
-from optim.recipe import Prune, Quantize, Recipe, recipe_of
+from optim.recipe import Prune, Quantize, Recipe, Replace, recipe_of
 from optim.starters import starter_recipes, take_in, write_starters
 from optim.store.results import Results
 from tests.small_task import small_task
@@ -47,6 +47,16 @@ def test_a_grid_trains_each_ratio_once(tiny, results, trainings):
             )
             assert made.artifact.path.exists()
     assert [step.ratio for step in trainings] == [0.5, 0.75]
+
+
+def test_a_student_is_pruned_in_rounds_as_at_once(tiny, results):
+    student = Replace(architecture="motion_cnn", width=0.5, epochs=0)
+    shapes = []
+    for rounds in (1, 2):
+        step = Prune(ratio=0.6, epochs=0, rounds=rounds)
+        network = trained_network(results, tiny, Recipe(steps=(student, step)))
+        shapes.append([tuple(parameter.shape) for parameter in network.parameters()])
+    assert shapes[0] == shapes[1]
 
 
 def test_another_seed_of_calibration_reads_other_ranges(tiny, results):
