@@ -120,10 +120,10 @@ def channel_plan(
 
 
 class _Cost:
-    """Costs of a network as shares of the whole one's."""
+    """Costs of a network as shares of the whole one's: what is always paid, and that of layers."""
 
     def __init__(self, curves: PruningCurves, budget: Budget, precision: Precision) -> None:
-        if not curves.shapes or (budget is Budget.LATENCY and not curves.times):
+        if not curves.shapes or (budget is Budget.LATENCY and not curves.ends):
             what = "times of its layers" if curves.shapes else "shapes of its layers"
             raise ValueError(
                 f"a budget of {budget} needs the {what}, which these curves do not hold. Measure "
@@ -131,17 +131,24 @@ class _Cost:
             )
         self.curves, self.budget, self.precision = curves, budget, precision
         self.points = {curve.layer: curve for curve in curves.curves}
-        self.whole = self._of(curves.shapes, {})
+        self.slope, self.whole = 1.0, self._sum(curves.shapes, {})
+        if budget is Budget.LATENCY:
+            self.slope = curves.clock(precision).slope
 
     def share(self, choice: Choice) -> float:
         """Of the whole network."""
-        return self._of(self.curves.shapes, choice) / self.whole
+        return self.always + self._sum(self.curves.shapes, choice) * self.slope / self.whole
+
+    @property
+    def always(self) -> float:
+        """What is paid whatever the layers cost."""
+        return 1 - self.slope
 
     def of_layer(self, shape: LayerShape, choice: Choice) -> float:
         """Of one layer, as a share of the whole network."""
-        return self._of((shape,), choice) / self.whole
+        return self._sum((shape,), choice) * self.slope / self.whole
 
-    def _of(self, shapes: tuple[LayerShape, ...], choice: Choice) -> float:
+    def _sum(self, shapes: tuple[LayerShape, ...], choice: Choice) -> float:
         kept = shares(self.curves, choice)
         match self.budget:
             case Budget.MACS:
@@ -172,7 +179,7 @@ def loss_rises(curve: LayerCurve) -> np.ndarray:
 
 def _tables(curves: PruningCurves, cost: _Cost) -> dict[tuple[str, ...], np.ndarray]:
     """The costs of all layers, as tables over the choices of the groups that meet in them."""
-    tables: dict[tuple[str, ...], np.ndarray] = {}
+    tables: dict[tuple[str, ...], np.ndarray] = {(): np.array(cost.always)}
     for shape in curves.shapes:
         met = [name for name, _ in (*shape.writes, *shape.reads) if name in cost.points]
         groups = tuple(sorted(set(met)))
@@ -203,10 +210,10 @@ def _plan(curves: PruningCurves, choice: Choice, precision: Precision) -> Channe
     part = {
         budget: _Cost(curves, budget, precision).share(choice)
         for budget in Budget
-        if budget is not Budget.LATENCY or curves.times
+        if budget is not Budget.LATENCY or curves.ends
     }
     latency_ms = None
-    if curves.times and curves.latency_ms is not None:
+    if curves.latency_ms is not None:
         cost = _Cost(curves, Budget.LATENCY, Precision.FP32)
         latency_ms = cost.share(choice) * curves.latency_ms
     return ChannelPlan(

@@ -1,6 +1,6 @@
 """What does a layer cost on this machine if it is narrower? Measured, for every pair of widths.
 
-    latency of a network = latency of the whole * sum_l t_l(inputs, outputs) / the same sum, whole
+    latency of a network = a + b * sum_l t_l(inputs, outputs)
 
 The times t_l come from the engine: small files that hold nothing but such layers, side by side,
 
@@ -12,8 +12,9 @@ and the engine's own profile tells the time of each kernel, without what only br
 into its order. MACs do not tell it: kernels run in blocks of channels, so latency is a staircase.
 
 Source: look-up tables of layers measured on the device are those of Yang et al. 2018, "NetAdapt",
-section 3.3. Beside the layers a network adds, pools and copies; the factor above lets all of that
-shrink like the layers do, as if it were a share of them.
+section 3.3. Beside the layers a network adds, pools and copies, and the profiler itself takes its
+time at each kernel: so the line through two whole networks that are really timed, the widest and
+the narrowest, gives a and b.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from statistics import median, median_grouped
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from optim.compress.layer_shapes import Kept, LayerShape
 from optim.graph.layer_pieces import Piece, input_shape, layers_file
 from optim.measuring import LATENCY_THREADS
-from optim.recipe import Precision
+from optim.recipe import Precision, Quantize
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Progress = Callable[[float, str], None]
 Widths = tuple[int, int]
@@ -38,9 +42,10 @@ Widths = tuple[int, int]
 TIMED = (Precision.FP32, Precision.INT8)
 MOST_WIDTHS = 12
 """Of one side of a layer; where groups can add up to more, those between are interpolated."""
-MOST_WEIGHTS = 8_000_000
-"""In one file of layers."""
-PASSES, RUNS = 3, 9
+MOST_BYTES = 2_000_000
+"""That one file of layers moves. With many more in one file each layer would find the caches cold:
+on the sample ResNet the last convolution took 0.160 ms so, and 0.092 ms in the network."""
+PASSES, RUNS = 3, 10
 """Every file is loaded so many times, and each time run so often."""
 NUMBER = re.compile(r"(\d+)@")
 KERNELS = ("Conv", "Gemm", "MatMul")
@@ -83,6 +88,38 @@ class LayerTimes:
 
 Stopwatch = Callable[[bytes, np.ndarray, int], Mapping[int, float]]
 """Times a file: its bytes, its input, runs -> milliseconds by the number of the piece."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """The widest and the narrowest network by the clock, and the sums of their layers.
+
+    Attributes:
+        precision: of both files.
+        whole_ms, least_ms: median latency at batch 1.
+        whole_sum_ms, least_sum_ms: of their layers, by ``network_ms``.
+    """
+
+    precision: Precision
+    whole_ms: float
+    least_ms: float
+    whole_sum_ms: float
+    least_sum_ms: float
+
+    @property
+    def slope(self) -> float:
+        """By how much of the whole's latency a network gets faster that saves all of the sum."""
+        saved = 1 - self.least_sum_ms / self.whole_sum_ms
+        return (1 - self.least_ms / self.whole_ms) / saved if saved > 0 else 1.0
+
+    def share(self, sum_ms: float) -> float:
+        """Latency of a network as a share of the whole one's, from the sum of its layers."""
+        return 1 - self.slope * (1 - sum_ms / self.whole_sum_ms)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Ends:
+        """The inverse of ``dataclasses.asdict``."""
+        return cls(**{**data, "precision": Precision(data["precision"])})
 
 
 def network_ms(
@@ -138,6 +175,44 @@ def measure_layers(
     return tuple(_times(shape, axes[shape.layer], ms) for shape in layers)
 
 
+def measure_ends(
+    whole: nn.Module,
+    least: nn.Module,
+    *,
+    sums: Mapping[Precision, tuple[float, ...]],
+    calibration: np.ndarray,
+) -> tuple[Ends, ...]:
+    """Time the widest and the narrowest network in turn, in each precision.
+
+    Args:
+        whole, least: of the same architecture.
+        sums: of the layers of both, by ``network_ms``.
+        calibration: float32, shape (n, ...): for the ranges of INT8 files.
+    """
+    from optim.graph.export import export_onnx
+    from optim.graph.quantize import quantize
+    from optim.time_files import time_in_turn
+
+    floats = [export_onnx(network, calibration.shape[1:]) for network in (whole, least)]
+    found = []
+    for precision, (whole_sum, least_sum) in sums.items():
+        files = floats
+        if precision is not Precision.FP32:
+            files = [quantize(file, Quantize(precision=precision), calibration) for file in floats]
+        latency = time_in_turn(*files)
+        whole_ms = float(np.median(latency.baseline_ms))
+        found.append(
+            Ends(
+                precision=precision,
+                whole_ms=whole_ms,
+                least_ms=whole_ms / latency.speedup,
+                whole_sum_ms=whole_sum,
+                least_sum_ms=least_sum,
+            )
+        )
+    return tuple(found)
+
+
 def kernel_times(model: bytes, x: np.ndarray, runs: int) -> dict[int, float]:
     """Milliseconds of each numbered piece of a file, by ONNX Runtime's own profiler.
 
@@ -160,7 +235,7 @@ def kernel_times(model: bytes, x: np.ndarray, runs: int) -> dict[int, float]:
 
 
 def _files(pieces: list[Piece]) -> Iterator[list[Piece]]:
-    """Pieces that can stand in one file: of one precision and one size, not too many weights."""
+    """Pieces that can stand in one file: of one precision and one size, as long as caches hold."""
     sets: dict[object, list[Piece]] = {}
     for piece in pieces:
         s = piece.shape
@@ -169,7 +244,7 @@ def _files(pieces: list[Piece]) -> Iterator[list[Piece]]:
     for together in sets.values():
         file: list[Piece] = []
         for piece in together:
-            if file and sum(int(np.prod(p.weight)) for p in (*file, piece)) > MOST_WEIGHTS:
+            if file and sum(p.moved_bytes for p in (*file, piece)) > MOST_BYTES:
                 yield file
                 file = []
             file.append(piece)

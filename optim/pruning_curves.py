@@ -12,22 +12,21 @@ re-estimated as by Li et al. 2020, "EagleEye".
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from optim.candidate import Candidate
-from optim.compress.layer_shapes import LayerShape, layer_shapes, network_macs, network_parameters
-from optim.engines import engine_named
+from optim.compress.layer_shapes import (
+    LayerShape,
+    layer_shapes,
+    network_macs,
+    network_parameters,
+)
 from optim.errors import Refusal, RefusedError
-from optim.layer_cost import LayerTimes, measure_layers, network_ms
-from optim.measuring import ENGINE, LATENCY_THREADS
-from optim.pipeline import make_candidate, trained_network
-from optim.recipe import Criterion, QuantizeAware
+from optim.layer_cost import TIMED, Ends, LayerTimes, measure_ends, measure_layers, network_ms
+from optim.pipeline import trained_network
+from optim.recipe import Criterion, Precision, QuantizeAware
 from optim.report.words import points, share
 from optim.task import Task
 
@@ -39,12 +38,13 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 
 FEWEST_EXAMPLES, MOST_EXAMPLES = 64, 1024
+CALIBRATION_EXAMPLES = 32
+"""Ranges of the INT8 files that are timed; what they answer is not looked at."""
 NORM_EXAMPLES = 256
 """From the calibration split: batch norms are re-estimated on so many."""
 ANSWER_MACS = 4e12
 """Work that all answers of all cut networks may cost, batch norms included. Set by work and not by
 time, so that every machine takes the same examples."""
-TIMING_S = 1.0
 REDUNDANT = 0.5
 """A layer of which so large a share is free is called redundant."""
 
@@ -112,7 +112,7 @@ class PruningCurves:
         criterion: by which the channels were chosen.
         shapes: every layer of the network, for costs of several groups cut at once.
         times: of its layers at every width; empty where they were not measured.
-        latency_ms: of the whole network's file, measured in FP32; None where it was not.
+        ends: the whole and the narrowest network by the clock, in FP32 and INT8.
     """
 
     curves: tuple[LayerCurve, ...]
@@ -122,7 +122,23 @@ class PruningCurves:
     criterion: Criterion = Criterion.L2
     shapes: tuple[LayerShape, ...] = ()
     times: tuple[LayerTimes, ...] = ()
-    latency_ms: float | None = None
+    ends: tuple[Ends, ...] = ()
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Of the whole network's file, measured in FP32; None where it was not."""
+        return self.ends[0].whole_ms if self.ends else None
+
+    def clock(self, precision: Precision = Precision.FP32) -> Ends:
+        """What turns times of layers into latency.
+
+        Raises:
+            ValueError: if this precision was not timed.
+        """
+        for ends in self.ends:
+            if ends.precision is precision:
+                return ends
+        raise ValueError(f"these curves hold no times in {precision}. Measure them again.")
 
     def redundant(self, drop: float) -> tuple[LayerCurve, ...]:
         """Layers of which at least half can leave alone while accuracy falls by at most ``drop``.
@@ -150,12 +166,16 @@ class PruningCurves:
             )
             for curve in data["curves"]
         )
-        rest = {
-            "criterion": Criterion(data["criterion"]),
-            "shapes": tuple(map(LayerShape.from_dict, data.get("shapes", ()))),
-            "times": tuple(map(LayerTimes.from_dict, data.get("times", ()))),
-        }
-        return cls(**{**data, **rest, "curves": curves})
+        return cls(
+            curves=curves,
+            accuracy=data["accuracy"],
+            loss=data["loss"],
+            n=data["n"],
+            criterion=Criterion(data["criterion"]),
+            shapes=tuple(map(LayerShape.from_dict, data.get("shapes", ()))),
+            times=tuple(map(LayerTimes.from_dict, data.get("times", ()))),
+            ends=tuple(map(Ends.from_dict, data.get("ends", ()))),
+        )
 
 
 def redundancy_words(curves: PruningCurves, drop: float = 0.01) -> str:
@@ -185,7 +205,7 @@ def measure_pruning_curves(
         RefusedError: if no layer can lose channels, or the weights were trained for one precision.
     """
     from optim.compress.channel_groups import channel_groups
-    from optim.compress.cut_alone import cut_alone, widths
+    from optim.compress.cut_alone import cut_alone, narrowest, widths
 
     if candidate.recipe.step(QuantizeAware) is not None:
         raise RefusedError(
@@ -205,16 +225,24 @@ def measure_pruning_curves(
     shapes = layer_shapes(network, every, task.input_shape)
     shares = {g.name: [kept / g.channels for kept in widths(g)] for g in groups}
     times = measure_layers(shapes, shares, progress=_part(progress, 0.0, 0.2))
-    whole_ms = _whole_ms(results, task, candidate)
+    progress(0.2, "timing the widest and the narrowest network")
+    least = {name: kept[-1] for name, kept in shares.items()}
+    calibration = task.split("calibration").inputs
+    ends = measure_ends(
+        network,
+        narrowest(network, groups),
+        sums={p: tuple(network_ms(shapes, times, k, p) for k in ({}, least)) for p in TIMED},
+        calibration=calibration[:CALIBRATION_EXAMPLES],
+    )
     split = task.split("validation").take(_examples(shapes, shares))
     found = cut_alone(
         network,
         groups,
         split,
-        task.split("calibration").inputs[:NORM_EXAMPLES],
-        progress=_part(progress, 0.2, 1.0),
+        calibration[:NORM_EXAMPLES],
+        progress=_part(progress, 0.3, 1.0),
     )
-    return _curves(found, groups, shapes, times, whole_ms, n=len(split))
+    return _curves(found, groups, shapes, times, ends, n=len(split))
 
 
 def answer_examples(macs: int, networks: int) -> int:
@@ -236,33 +264,17 @@ def _nothing_leaves(groups: tuple[ChannelGroup, ...]) -> Refusal:
     )
 
 
-def _whole_ms(results: Results, task: Task, candidate: Candidate) -> float:
-    """Median latency of the float file, batch 1."""
-    parent = make_candidate(results, task, candidate.recipe.training_prefix())
-    if parent.artifact is None:
-        assert parent.refusal is not None  # made or refused
-        raise RefusedError(parent.refusal)
-    session = engine_named(ENGINE).load(parent.artifact.path, threads=LATENCY_THREADS)
-    example = np.ascontiguousarray(task.split("calibration").inputs[:1])
-    taken: list[float] = []
-    while sum(taken) < TIMING_S:
-        before = time.perf_counter()
-        session.run(example)
-        taken.append(time.perf_counter() - before)
-    return median(taken) * 1000
-
-
 def _curves(
     found: Mapping[str, Sequence[Score]],
     groups: tuple[ChannelGroup, ...],
     shapes: tuple[LayerShape, ...],
     times: tuple[LayerTimes, ...],
-    whole_ms: float,
+    ends: tuple[Ends, ...],
     *,
     n: int,
 ) -> PruningCurves:
     whole = found[groups[0].name][0]
-    rate = whole_ms / network_ms(shapes, times, {})
+    clock = ends[0]
 
     def point(group: ChannelGroup, score: Score) -> CurvePoint:
         kept = score.kept
@@ -274,7 +286,7 @@ def _curves(
             loss=score.loss,
             parameters=network_parameters(shapes, cut),
             macs=network_macs(shapes, cut),
-            latency_ms=rate * network_ms(shapes, times, cut),
+            latency_ms=clock.whole_ms * clock.share(network_ms(shapes, times, cut)),
         )
 
     return PruningCurves(
@@ -293,7 +305,7 @@ def _curves(
         n=n,
         shapes=shapes,
         times=times,
-        latency_ms=whole_ms,
+        ends=ends,
     )
 
 

@@ -11,7 +11,7 @@ from optim import layer_cost
 from optim.compress.layer_shapes import LayerShape
 from optim.engines.onnxruntime import ONNX_RUNTIME
 from optim.graph.layer_pieces import Piece, input_shape, layers_file
-from optim.layer_cost import LayerTimes, kernel_times, measure_layers, network_ms
+from optim.layer_cost import Ends, LayerTimes, kernel_times, measure_layers, network_ms
 from optim.recipe import Precision
 
 SPACE = {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "size": (8, 8)}
@@ -103,6 +103,16 @@ def test_a_network_is_the_sum_of_its_layers_at_their_widths():
 def test_between_measured_widths_times_are_interpolated():
     (conv,) = measure_layers([CONV], CHOICES, stopwatch=by_weights)
     assert conv.at(24, 40, Precision.FP32) == pytest.approx(9 * 24 * 40)
+
+
+def test_latency_lies_on_the_line_through_the_widest_and_the_narrowest_network():
+    ends = Ends(
+        precision=Precision.FP32, whole_ms=2.0, least_ms=0.2, whole_sum_ms=1.8, least_sum_ms=0.3
+    )
+    assert ends.share(1.8) == 1
+    assert ends.share(0.3) == pytest.approx(0.1)
+    assert ends.share(1.05) == pytest.approx(0.55)
+    assert Ends.from_dict(json.loads(json.dumps(asdict(ends)))) == ends
 
 
 def test_a_layer_that_joins_many_groups_is_timed_at_few_widths():

@@ -8,10 +8,11 @@ from torch import nn
 
 from optim import layer_cost, pruning_curves
 from optim.analyses import analyse, known_analysis
-from optim.compress.channel_groups import channel_groups
+from optim.compress.channel_groups import ChannelGroup, channel_groups
 from optim.compress.cut_alone import widths, with_norms
 from optim.compress.evaluation import logits_of
 from optim.compress.prune import prune
+from optim.compress.ratios import channels_to_keep
 from optim.errors import RefusedError
 from optim.measuring import here
 from optim.pipeline import make_candidate
@@ -22,7 +23,7 @@ from optim.pruning_curves import (
     answer_examples,
     redundancy_words,
 )
-from optim.recipe import Prune, Quantize, QuantizeAware, Recipe
+from optim.recipe import Precision, Prune, Quantize, QuantizeAware, Recipe
 from optim.store.analyses import AnalysisKind
 from optim.store.results import Results
 from tests.small_task import small_task
@@ -41,7 +42,6 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def curves(task, results):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pruning_curves, "TIMING_S", 0.01)
         patch.setattr(layer_cost, "PASSES", 1)
         patch.setattr(layer_cost, "RUNS", 3)
         whole = make_candidate(results, task, Recipe())
@@ -59,6 +59,17 @@ def test_every_group_has_a_curve_from_whole_to_one_block(task, curves):
         assert len(curve.points) <= 6
 
 
+@pytest.mark.parametrize("channels", [8, 24, 64, 192, 1280])
+def test_each_width_is_what_its_ratio_gives_in_a_recipe(channels):
+    found = widths(ChannelGroup(name="a", layers=("a",), channels=channels))
+    assert found[0] == channels
+    assert 2 <= len(found) <= 6
+    for kept in found:
+        ratio = round(1 - kept / channels, 6)
+        assert Prune(ratio=0, layers={"a": ratio})
+        assert channels_to_keep(channels, ratio, 16) == kept
+
+
 def test_whole_points_are_the_whole_network(task, curves):
     split = task.split("validation").take(curves.n)
     right = (logits_of(task.network(), split.inputs).argmax(1) == split.targets).mean()
@@ -67,6 +78,13 @@ def test_whole_points_are_the_whole_network(task, curves):
         first = curve.points[0]
         assert (first.accuracy, first.loss) == (curves.accuracy, curves.loss)
         assert first.latency_ms == pytest.approx(curves.latency_ms)
+
+
+def test_the_narrowest_network_is_timed_with_the_whole_one(curves):
+    assert [ends.precision for ends in curves.ends] == [Precision.FP32, Precision.INT8]
+    for ends in curves.ends:
+        assert 0 < ends.least_sum_ms < ends.whole_sum_ms
+        assert min(ends.whole_ms, ends.least_ms) > 0
 
 
 def test_a_point_is_what_a_recipe_with_its_ratio_gives(task, results, curves):

@@ -46,8 +46,9 @@ class Score:
 
 
 def widths(group: ChannelGroup) -> tuple[int, ...]:
-    """Numbers of channels that a group may keep, whole first, evenly down to one block.
+    """Numbers of channels that a group may keep, whole first, down to one block.
 
+    They lie closer where few are left: their square roots are even, as costs fall with the square.
     ``Prune.layers`` gives these very numbers for the ratio ``1 - kept / channels``.
     """
     if not group.prunable:
@@ -56,9 +57,10 @@ def widths(group: ChannelGroup) -> tuple[int, ...]:
     least = channels_to_keep(group.channels, MAX_RATIO, ROUND_TO, group.granularity)
     while 1 - least / group.channels > MAX_RATIO:
         least += block
-    every = range(least, group.channels, block)
-    places = np.linspace(0, len(every) - 1, min(len(every), MOST_WIDTHS - 1)).round().astype(int)
-    return (group.channels, *(every[place] for place in reversed(places)))
+    roots = np.linspace(group.channels**0.5, least**0.5, MOST_WIDTHS)
+    rounded = {round(float(root) ** 2 / block) * block for root in roots}
+    kept = {max(least, number) for number in rounded if number < group.channels} | {least}
+    return (group.channels, *sorted(kept - {group.channels}, reverse=True))
 
 
 def cut_alone(
@@ -95,6 +97,15 @@ def cut_alone(
             done += 1
         found[group.name] = tuple(rows)
     return found
+
+
+def narrowest(network: nn.Module, groups: tuple[ChannelGroup, ...]) -> nn.Module:
+    """A copy with the least channels in every group."""
+    leaving = {
+        group.name: tuple(range(widths(group)[-1] // group.granularity, group.units))
+        for group in groups
+    }
+    return cut(network, groups, leaving)
 
 
 def with_norms(network: nn.Module, inputs: np.ndarray) -> nn.Module:

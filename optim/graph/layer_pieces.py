@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
@@ -43,6 +44,14 @@ class Piece:
     def weight(self) -> tuple[int, ...]:
         """Shape of the weights, outputs first."""
         return (self.outputs, self.inputs // self.groups, *self.shape.kernel)
+
+    @property
+    def moved_bytes(self) -> int:
+        """Of weights, inputs and outputs."""
+        s = self.shape
+        read = self.inputs * (prod(s.size) if s.kernel else s.positions)
+        numbers = prod(self.weight) + read + self.outputs * s.positions
+        return numbers * (1 if self.precision is Precision.INT8 else 4)
 
 
 def layers_file(pieces: Sequence[Piece]) -> bytes:

@@ -18,7 +18,6 @@ def workspace(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pruning_curves, "MOST_EXAMPLES", 64)
         patch.setattr(pruning_curves, "NORM_EXAMPLES", 64)
-        patch.setattr(pruning_curves, "TIMING_S", 0.01)
         patch.setattr(layer_cost, "PASSES", 1)
         patch.setattr(layer_cost, "RUNS", 3)
         patch.setattr(cut_alone, "MOST_WIDTHS", 3)
