@@ -126,7 +126,7 @@ def _about(curve: LayerCurve) -> str:
 
 
 def _budget(curves: PruningCurves, mix: Mix[float], precision: Precision) -> None:
-    timed = all(point.latency_ms is not None for c in curves.curves for point in c.points)
+    timed = any(ends.precision is precision for ends in curves.ends)
     with st.container(border=True, gap="small", key="channel_plan"):
         st.markdown("**Plan under a budget**", help=what_is("Channel plan"))
         cost = st.segmented_control(

@@ -136,16 +136,22 @@ def costs_told(curves: PruningCurves, cuts: Mapping[str, float], precision: Prec
     """What a network with these shares costs, counted and predicted; empty if it is not known.
 
     Args:
-        precision: in which the layers' times are compared.
+        precision: in which latency is compared.
     """
-    told = []
-    for of, name in (("parameters", "parameters"), ("macs", "MACs")):
-        left, whole = _costs(curves, cuts, of, precision)
-        if whole:
-            told.append(f"{words.count(left)} {name} ({share(left / whole)})")
-    left, whole = _costs(curves, cuts, "latency", precision)
-    if whole:
-        told.append(f"predicted {words.faster(whole / left)} in {precision.upper()}")
+    from optim.channel_plan import plan_of
+
+    if not curves.shapes:
+        return []
+    plan, whole = plan_of(curves, cuts, precision=precision), curves.curves[0].points[0]
+    told = [
+        f"{words.count(left * count)} {name} ({share(left)})"
+        for left, count, name in (
+            (plan.parameters, whole.parameters, "parameters"),
+            (plan.macs, whole.macs, "MACs"),
+        )
+    ]
+    if plan.latency:
+        told.append(f"predicted {words.faster(1 / plan.latency)} in {precision.upper()}")
     return told
 
 
@@ -155,26 +161,14 @@ def least_share(curves: PruningCurves, of: str, precision: Precision) -> float:
     Args:
         of: ``latency``, ``macs`` or ``parameters``.
     """
+    from optim.channel_plan import plan_of
+
+    if not curves.shapes:
+        return 0.0
     most = {curve.layer: curve.points[-1].ratio for curve in curves.curves}
-    left, whole = _costs(curves, most, of, precision)
-    return left / whole if whole else 0.0
-
-
-def _costs(
-    curves: PruningCurves, cuts: Mapping[str, float], of: str, precision: Precision
-) -> tuple[float, float]:
-    """What is left of a cost, and the whole; zeros if the curves do not tell it."""
-    from optim.compress.layer_shapes import network_macs, network_parameters
-    from optim.layer_cost import network_ms
-
-    kept = {layer: 1 - ratio for layer, ratio in cuts.items()}
-    shapes, times = curves.shapes, curves.times
-    if of == "latency":
-        if not times:
-            return 0.0, 0.0
-        return network_ms(shapes, times, kept, precision), network_ms(shapes, times, {}, precision)
-    count = network_macs if of == "macs" else network_parameters
-    return count(shapes, kept), count(shapes, {})
+    plan = plan_of(curves, most, precision=precision)
+    found = {"latency": plan.latency, "macs": plan.macs, "parameters": plan.parameters}[of]
+    return found or 0.0
 
 
 def lost(curves: PruningCurves, point: CurvePoint) -> str:

@@ -119,6 +119,31 @@ def channel_plan(
     return _plan(curves, least, precision)
 
 
+def plan_of(
+    curves: PruningCurves,
+    layers: Mapping[str, float],
+    *,
+    precision: Precision = Precision.FP32,
+) -> ChannelPlan:
+    """What is predicted of ratios that somebody chose; each counts as its nearest measured one.
+
+    Args:
+        layers: by the name of a layer, the share of its channels that leaves; others stay whole.
+        precision: in which latency counts.
+
+    Raises:
+        ValueError: if the curves do not hold the shapes of the layers.
+    """
+    choice = {
+        curve.layer: min(
+            range(len(curve.points)),
+            key=lambda place: abs(curve.points[place].ratio - layers.get(curve.layer, 0.0)),
+        )
+        for curve in curves.curves
+    }
+    return _plan(curves, choice, precision)
+
+
 class _Cost:
     """Costs of a network as shares of the whole one's: what is always paid, and that of layers."""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from optim import channel_plan as planner
-from optim.channel_plan import Budget, channel_plan, loss_rises, plan_channels, shares
+from optim.channel_plan import Budget, channel_plan, loss_rises, plan_channels, plan_of, shares
 from optim.compress.layer_shapes import LayerShape, network_macs, network_parameters
 from optim.errors import RefusedError
 from optim.layer_cost import Ends, LayerTimes, network_ms
@@ -142,6 +142,14 @@ def test_a_plan_predicts_accuracy_and_milliseconds():
     drops = found.loss_rise / 4
     assert found.accuracy == pytest.approx(0.9 - drops)
     assert found.latency_ms == pytest.approx(2.0 * found.latency)
+
+
+def test_ratios_that_somebody_chose_are_predicted_like_a_plan():
+    found = channel_plan(CURVES, budget=0.5, of="latency", precision=Precision.INT8)
+    assert plan_of(CURVES, dict(found.layers), precision=Precision.INT8) == found
+    whole = plan_of(CURVES, {"unknown": 0.5})
+    assert (whole.layers, whole.macs, whole.latency) == ((), 1.0, pytest.approx(1.0))
+    assert plan_of(CURVES, {"a": 0.4}).layers == (("a", 0.5),)
 
 
 def test_a_plan_is_what_prune_layers_takes():

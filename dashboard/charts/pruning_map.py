@@ -29,6 +29,8 @@ DARK = ("#1B2223", "#3D2A12", "#75460C", "#A4600F", "#F0A94A", "#FFE3B0")
 """From nothing lost to most. Lightness alone orders them, for any colour vision; the middle is
 passed quickly, for neither dark nor light figures can be read on it."""
 TICKS = {"accuracy": (0, 0.5, 1, 2, 5, 10, 20, 40, 80), "loss": (0, 0.01, 0.05, 0.2, 0.5, 1, 2, 5)}
+TICK_GAP = 0.07
+"""Of the colour bar's length: closer ticks would be written over each other."""
 
 
 def pruning_map(
@@ -116,7 +118,10 @@ def _told(curves: PruningCurves, curve: LayerCurve, point: CurvePoint | None) ->
 
 
 def _colour_bar(cost: ChannelCost, most: float, colours: ChartTheme) -> dict[str, Any]:
-    shown = [tick for tick in TICKS[cost] if tick <= most]
+    shown: list[float] = []
+    for tick in TICKS[cost]:
+        if tick <= most and (not shown or tick**0.5 - shown[-1] ** 0.5 > TICK_GAP * most**0.5):
+            shown.append(tick)
     return {
         "title": {
             "text": "Points<br>lost" if cost == "accuracy" else "Loss<br>added",

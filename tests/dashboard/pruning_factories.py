@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from optim.compress.layer_shapes import LayerShape
-from optim.layer_cost import LayerTimes
+from optim.layer_cost import Ends, LayerTimes
 from optim.pruning_curves import CurvePoint, LayerCurve, PruningCurves
+from optim.recipe import Precision
 
 CHANNELS = {"stem": 32, "block.0.conv1": 64, "block.0.conv2": 64, "block.1.conv1": 128}
 ACCURACY, LOSS, N = 0.94, 0.2, 5000
@@ -37,7 +38,7 @@ def curves_of(
         n=N,
         shapes=shapes_of(channels),
         times=tuple(map(_times, shapes_of(channels))) if timed else (),
-        latency_ms=LATENCY_MS if timed else None,
+        ends=tuple(map(_ends, (Precision.FP32, Precision.INT8))) if timed else (),
     )
 
 
@@ -56,6 +57,11 @@ def shapes_of(channels: Mapping[str, int]) -> tuple[LayerShape, ...]:
         )
         for i, name in enumerate(names)
     )
+
+
+def _ends(precision: Precision) -> Ends:
+    """A tenth of the time is spent whatever is cut."""
+    return Ends(precision=precision, whole_ms=2.0, least_ms=0.2, whole_sum_ms=1.0, least_sum_ms=0.0)
 
 
 def _times(shape: LayerShape) -> LayerTimes:

@@ -216,7 +216,7 @@ def test_a_budget_fills_the_sliders(
     monkeypatch.setattr(optim.channel_plan, "plan_channels", plan)
     page = channels(open_page, known(fake), cuts="stem:0.5")
     stays = next(each for each in page.slider if "latency may stay" in each.label)
-    assert stays.min == 10  # what is left with one block of channels in every layer, in steps of 5
+    assert stays.min == 20  # what is left with one block of channels in every layer, in steps of 5
     stays.set_value(40).run()
     button(page, "plan_channels").click().run()
     assert calls == [(0.4, "latency", Precision.INT8)]
