@@ -13,6 +13,7 @@ from optim.candidate import Candidate, Role
 from optim.errors import OptimError
 from optim.headlines import outcome
 from optim.recipe import Recipe, Replace
+from optim.report.sparse_words import sparse_words
 from optim.search.pareto import Front
 from optim.search.recommend import Recommendation
 from optim.task import Task
@@ -129,6 +130,8 @@ def _sentences(
     sentences += _promises(candidate, front.baseline, task)
     if candidate.recipe.step(Replace) is not None and candidate.role is not Role.CONTROL:
         sentences.append(story.ANOTHER_ARCHITECTURE)
+    if front.baseline is not None:
+        sentences.append(plain(sparse_words(candidate, front.baseline)))
     if tied:
         others = ", ".join(plain(known[name]) for name in tied[:3] if name in known)
         sentences.append(f"Not distinguishable from: {others}.")
