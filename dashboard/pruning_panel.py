@@ -122,7 +122,7 @@ def _chart(curves: PruningCurves) -> None:
     st.plotly_chart(
         figure, theme=None, key="pruning", config=PLOT_CONFIG, alt=charts.pruning_alt(curves)
     )
-    empty = " An empty cell: the layer has no such number of channels." if kind != "Curves" else ""
+    empty = " Empty cells were not measured." if kind != "Curves" else ""
     st.caption(_how(curves) + empty)
 
 

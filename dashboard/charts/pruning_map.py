@@ -1,7 +1,7 @@
 """The same cuts as a map: a row for each layer, a column for each share, a colour for the cost.
 
-A layer has only so many numbers of channels, so a cell shows the measured cut that is nearest to
-its column, and stays empty where there is none. The colour follows the root of the cost: small
+Layers have different numbers of channels, so a cell shows the measured cut that is nearest to its
+column, and stays empty where there is none. The colour follows the root of the cost: small
 losses are told apart, and large ones do not hide them.
 """
 
