@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
@@ -11,6 +10,7 @@ from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.measure.profile import Profile, profile
 from optim.measuring import LATENCY_THREADS, here
+from optim.progress import Progress
 from optim.pruning_curves import PruningCurves, measure_pruning_curves
 from optim.sensitivity import Sensitivity, measure_sensitivity
 from optim.store.analyses import Analyses, AnalysisKind
@@ -20,7 +20,6 @@ from optim.waterfall import Waterfall, measure_waterfall
 if TYPE_CHECKING:
     from optim.store.results import Results
 
-Progress = Callable[[float, str], None]
 Analysis = Profile | Sensitivity | Waterfall | PruningCurves
 
 

@@ -8,21 +8,20 @@ grid goes ratio by ratio for that reason: a sweep that is stopped leaves whole r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optim.candidate import Candidate
 from optim.errors import RefusedError
+from optim.progress import Progress
 from optim.recipe import Precision, Recipe, recipe_of
 from optim.task import load_task
 from optim.workspace import Workspace, default_folder
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

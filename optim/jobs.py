@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import assert_never
 
@@ -12,6 +11,7 @@ from optim.errors import OptimError, RefusedError
 from optim.measure.latency import RESTLESS, restlessness
 from optim.measuring import here, measure_accuracy_of, measure_candidate, measure_latency_of
 from optim.pipeline import candidate_id, make_candidate
+from optim.progress import Progress, part
 from optim.recipe import Recipe
 from optim.starters import take_in
 from optim.store.analyses import AnalysisKind
@@ -19,8 +19,6 @@ from optim.store.job import Job, JobKind
 from optim.store.jobs import JobQueue
 from optim.store.results import Results
 from optim.task import Task, load_task
-
-Progress = Callable[[float, str], None]
 
 
 def run_job(folder: Path, job: Job, progress: Progress) -> None:
@@ -77,12 +75,12 @@ def make_and_measure(results: Results, task: Task, recipe: Recipe, progress: Pro
     earlier, begun = recipe.earlier_round(), 0.0
     if earlier is not None:  # each round is a candidate of its own, and stays if this is cancelled
         begun = 1 - 1 / recipe.pruning_rounds
-        make_and_measure(results, task, earlier, _part(progress, 0.0, begun))
-    progress = _part(progress, begun, 1.0)
-    made = make_candidate(results, task, recipe, progress=_part(progress, 0.0, 0.8))
+        make_and_measure(results, task, earlier, part(progress, 0.0, begun))
+    progress = part(progress, begun, 1.0)
+    made = make_candidate(results, task, recipe, progress=part(progress, 0.0, 0.8))
     if made.refusal is not None:
         raise RefusedError(made.refusal)
-    return measure_candidate(results, task, made, progress=_part(progress, 0.8, 1.0))
+    return measure_candidate(results, task, made, progress=part(progress, 0.8, 1.0))
 
 
 def measure_starters(results: Results, task: Task, progress: Progress) -> tuple[Candidate, ...]:
@@ -115,10 +113,6 @@ def _known(results: Results, job: Job) -> Candidate:
     if candidate is None:
         raise OptimError(f"there is no candidate {name!r:.40} in this workspace any more.")
     return candidate
-
-
-def _part(progress: Progress, start: float, end: float) -> Progress:
-    return lambda share, words: progress(start + (end - start) * share, words)
 
 
 def _silent(share: float, words: str) -> None:

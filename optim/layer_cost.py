@@ -31,12 +31,12 @@ import numpy as np
 from optim.compress.layer_shapes import Kept, LayerShape
 from optim.graph.layer_pieces import Piece, input_shape, layers_file
 from optim.measuring import LATENCY_THREADS
+from optim.progress import Progress
 from optim.recipe import Precision, Quantize
 
 if TYPE_CHECKING:
     from torch import nn
 
-Progress = Callable[[float, str], None]
 Widths = tuple[int, int]
 
 TIMED = (Precision.FP32, Precision.INT8)

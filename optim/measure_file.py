@@ -5,7 +5,6 @@ The file is parsed, checked and read into memory once; what is measured are thos
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +20,7 @@ from optim.measure.latency import measure_latency
 from optim.measure.measurement import Accuracy, GraphFacts, Latency
 from optim.measuring import ENGINE, here, measure_accuracy_of
 from optim.pipeline import make_candidate
+from optim.progress import Progress
 from optim.recipe import Recipe
 from optim.report.record import accuracy_record, artifact_record, graph_record, latency_record
 from optim.starters import take_in_if_shipped
@@ -29,7 +29,6 @@ from optim.task import Task, load_task
 if TYPE_CHECKING:
     from optim.store.results import Results
 
-Progress = Callable[[float, str], None]
 
 MAX_FILE_BYTES = 2 * 1024**3
 """An ONNX file in one piece cannot be longer: protobuf's own limit."""

@@ -5,7 +5,6 @@ Everything is compared with the task's baseline, the original network in FP32 on
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ from optim.errors import BrokenArtifactError
 from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
 from optim.pipeline import make_candidate
+from optim.progress import Progress
 from optim.recipe import Recipe
 from optim.task import Task
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from optim.measure.measurement import Environment
     from optim.store.results import Results
 
-Progress = Callable[[float, str], None]
 
 LATENCY_THREADS = 1
 ENGINE = "onnxruntime"

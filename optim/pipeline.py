@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, assert_never
 
 from optim.artifact import Artifact, store_artifact
 from optim.candidate import Candidate, role_of
 from optim.errors import Refusal, RefusedError
+from optim.progress import Progress, part
 from optim.recipe import (
     Distill,
     Fuse,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from optim.compress.training import Follow
     from optim.store.results import Results
 
-Progress = Callable[[float, str], None]
 
 SCORING_EXAMPLES = 512
 """On so many blocks and channels show how much they matter."""
@@ -111,7 +110,7 @@ def _build(results: Results, task: Task, recipe: Recipe, progress: Progress) -> 
     prefix = recipe.training_prefix()
     if recipe == prefix:
         return _train_and_export(results, task, prefix, progress)
-    parent = make_candidate(results, task, prefix, progress=_part(progress, 0.0, TRAINING_SHARE))
+    parent = make_candidate(results, task, prefix, progress=part(progress, 0.0, TRAINING_SHARE))
     if parent.artifact is None:
         assert parent.refusal is not None  # made or refused
         raise RefusedError(parent.refusal)
@@ -156,7 +155,7 @@ def _calibration(task: Task, step: Quantize) -> np.ndarray:
 def _train_and_export(results: Results, task: Task, recipe: Recipe, progress: Progress) -> bytes:
     from optim.graph.export import export_onnx
 
-    network = trained_network(results, task, recipe, progress=_part(progress, 0.0, 0.9))
+    network = trained_network(results, task, recipe, progress=part(progress, 0.0, 0.9))
     progress(0.9, "writing the ONNX file")
     return export_onnx(network, task.input_shape)
 
@@ -177,8 +176,8 @@ def trained_network(
 
         return fit_to_state(_same_shape(task, prefix), load(known.path.read_bytes()))
     before = _before(prefix)
-    network = trained_network(results, task, before, progress=_part(progress, 0.0, 0.5))
-    follow = _follow(results, name, _part(progress, 0.5 if before.steps else 0.0, 1.0))
+    network = trained_network(results, task, before, progress=part(progress, 0.0, 0.5))
+    follow = _follow(results, name, part(progress, 0.5 if before.steps else 0.0, 1.0))
     network = _trained_by(task, prefix, network, follow)
     state = {key: value.contiguous() for key, value in network.state_dict().items()}
     checkpoint = store_artifact(save(state), results.artifacts, suffix=".safetensors")
@@ -312,7 +311,3 @@ def _weight_scales(results: Results, task: Task, prefix: Recipe) -> dict[str, np
     from optim.compress.qat import scales_of
 
     return scales_of(trained_network(results, task, prefix), step)
-
-
-def _part(progress: Progress, start: float, end: float) -> Progress:
-    return lambda share, words: progress(start + (end - start) * share, words)

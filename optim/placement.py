@@ -8,7 +8,6 @@ and kept only if it is really faster.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from optim.measure.measurement import Latency
 from optim.measure.profile import Profile, profile
 from optim.measuring import ENGINE, LATENCY_THREADS, here
 from optim.pipeline import file_of
+from optim.progress import Progress
 from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
 from optim.sensitivity import layer_times
 from optim.task import Task
@@ -30,7 +30,6 @@ from optim.task import Task
 if TYPE_CHECKING:
     from optim.store.results import Results
 
-Progress = Callable[[float, str], None]
 
 MOST_TRIES = 3
 RESOLUTION_MS = 0.001

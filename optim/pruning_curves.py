@@ -12,7 +12,7 @@ re-estimated as by Li et al. 2020, "EagleEye".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from optim.compress.layer_shapes import (
 from optim.errors import Refusal, RefusedError
 from optim.layer_cost import TIMED, Ends, LayerTimes, measure_ends, measure_layers, network_ms
 from optim.pipeline import trained_network
+from optim.progress import Progress, part
 from optim.recipe import Criterion, Precision, QuantizeAware
 from optim.report.words import points, share
 from optim.task import Task
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from optim.compress.cut_alone import Score
     from optim.store.results import Results
 
-Progress = Callable[[float, str], None]
 
 FEWEST_EXAMPLES, MOST_EXAMPLES = 64, 1024
 CALIBRATION_EXAMPLES = 32
@@ -224,7 +224,7 @@ def measure_pruning_curves(
         raise RefusedError(_nothing_leaves(every))
     shapes = layer_shapes(network, every, task.input_shape)
     shares = {g.name: [kept / g.channels for kept in widths(g)] for g in groups}
-    times = measure_layers(shapes, shares, progress=_part(progress, 0.0, 0.2))
+    times = measure_layers(shapes, shares, progress=part(progress, 0.0, 0.2))
     progress(0.2, "timing the widest and the narrowest network")
     least = {name: kept[-1] for name, kept in shares.items()}
     calibration = task.split("calibration").inputs
@@ -240,7 +240,7 @@ def measure_pruning_curves(
         groups,
         split,
         calibration[:NORM_EXAMPLES],
-        progress=_part(progress, 0.3, 1.0),
+        progress=part(progress, 0.3, 1.0),
     )
     return _curves(found, groups, shapes, times, ends, n=len(split))
 
@@ -307,7 +307,3 @@ def _curves(
         times=times,
         ends=ends,
     )
-
-
-def _part(progress: Progress, start: float, end: float) -> Progress:
-    return lambda share, words: progress(start + (end - start) * share, words)

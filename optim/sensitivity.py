@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from optim.measure.noise import sqnr_db
 from optim.measure.profile import Profile, profile
 from optim.measuring import LATENCY_THREADS
 from optim.pipeline import file_of, make_candidate
+from optim.progress import Progress, part
 from optim.recipe import Precision, Quantize, QuantizeAware
 from optim.task import Task
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from optim.graph.layerwise import Calibrated, Layer
     from optim.store.results import Results
 
-Progress = Callable[[float, str], None]
 
 QUANTIZED = (Precision.INT8, Precision.INT4)
 FEWEST_EXAMPLES, MOST_EXAMPLES = 8, 1024
@@ -142,7 +141,7 @@ def measure_sensitivity(
     if not found.layers:
         raise RefusedError(Refusal(reason=NO_LAYER))
     split = task.split("validation").take(answer_examples(macs, len(found.layers)))
-    noise = layer_noise(found, split, progress=_part(progress, 0.1, 0.8))
+    noise = layer_noise(found, split, progress=part(progress, 0.1, 0.8))
     progress(0.8, "timing the layers in every precision")
     times, rest_bytes, rest_ms = _files(results, task, parent, found, progress)
     rows = tuple(replace(row, time_ms=times[row.precision].get(row.layer)) for row in noise.rows)
@@ -191,11 +190,11 @@ def layer_noise(
     scores = {key: _score(reference, answer, split) for key, answer in alone.items()}
     gains: dict[tuple[str, Precision], _Score] = {}
     for k, precision in enumerate(QUANTIZED):
-        part = _part(progress, 0.5 + 0.25 * k, 0.75 + 0.25 * k)
+        own = part(progress, 0.5 + 0.25 * k, 0.75 + 0.25 * k)
         whole = quantized_throughout(found, dict.fromkeys(layers, precision))
         all_of_them: _Score | None = None
         for i, stop in enumerate(walk(whole, list(layers), split.inputs)):
-            part(i / len(layers), f"all layers in {precision.upper()} but {stop.layer}")
+            own(i / len(layers), f"all layers in {precision.upper()} but {stop.layer}")
             if all_of_them is None:
                 all_of_them = _score(reference, stop.answer(stop.x, stop.weight), split)
             score = _score(reference, stop.answer(stop.x, layers[stop.layer].weight), split)
@@ -287,7 +286,3 @@ def calibration_examples(macs: int) -> int:
 def answer_examples(macs: int, layers: int) -> int:
     """How many examples are answered, for a network of so many MACs and layers."""
     return min(MOST_EXAMPLES, int(max(FEWEST_EXAMPLES, ANSWER_MACS // (macs * layers))))
-
-
-def _part(progress: Progress, start: float, end: float) -> Progress:
-    return lambda share, words: progress(start + (end - start) * share, words)

@@ -8,7 +8,6 @@ differs is left out: a recorded figure belongs to those very bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,14 +19,13 @@ from optim.candidate import Candidate
 from optim.errors import BrokenArtifactError
 from optim.measure.measurement import Accuracy
 from optim.pipeline import candidate_id, keep_file, make_candidate, registered
+from optim.progress import Progress
 from optim.recipe import Recipe
 from optim.store.training_log import Epoch, TrainingLog
 from optim.task import Task
 
 if TYPE_CHECKING:
     from optim.store.results import Results
-
-Progress = Callable[[float, str], None]
 
 
 def starter_recipes(task: Task) -> tuple[Recipe, ...]:

@@ -6,7 +6,6 @@ FP32 -> weights quantized -> activations quantized: the file -> single layers ba
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
@@ -22,13 +21,13 @@ from optim.measure.latency import measure_latency
 from optim.measure.noise import sqnr_db
 from optim.measuring import ENGINE, here
 from optim.pipeline import file_of
+from optim.progress import Progress
 from optim.recipe import Activations, MixedPrecision, Precision, Quantize, Recipe
 from optim.task import Task
 
 if TYPE_CHECKING:
     from optim.store.results import Results
 
-Progress = Callable[[float, str], None]
 
 EXAMPLES, SIMULATED_EXAMPLES = 2048, 128
 BATCH = 64

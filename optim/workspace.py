@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optim.candidate import Candidate
 from optim.errors import OptimError
+from optim.progress import Progress
 from optim.recipe import Recipe
 from optim.search.predict import Prediction, predict
 from optim.store.job import Job, JobKind
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from optim.store.results import Results
     from optim.store.training_log import Epoch
 
-Progress = Callable[[float, str], None]
 
 LOG_BYTES = 20_000
 FOLDER_VARIABLE = "EDGE_OPTIM_WORKSPACE"

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     # Ground floor first. A module may import from its own floor and from those below.
-    ("optim", "optim.errors", "optim.datasets", "optim.recipe", "optim.artifact"),
+    ("optim", "optim.errors", "optim.progress", "optim.datasets", "optim.recipe", "optim.artifact"),
     ("optim.task", "optim.architectures", "optim.motion_cnn", "optim.engines"),
     ("optim.measure", "optim.devices"),
     ("optim.candidate",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from optim.cli.output import (
     progress_bar,
 )
 from optim.cli.rows import candidate_row
+from optim.progress import Progress
 from optim.recipe import Precision, Recipe, recipe_of
 from optim.report.record import candidate_record
 from optim.report.words import count, megabytes, milliseconds, points, share, times
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from optim.sensitivity import LayerSensitivity, Sensitivity
     from optim.waterfall import Waterfall
 
-Progress = Callable[[float, str], None]
 
 MOST_TRIES = 3
 """How often a budget of time is tightened until the measured file keeps it."""

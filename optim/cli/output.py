@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 import click
 
+from optim.progress import Progress
 from optim.task import load_task
 from optim.workspace import Workspace, default_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
-Progress = Callable[[float, str], None]
 
 STEPS = 1000
 """Resolution of a progress bar."""

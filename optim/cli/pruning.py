@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from optim.cli.output import (
 from optim.cli.rows import candidate_card
 from optim.errors import WorkspaceError
 from optim.grid import suitable_epochs
+from optim.progress import Progress
 from optim.recipe import Precision, Prune, Quantize, Recipe
 from optim.recipe.steps import Step
 from optim.report.record import candidate_record
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from optim.channel_plan import ChannelPlan
     from optim.pruning_curves import LayerCurve, PruningCurves
 
-Progress = Callable[[float, str], None]
 
 FREE_DROP = 0.01
 PRECISIONS = click.Choice([str(precision) for precision in Precision], case_sensitive=False)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from optim.cli.output import (
-    Progress,
     common_options,
     open_workspace,
     print_json,
@@ -17,6 +16,7 @@ from optim.cli.output import (
     progress_bar,
 )
 from optim.errors import EngineError, OptimError
+from optim.progress import Progress
 from optim.report.words import between, count, megabytes, share, times
 
 if TYPE_CHECKING:

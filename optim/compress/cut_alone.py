@@ -6,7 +6,6 @@ statistics of the batch norms are re-estimated after each cut, nothing else is t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +18,9 @@ from optim.compress.evaluation import logits_of, reestimate_batchnorm
 from optim.compress.importance import scores
 from optim.compress.ratios import block_of, channels_to_keep
 from optim.datasets import Split
+from optim.progress import Progress
 from optim.recipe import Criterion
 from optim.recipe.training_steps import MAX_RATIO
-
-Progress = Callable[[float, str], None]
 
 ROUND_TO = 16
 """The block of ``Prune.round_to`` as it is by default."""

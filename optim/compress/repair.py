@@ -23,7 +23,7 @@ in blocks of eight columns 1.3 to 2.5; all of the smallest at once 1.4 to 2.7. A
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -31,9 +31,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from optim.compress.zeros import Layer, layers_as_they_run, lowest
+from optim.progress import Progress
 from optim.recipe import Pattern, Scope
-
-Progress = Callable[[float, str], None]
 
 DAMPING = 0.01
 """Share of H's mean diagonal."""

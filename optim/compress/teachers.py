@@ -10,7 +10,7 @@ arithmetic and geometric mean alike). The arithmetic one would need a table for 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -21,9 +21,8 @@ from optim.compress.augment import views
 from optim.compress.evaluation import logits_of
 from optim.datasets import Split
 from optim.errors import Refusal, RefusedError, UnknownTaskError
+from optim.progress import Progress
 from optim.task import Task, load_task, sample_tasks
-
-Progress = Callable[[float, str], None]
 
 
 def teachers_of(task: Task, names: Sequence[str]) -> tuple[Task, ...]:

@@ -30,10 +30,10 @@ from optim.compress.losses import training_loss
 from optim.compress.schedule import Schedule
 from optim.compress.training_state import TrainingState
 from optim.datasets import Split
+from optim.progress import Progress
 from optim.recipe import DistillationLoss
 from optim.store.training_log import Epoch
 
-Progress = Callable[[float, str], None]
 AfterStep = Callable[[float, nn.Module], None]
 Kind = Literal["image", "series"]
 

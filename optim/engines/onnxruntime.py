@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from optim.engines.kernels import KernelTimes, read_kernel_times
 from optim.errors import EngineError, Refusal
+from optim.progress import Progress
 
 try:
     import onnxruntime as ort
@@ -23,7 +23,6 @@ except ImportError as error:  # pragma: no cover - a dependency of the package
         'ONNX Runtime is not installed. Run: pip install "onnxruntime>=1.24".'
     ) from error
 
-Progress = Callable[[float, str], None]
 
 PROVIDERS = ("CPUExecutionProvider",)
 

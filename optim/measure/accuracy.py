@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,7 @@ from optim.datasets import Split
 from optim.engines.engine import Engine
 from optim.errors import EngineError
 from optim.measure.measurement import Accuracy
-
-Progress = Callable[[float, str], None]
+from optim.progress import Progress
 
 
 def predict_classes(

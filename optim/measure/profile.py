@@ -6,7 +6,6 @@ itself: they tell where the time goes. How fast a file is, ``optim.measure.laten
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median_grouped
@@ -20,8 +19,7 @@ from optim.engines.onnxruntime import ONNX_RUNTIME
 from optim.errors import EngineError
 from optim.measure.origins import CONVERSIONS, LAYERS, FileGraph, activation_name, read_graph
 from optim.measure.reasons import why_float
-
-Progress = Callable[[float, str], None]
+from optim.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
