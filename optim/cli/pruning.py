@@ -104,7 +104,8 @@ def plan(
     Give one of --latency, --macs and --parameters: a share of the whole network's. The ratios have
     the least sum of losses with single layers cut, which are measured first if they are not known.
     Latency is the sum of measured times of single layers; with --quantize int8 or int4 it counts in
-    INT8. Everything but what --run measures is predicted, and before any training.
+    INT8. Everything but what --run measures is predicted, and before any training; accuracy is
+    predicted too kindly, because cuts weaken each other, the more so the more leaves.
 
     \b
     Examples:
