@@ -14,9 +14,9 @@ The student is the original with random weights and a share of its parameters. I
 the machine does counts little. Teachers' answers are cached, so a table costs no more than labels;
 a way that is slower by more than a tenth is trained once more, with so many fewer epochs. With
 --little-data every row has as many steps of the optimizer as with all the data
-(`optim/compress/distill.py`), in at most 200 epochs. The teacher itself has seen all of it with its labels: the Motion network
-answers its training split without a mistake, so there "no labels" is no other lesson than "labels,
-teacher"; the Fashion ResNet is right on 95.5 % of its own.
+(`optim/compress/distill.py`), in at most 200 epochs. The teacher itself has seen all of it with its
+labels: the Motion network answers its training split without a mistake, so there "no labels" is no
+other lesson than "labels, teacher"; the Fashion ResNet is right on 95.5 % of its own.
 Accuracy is the best on validation, or with --test that of the FP32 file: mean and standard
 deviation over the seeds. What is trained is kept in the workspace.
 """
