@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
 
-from tests.e2e.conftest import TASK, App, OpenTab
+from tests.e2e.conftest import TASK, App, OpenTab, ready
 
 PAGES = ("/", "/compare", "/layers", "/train", "/jobs")
 TABS = 80
@@ -45,13 +46,21 @@ def test_in_a_narrow_window_the_plot_comes_before_the_limits(tab: OpenTab) -> No
 @pytest.mark.parametrize("path", PAGES)
 def test_axe_finds_nothing_serious(tab: OpenTab, path: str, theme: str) -> None:
     page = tab(path, model=TASK, theme=theme)
-    found = Axe().run(page).response["violations"]
-    serious = [
+    found = serious(page)
+    if found:  # a page that draws itself anew is faded for a moment: only what stays counts
+        page.wait_for_timeout(2000)
+        ready(page)
+        found = serious(page)
+    assert found == []
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds critical or serious on a page as it is."""
+    return [
         f"{each['id']}: {each['nodes'][0]['html'][:200]}"
-        for each in found
+        for each in Axe().run(page).response["violations"]
         if each["impact"] in ("critical", "serious")
     ]
-    assert serious == []
 
 
 def test_measure_is_reached_by_keyboard(tab: OpenTab) -> None:
