@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from optim.candidate import Candidate
+from optim.cli.analysis import known_or_made
 from optim.cli.output import (
     common_options,
     known_task,
@@ -156,15 +157,11 @@ def waterfall(candidate: str, workspace: Path | None, as_json: bool) -> None:
 
 
 def _sensitivity(
-    opened: Workspace, baseline: Candidate, progress: Progress, *, anew: bool
+    opened: Workspace, whole: Candidate, progress: Progress, *, anew: bool
 ) -> Sensitivity:
     from optim.sensitivity import Sensitivity
 
-    kind = AnalysisKind.SENSITIVITY
-    found = None if anew else opened.analysis_of(baseline.id, kind)
-    found = found or opened.analyse(baseline.id, kind, progress=progress)
-    assert isinstance(found, Sensitivity)  # that is what was asked for
-    return found
+    return known_or_made(opened, whole, AnalysisKind.SENSITIVITY, Sensitivity, progress, anew=anew)
 
 
 def _within_sizes(

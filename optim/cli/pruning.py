@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from optim.candidate import Candidate
+from optim.cli.analysis import known_or_made
 from optim.cli.output import (
     common_options,
     known_task,
@@ -152,11 +153,7 @@ def _curves(
 ) -> PruningCurves:
     from optim.pruning_curves import PruningCurves
 
-    kind = AnalysisKind.PRUNING
-    found = None if anew else opened.analysis_of(whole.id, kind)
-    found = found or opened.analyse(whole.id, kind, progress=progress)
-    assert isinstance(found, PruningCurves)  # that is what was asked for
-    return found
+    return known_or_made(opened, whole, AnalysisKind.PRUNING, PruningCurves, progress, anew=anew)
 
 
 def _recipe(found: ChannelPlan, epochs: float, precision: Precision) -> Recipe:
