@@ -35,7 +35,7 @@ test: .venv/installed-dev
 	@$(BROWSER); $(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 test-all: .venv/installed-dev
-	@$(BROWSER); $(BIN)/python -m pytest $(ARGS)
+	@$(BROWSER); HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest $(ARGS)
 
 check: .venv/installed-dev
 	@$(BIN)/ruff format --check .

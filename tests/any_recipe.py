@@ -60,7 +60,7 @@ PRUNES = st.one_of(
     ),
     st.builds(
         Prune,
-        ratio=st.floats(0, 0.95),
+        ratio=st.just(0.0) | st.floats(1e-4, 0.95),
         layers=st.dictionaries(NAMES, st.floats(0, 0.95), min_size=1, max_size=4),
         **_ANY_PRUNE,
     ),

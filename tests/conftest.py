@@ -1,7 +1,17 @@
-"""Every test runs on one thread: two cores are shared with whatever else runs."""
+"""Every test runs on one thread: two cores are shared with whatever else runs.
+
+Hypothesis draws the same examples in every run, so that a change is judged by itself and not by
+luck; ``HYPOTHESIS_PROFILE=random`` (``make test-all`` sets it) draws new ones.
+"""
 
 import os
+
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))

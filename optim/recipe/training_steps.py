@@ -18,7 +18,7 @@ from optim.recipe.choices import (
     parse_choice,
 )
 
-MAX_RATIO = 0.95
+LEAST_RATIO, MAX_RATIO = 1e-4, 0.95
 MAX_EPOCHS = 200
 MAX_LAYERS = 1000
 MAX_TEACHERS = 4
@@ -117,11 +117,11 @@ class Prune:
     def __post_init__(self) -> None:
         check_whole(self.blocks, 0, 64, "prune blocks", "Try 1.")
         object.__setattr__(self, "layers", _layer_ratios(self.layers))
-        least = 0.0 if self.blocks or self.layers else 1e-9
+        nothing = self.ratio == 0 and bool(self.blocks or self.layers)
         check(
-            is_number(self.ratio) and least <= self.ratio <= MAX_RATIO,
-            f"prune ratio must be above 0 and at most {MAX_RATIO}, got {self.ratio!r}. "
-            "A layer needs at least one channel; try 0.9.",
+            is_number(self.ratio) and (nothing or LEAST_RATIO <= self.ratio <= MAX_RATIO),
+            f"prune ratio must be between {LEAST_RATIO} and {MAX_RATIO}, or 0 beside blocks or "
+            f"layers, got {self.ratio!r}. A layer needs at least one channel; try 0.9.",
         )
         check_number(self.epochs, 0, MAX_EPOCHS, "prune epochs", "Try 1.")
         check_flag(self.distill, "prune distill")
@@ -159,7 +159,7 @@ class Prune:
         if self.rounds == 1:
             return None
         done = (self.rounds - 1) / self.rounds
-        ratio = round(1 - (1 - self.ratio) ** done, 6)
+        ratio = max(LEAST_RATIO, round(1 - (1 - self.ratio) ** done, 6))
         return replace(self, ratio=ratio, rounds=self.rounds - 1, epochs=self.epochs * done)
 
 
