@@ -7,6 +7,8 @@
 The student is the original with random weights and a share of its parameters. Its ways to learn:
 
     labels     no teacher; the control
+    gentle     no teacher, and only the gentle changes to examples that a table of answers allows
+               (alpha is a millionth): the harder control of short trainings
     soft, decoupled, hints   from the original, by each loss
     ensemble   soft, from all sample networks of the same data; left out where there is one
 
@@ -40,7 +42,8 @@ from optim.recipe import Distill, DistillationLoss, Prune, PruningUnit
 from optim.store.training_log import TrainingLog
 from optim.task import Task, sample_tasks
 
-WAYS = ("labels", *DistillationLoss, "ensemble")
+WAYS = ("labels", "gentle", *DistillationLoss, "ensemble")
+NEXT_TO_NOTHING = 1e-6
 LESSONS = {"labels": {"alpha": 0.0}, "labels, teacher": {}, "teacher": {"labels": False}}
 MOST_EPOCHS = 200
 SLOWER = 1.1
@@ -161,6 +164,8 @@ class _Bench:
 def _way(step: Distill, way: str, others: tuple[str, ...]) -> Distill:
     if way == "labels":
         return replace(step, alpha=0.0)
+    if way == "gentle":
+        return replace(step, alpha=NEXT_TO_NOTHING)
     if way == "ensemble":
         return replace(step, teacher=others)
     return replace(step, loss=DistillationLoss(way))

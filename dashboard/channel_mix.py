@@ -59,7 +59,7 @@ def panel(task: Task, candidate: Candidate, curves: PruningCurves) -> None:
     own = mix.history[0]
     sliders, budget = st.columns([0.72, 0.28], gap="medium")
     with budget:
-        _budget(curves, mix, timed_precision(candidate))
+        _budget(task, curves, mix, timed_precision(candidate))
     with sliders:
         _sliders(candidate, curves, mix)
         changed = {layer: ratio for layer, ratio in mix.now.items() if ratio != own[layer]}
@@ -125,7 +125,7 @@ def _about(curve: LayerCurve) -> str:
     return plain(told)
 
 
-def _budget(curves: PruningCurves, mix: Mix[float], precision: Precision) -> None:
+def _budget(task: Task, curves: PruningCurves, mix: Mix[float], precision: Precision) -> None:
     timed = any(ends.precision is precision for ends in curves.ends)
     with st.container(border=True, gap="small", key="channel_plan"):
         st.markdown("**Plan under a budget**", help=what_is("Channel plan"))
@@ -158,6 +158,8 @@ def _budget(curves: PruningCurves, mix: Mix[float], precision: Precision) -> Non
             on_click=_fill,
             args=(curves, mix, cost, stays / 100, precision),
         )
+        quantized = "" if precision is Precision.FP32 else f" --quantize {precision}"
+        st.caption(f"`edge-optim plan {task.name} --{cost} {stays / 100:g}{quantized}`")
         note = st.session_state.pop(state.CHANNEL_NOTE, None)
         if note:
             st.warning(plain(note), icon=":material/block:")

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import pandas as pd
 import streamlit as st
 
-from dashboard import live, loaders, state, words
+from dashboard import live, loaders, recipe_popover, state, words
 from dashboard.glossary import what_is
 from dashboard.inside import Inside
 from dashboard.layer_rows import LayerRow, mixed_recipe
@@ -145,6 +145,7 @@ def outcome(
                 "Reset", key=f"reset_{name}", type="tertiary", icon=":material/restart_alt:",
                 on_click=mix.reset,
             )  # fmt: skip
+            recipe_popover.popover(task, recipe)
 
 
 def measure(task: str, recipe: Recipe, mixed_from: str) -> None:

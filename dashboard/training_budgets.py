@@ -59,7 +59,8 @@ def rounds_panel(task: Task, rows: Sequence[Training]) -> None:
         step = path.training.recipe.step(Prune)
         assert step is not None  # it is the path of a pruning
         at_once = rounds_recipes(keys.settings(), task)[1]
-        if at_once.step(Prune) is not None and at_once.pruning_ratio == step.ratio:
+        cut = at_once.step(Prune)
+        if cut is not None and (cut.ratio, cut.unit) == (step.ratio, step.unit):
             _button(task, (at_once,), "Prune as much at once", "do_at_once")
 
 

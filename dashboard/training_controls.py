@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import commands, live, loaders, words
+from dashboard import live, loaders, recipe_popover, words
 from dashboard import training_state as keys
 from dashboard.glossary import what_is
 from dashboard.markup import plain
@@ -69,7 +69,7 @@ def panel(task: Task) -> None:
             on_click=train,
             args=(task.name, (recipe,)),
         )
-        _command(task, recipe)
+        recipe_popover.popover(task, recipe, width="stretch")
         live.jobs_panel(task.name, (JobKind.MAKE,), key="trained")
 
 
@@ -281,15 +281,3 @@ def _effort(task: Task, missing: Sequence[Recipe]) -> str:
     one, both = words.about(known[0]), words.about(sum(known))
     both = f" with the teacher; both {both}" if len(known) > 1 else ""
     return f"{one[0].upper()}{one[1:]}{both}. A guess, from earlier epochs."
-
-
-def _command(task: Task, recipe: Recipe) -> None:
-    with st.popover("Recipe and command", icon=":material/terminal:", width="stretch"):
-        st.markdown(f"**{plain(recipe.words())}**")
-        st.caption("recipe.yaml")
-        st.code(recipe.to_yaml(), language="yaml")
-        st.caption("The same on the command line, and in Python.")
-        st.code(
-            f"edge-optim run {task.name} --recipe recipe.yaml", language="bash", wrap_lines=True
-        )
-        st.code(commands.python_code(task, recipe), language="python", wrap_lines=True)

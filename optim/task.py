@@ -28,6 +28,8 @@ SAMPLE_ORDER = (
 )
 
 
+USUAL_RATE_SHARE = 0.25
+"""Of the peak rate of its own training, what fine-tuning takes under SGD."""
 FOUND_FIELDS = ("criterion", "scope", "epochs", "rounds", "round_to")
 """What of pruning a card may say to be best for its network."""
 
@@ -72,6 +74,11 @@ class Task:
     def fine_tuning_epochs(self) -> float:
         """Epochs after pruning that suit this task: small data sets need more passes."""
         return float(self.card["fine_tuning_epochs"])
+
+    @property
+    def short_rate_share(self) -> float:
+        """As ``USUAL_RATE_SHARE``, for a fine-tuning of less than three epochs."""
+        return float(self.card.get("short_rate_share", USUAL_RATE_SHARE))
 
     @property
     def pruning_is_found(self) -> bool:

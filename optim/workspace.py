@@ -320,6 +320,7 @@ def _row(candidate: Candidate) -> dict[str, object]:
         "role": str(candidate.role),
         "precision": str(candidate.recipe.precision),
         "pruning_ratio": candidate.recipe.pruning_ratio,
+        "pruning_unit": candidate.recipe.pruning_unit,
         "accuracy": accuracy.value if accuracy else None,
         "accuracy_low": accuracy.interval[0] if accuracy else None,
         "accuracy_high": accuracy.interval[1] if accuracy else None,

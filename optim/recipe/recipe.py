@@ -114,9 +114,15 @@ class Recipe:
 
     @property
     def pruning_ratio(self) -> float:
-        """Share of the channels removed, 0 without a ``Prune`` step."""
+        """Share of the ``pruning_unit`` that is removed, 0 without a ``Prune`` step."""
         step = self.step(Prune)
         return 0.0 if step is None else step.ratio
+
+    @property
+    def pruning_unit(self) -> str | None:
+        """What ``pruning_ratio`` is a share of: channels, parameters or macs; None without one."""
+        step = self.step(Prune)
+        return None if step is None else str(step.unit)
 
     @property
     def pruning_rounds(self) -> int:

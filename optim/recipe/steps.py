@@ -32,10 +32,10 @@ STEP_TYPES: dict[str, type[Step]] = {
 STEP_ORDER = tuple(STEP_TYPES)
 STEP_VERSIONS = {
     "replace": 1,
-    "replace_activation": 1,
-    "prune": 1,
-    "distill": 1,
-    "sparsify": 1,
+    "replace_activation": 2,
+    "prune": 2,
+    "distill": 2,
+    "sparsify": 2,
     "quantize_aware": 1,
     "fuse": 1,
     "quantize": 2,

@@ -159,6 +159,20 @@ def test_trained_weights_learn_at_a_gentle_rate_and_random_ones_at_the_full():
     assert full == task.card["training"]["schedule"]["max_lr"] == 4 * gentle
 
 
+@pytest.mark.parametrize(
+    ("name", "epochs", "share"),
+    [("fashion-resnet", 1, 1 / 8), ("fashion-resnet", 3, 1 / 4), ("fashion-mobilenetv2", 1, 1 / 4),
+     ("fashion-squeezenet", 1, 1)],
+)  # fmt: skip
+def test_a_short_training_takes_the_rate_that_the_card_says(name, epochs, share):
+    task = load_task(name)
+    step = Distill(epochs=epochs)
+    schedule = distillation_schedule(task, step, fresh=False, examples=55_000)
+    assert schedule.max_lr == share * task.card["training"]["schedule"]["max_lr"]
+    fresh = distillation_schedule(task, step, fresh=True, examples=55_000)
+    assert fresh.max_lr == task.card["training"]["schedule"]["max_lr"]
+
+
 def test_no_training_data_is_refused_with_what_needs_none(tiny, narrow):
     with pytest.raises(RefusedError) as refused:
         _distilled(_mixed(tiny, empty=True), narrow, Distill())
