@@ -8,6 +8,7 @@ from dashboard import words
 from dashboard.charts.training import epochs, network_name
 from optim.little_data import DataPoint, Lesson, LittleData, lesson_of
 from optim.pruning_rounds import PruningPath
+from optim.task import SHORT
 from optim.teaching import Comparison, Pair, interval
 from optim.training_curves import Standing, Training
 
@@ -60,6 +61,10 @@ def doubt(pair: Pair, n: int) -> str:
         parts.append(
             f"planned were {epochs(pair.taught.planned_epochs)} with and "
             f"{epochs(pair.alone.planned_epochs)} without, so one learning rate fell sooner"
+        )
+    if max(pair.taught.planned_epochs, pair.alone.planned_epochs) < SHORT:
+        parts.append(
+            "in so short a training part of the gain is that a teacher's examples are changed less"
         )
     cost = _cost(pair)
     return "; ".join([*parts, *([cost] if cost else [])]) + "."

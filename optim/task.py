@@ -28,6 +28,8 @@ SAMPLE_ORDER = (
 )
 
 
+SHORT = 3
+"""A training of fewer epochs is short: weights can neither move far nor be averaged."""
 USUAL_RATE_SHARE = 0.25
 """Of the peak rate of its own training, what fine-tuning takes under SGD."""
 FOUND_FIELDS = ("criterion", "scope", "epochs", "rounds", "round_to")
@@ -77,7 +79,7 @@ class Task:
 
     @property
     def short_rate_share(self) -> float:
-        """As ``USUAL_RATE_SHARE``, for a fine-tuning of less than three epochs."""
+        """As ``USUAL_RATE_SHARE``, for a short fine-tuning."""
         return float(self.card.get("short_rate_share", USUAL_RATE_SHARE))
 
     @property

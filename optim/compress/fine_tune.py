@@ -11,10 +11,8 @@ from optim.compress.schedule import Schedule
 from optim.compress.teachers import teacher_answers
 from optim.compress.training import AfterStep, Follow, train
 from optim.recipe import Distill, Prune, QuantizeAware, Replace, ReplaceActivation, Sparsify
-from optim.task import USUAL_RATE_SHARE, Task
+from optim.task import SHORT, USUAL_RATE_SHARE, Task
 
-SHORT = 3
-"""Below so many epochs weights can neither move far nor be averaged."""
 Tuned = Replace | ReplaceActivation | Prune | Sparsify | QuantizeAware
 """Steps whose training is the task's own schedule, shortened."""
 
