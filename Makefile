@@ -44,7 +44,9 @@ check: .venv/installed-dev
 
 QUICK_BENCHES = "compression.py --only-starters" quantization.py sparsity.py "rewrites.py --remedy" \
 	noise.py responsiveness.py page_rerun.py
-SLOW_BENCHES = headlines.py pruning.py iterative_pruning.py distillation.py \
+SLOW_BENCHES = headlines.py "pruning.py --epochs 0.5" pruning.py \
+	"iterative_pruning.py motion-cnn --epochs 8" iterative_pruning.py \
+	"distillation.py --epochs 2 --ways labels gentle soft --test" distillation.py \
 	"distillation.py --little-data" quantization_aware.py mixed_precision.py "sparsity.py --train"
 
 bench: .venv/installed
