@@ -120,8 +120,8 @@ class Prune:
         nothing = self.ratio == 0 and bool(self.blocks or self.layers)
         check(
             is_number(self.ratio) and (nothing or LEAST_RATIO <= self.ratio <= MAX_RATIO),
-            f"prune ratio must be between {LEAST_RATIO} and {MAX_RATIO}, or 0 beside blocks or "
-            f"layers, got {self.ratio!r}. A layer needs at least one channel; try 0.9.",
+            f"prune ratio must be at least {LEAST_RATIO} and at most {MAX_RATIO}, got "
+            f"{self.ratio!r}. A layer needs at least one channel; try 0.9.",
         )
         check_number(self.epochs, 0, MAX_EPOCHS, "prune epochs", "Try 1.")
         check_flag(self.distill, "prune distill")
