@@ -64,7 +64,7 @@ def doubt(pair: Pair, n: int) -> str:
         )
     if max(pair.taught.planned_epochs, pair.alone.planned_epochs) < SHORT:
         parts.append(
-            "in so short a training part of the gain is that a teacher's examples are changed less"
+            "without a teacher the examples are changed more, which a short training may not repay"
         )
     cost = _cost(pair)
     return "; ".join([*parts, *([cost] if cost else [])]) + "."

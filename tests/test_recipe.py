@@ -18,6 +18,7 @@ from optim.recipe import (
     Distill,
     Precision,
     Prune,
+    PruningUnit,
     Quantize,
     QuantizeAware,
     Recipe,
@@ -105,6 +106,18 @@ def test_words_say_what_differs_from_the_usual(recipe: Recipe, words: str) -> No
 def test_a_pruning_ratio_outside_its_range_is_refused(ratio: object) -> None:
     with pytest.raises(ValueError, match="prune ratio must be at least"):
         Prune(ratio=ratio)  # type: ignore[arg-type]
+
+
+def test_next_to_nothing_is_no_ratio_even_beside_layers() -> None:
+    assert Prune(ratio=0, layers={"a": 0.5}).ratio == 0  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="prune ratio must be at least"):
+        Prune(ratio=1e-110, layers={"a": 0.5})  # type: ignore[arg-type]
+
+
+def test_a_recipe_says_what_its_pruning_ratio_is_a_share_of() -> None:
+    assert Recipe().pruning_unit is None
+    step = Prune(ratio=0.5, unit=PruningUnit.MACS)
+    assert Recipe(steps=(step,)).pruning_unit == "macs"
 
 
 @pytest.mark.parametrize(
