@@ -29,6 +29,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 ARGUMENTS = [
     "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb",
 ]  # fmt: skip
+LOADING = "[data-testid=stSkeleton]"
 READY = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 FRAMEWORK_PROBE = re.compile(r"/\w+/_stcore/(health|host-config)$")
 """Opened below a page's own path, streamlit's front end looks for its server there first."""
@@ -179,8 +180,9 @@ def tabs(browser: Browser, app: App) -> Iterator[OpenTab]:
 
 
 def ready(page: Page) -> None:
-    """Wait until the page is drawn and its script rests."""
+    """Wait until the page is drawn, the code of each widget included, and its script rests."""
     page.wait_for_selector("h1")
     page.wait_for_selector(READY)
     page.wait_for_timeout(300)
     page.wait_for_selector(READY)
+    page.wait_for_function(f"document.querySelector('{LOADING}') === null")
