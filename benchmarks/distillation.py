@@ -1,14 +1,16 @@
 """What a teacher is worth: a small student with and without one, at equal wall-clock time.
 
     python benchmarks/distillation.py [TASK] [--epochs 10] [--smaller 7] [--ways labels soft ...]
-        [--alpha 0.7] [--temperature 4] [--seeds 3] [--test] [--workspace FOLDER]
+        [--student FAMILY --width 0.375 --stride 2] [--alpha 0.7] [--temperature 4] [--seeds 3]
+        [--test] [--workspace FOLDER]
     python benchmarks/distillation.py --little-data [TASK] [--shares 0.01 0.1 1]
 
-The student is the original with random weights and a share of its parameters. Its ways to learn:
+The student is the original with random weights and a share of its parameters, or with --student
+another family of this width and stride. Its ways to learn:
 
     labels     no teacher; the control
     gentle     no teacher, and only the gentle changes to examples that a table of answers allows
-               (alpha is a millionth): the harder control of short trainings
+               (alpha is a millionth); below three epochs "labels" are learnt so anyway
     soft, decoupled, hints   from the original, by each loss
     ensemble   soft, from all sample networks of the same data; left out where there is one
 
@@ -38,7 +40,7 @@ from optim.engines import engine_named
 from optim.measure.accuracy import predict_classes
 from optim.measuring import ENGINE
 from optim.pipeline import candidate_id, make_candidate, trained_network
-from optim.recipe import Distill, DistillationLoss, Prune, PruningUnit
+from optim.recipe import Architecture, Distill, DistillationLoss, Prune, PruningUnit, Replace
 from optim.store.training_log import TrainingLog
 from optim.task import Task, sample_tasks
 
@@ -55,6 +57,9 @@ def main() -> None:
     parser.add_argument("task", nargs="?", default="fashion-resnet")
     parser.add_argument("--epochs", type=float, default=10, help="with all the data")
     parser.add_argument("--smaller", type=float, default=7, help="times fewer parameters")
+    parser.add_argument("--student", choices=list(Architecture), help="instead of --smaller")
+    parser.add_argument("--width", type=float, default=1.0)
+    parser.add_argument("--stride", type=int, default=1)
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=WAYS)
     parser.add_argument("--alpha", type=float, default=Distill().alpha)
     parser.add_argument("--temperature", type=float, default=Distill().temperature)
@@ -65,9 +70,13 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, default=Path(".workspace/bench"))
     given = parser.parse_args()
     step = Distill(epochs=given.epochs, alpha=given.alpha, temperature=given.temperature)
-    student = Prune(
+    student: Prune | Replace = Prune(
         ratio=1 - 1 / given.smaller, unit=PruningUnit.PARAMETERS, keep_weights=False, epochs=0.0
     )
+    if given.student:
+        student = Replace(
+            architecture=given.student, width=given.width, stride=given.stride, epochs=0.0
+        )
     task, workspace = load_task(given.task), Workspace(given.workspace)
     bench = _Bench(task, workspace, student, given.seeds, given.test)
     print(f"\n{bench.title()}\n", flush=True)
@@ -83,7 +92,7 @@ class _Bench:
 
     task: Task
     workspace: Workspace
-    student: Prune
+    student: Prune | Replace
     seeds: int
     test: bool
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import commands, live, loaders, state, story, words
+from dashboard import live, loaders, recipe_popover, state, story, words
 from dashboard.glossary import what_is
 from dashboard.markup import plain
 from optim.candidate import Candidate, Role
@@ -233,10 +233,7 @@ def _buttons(candidate: Candidate, task: Task) -> None:
             icon=":material/receipt_long:",
             on_click="ignore",
         )
-        with st.popover("Command", icon=":material/terminal:"):
-            st.caption("The same on the command line, and in Python.")
-            st.code(commands.command_line(task, candidate.recipe), language="bash")
-            st.code(commands.python_code(task, candidate.recipe), language="python")
+        recipe_popover.command_popover(task, candidate.recipe)
         st.button(
             "Measure again",
             key="measure_again",

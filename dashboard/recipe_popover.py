@@ -15,13 +15,21 @@ from optim.task import Task
 def popover(
     task: Task, recipe: Recipe, *, width: Literal["stretch", "content"] = "content"
 ) -> None:
-    """The button that shows it."""
+    """The button that shows all three."""
     with st.popover("Recipe and command", icon=":material/terminal:", width=width):
         st.markdown(f"**{plain(recipe.words())}**")
         st.caption("recipe.yaml")
         st.code(recipe.to_yaml(), language="yaml")
-        st.caption("The same on the command line, and in Python.")
-        st.code(
-            f"edge-optim run {task.name} --recipe recipe.yaml", language="bash", wrap_lines=True
-        )
-        st.code(commands.python_code(task, recipe), language="python", wrap_lines=True)
+        _same(task, recipe)
+
+
+def command_popover(task: Task, recipe: Recipe) -> None:
+    """The button that shows command and Python, for where the file has a button of its own."""
+    with st.popover("Command", icon=":material/terminal:"):
+        _same(task, recipe)
+
+
+def _same(task: Task, recipe: Recipe) -> None:
+    st.caption("The same on the command line, and in Python.")
+    st.code(commands.command_line(task, recipe), language="bash", wrap_lines=True)
+    st.code(commands.python_code(task, recipe), language="python", wrap_lines=True)

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from dashboard import words
 from dashboard.charts.axes import even_ticks
-from dashboard.charts.theme import theme
+from dashboard.charts.theme import ChartTheme, theme
 from optim.search.hypervolume import HypervolumeStep
 
 MOST_MARKED = 200
@@ -24,12 +24,10 @@ def hypervolume_figure(
     Filled markers raised the volume, hollow ones did not. ``customdata[0]`` is the candidate's id.
     """
     colours = theme(dark)
-    before = [0.0, *(step.value for step in history)]
-    raised = [step.value > last for step, last in zip(history, before, strict=False)]
-    numbers = list(range(1, len(history) + 1))
+    highest = max((step.value for step in history), default=0.0)
     figure = go.Figure()
     figure.add_scatter(
-        x=numbers,
+        x=list(range(1, len(history) + 1)),
         y=[step.value for step in history],
         name="volume",
         mode="lines",
@@ -39,34 +37,11 @@ def hypervolume_figure(
         hoverinfo="skip",
         showlegend=False,
     )
-    marked = [i for i, up in enumerate(raised) if up or len(history) <= MOST_MARKED]
-    figure.add_scatter(
-        x=[numbers[i] for i in marked],
-        y=[history[i].value for i in marked],
-        name="steps",
-        mode="markers",
-        marker={
-            "size": 7,
-            "color": [colours.primary if raised[i] else colours.background for i in marked],
-            "line": {"color": colours.primary, "width": 1.4},
-        },
-        customdata=[
-            [
-                history[i].candidate_id,
-                escape(history[i].words),
-                "raised the front" if raised[i] else "no gain for the front",
-            ]
-            for i in marked
-        ],
-        hovertemplate="<b>%{customdata[1]}</b><br>hypervolume %{y:.2f}<br>"
-        "%{customdata[2]}<extra></extra>",
-        showlegend=False,
-    )
-    highest = max(before)
+    _add_steps(figure, history, colours)
     figure.add_hline(y=1, line={"color": colours.guide, "width": 1, "dash": "dot"})
     if history:
         figure.add_annotation(
-            x=numbers[-1],
+            x=len(history),
             y=highest,
             text=f"<b>{words.digits(highest)}</b>",
             showarrow=False,
@@ -75,7 +50,47 @@ def hypervolume_figure(
             yshift=3,
             font={"color": colours.primary, "size": 13},
         )
-    ticks = [t for t in even_ticks(1, max(len(history), 2), 6 if narrow else 10) if t == round(t)]
+    _lay_out(figure, len(history), highest, colours, narrow=narrow)
+    return figure
+
+
+def _add_steps(figure: go.Figure, history: Sequence[HypervolumeStep], colours: ChartTheme) -> None:
+    """A marker for each candidate; of a long history only for those that raised the volume."""
+    before = [0.0, *(step.value for step in history)]
+    steps = [
+        (i, step, step.value > last)
+        for i, (step, last) in enumerate(zip(history, before, strict=False), start=1)
+    ]
+    marked = [each for each in steps if each[2] or len(history) <= MOST_MARKED]
+    figure.add_scatter(
+        x=[i for i, _, _ in marked],
+        y=[step.value for _, step, _ in marked],
+        name="steps",
+        mode="markers",
+        marker={
+            "size": 7,
+            "color": [colours.primary if up else colours.background for _, _, up in marked],
+            "line": {"color": colours.primary, "width": 1.4},
+        },
+        customdata=[
+            [
+                step.candidate_id,
+                escape(step.words),
+                "raised the front" if up else "no gain for the front",
+            ]
+            for _, step, up in marked
+        ],
+        hovertemplate="<b>%{customdata[1]}</b><br>hypervolume %{y:.2f}<br>"
+        "%{customdata[2]}<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _lay_out(
+    figure: go.Figure, candidates: int, highest: float, colours: ChartTheme, *, narrow: bool
+) -> None:
+    last = max(candidates, 2)
+    ticks = [t for t in even_ticks(1, last, 6 if narrow else 10) if t == round(t)]
     figure.update_layout(
         template=colours.template,
         uirevision="hypervolume",
@@ -85,7 +100,7 @@ def hypervolume_figure(
         xaxis={
             "title": {"text": "Candidates measured, in order"},
             "tickvals": ticks,
-            "range": [0.6, max(len(history), 2) + 0.4],
+            "range": [0.6, last + 0.4],
             "showgrid": False,
             "automargin": False,
         },
@@ -96,4 +111,3 @@ def hypervolume_figure(
             "automargin": False,
         },
     )
-    return figure

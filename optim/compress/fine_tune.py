@@ -86,5 +86,6 @@ def fine_tuning_schedule(task: Task, step: Tuned | Distill, *, fresh: bool = Fal
         batch_size=min(base.batch_size, 128),
         label_smoothing=0.0,
         ema_decay=0.0 if short else base.ema_decay,
+        gentle=short,
         weight_decay=base.weight_decay * (0.2 if short else 1.0),
     )

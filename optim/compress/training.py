@@ -183,9 +183,8 @@ def _one_epoch(state: TrainingState, lesson: _Lesson, progress: Progress) -> flo
 def _one_step(
     state: TrainingState, lesson: _Lesson, rows: torch.Tensor, generator: torch.Generator
 ) -> float:
-    x, view = augment(
-        lesson.inputs[rows], lesson.kind, gentle=lesson.answers is not None, generator=generator
-    )
+    gentle = state.schedule.gentle or lesson.answers is not None
+    x, view = augment(lesson.inputs[rows], lesson.kind, gentle=gentle, generator=generator)
     for group in state.optimizer.param_groups:
         group["lr"] = state.schedule.learning_rate(state.step, state.total_steps)
     loss = _loss(state, lesson, rows, x, view)

@@ -29,7 +29,7 @@ def open_page(fake: FakeWorkspace) -> Iterator[Open]:
     """Open a page by its path below ``dashboard``, with URL parameters."""
 
     def opened(path: str = "app.py", **query: str) -> AppTest:
-        page = AppTest.from_file(str(APP / "app.py"), default_timeout=60)
+        page = AppTest.from_file(str(APP / "app.py"), default_timeout=180)
         if path != "app.py":
             page.switch_page(path)
         page.session_state["model_box"] = TASK

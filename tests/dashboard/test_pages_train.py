@@ -215,7 +215,7 @@ def test_foreign_text_in_a_link_is_ignored(open_page: Open, fake: FakeWorkspace)
 def test_the_recipe_and_its_command_are_there_for_copying(open_page: Open) -> None:
     page = open_page(PAGE, **NARROW)
     told = "\n".join(code.value for code in page.code)
-    assert f"edge-optim run {TASK} --recipe recipe.yaml" in told
+    assert f"edge-optim run {TASK} --student squeezenet --width 0.5 " in told
     assert Recipe.from_text(page.code[0].value) == narrow()
     assert "optim.Distill(epochs=3.0)" in told
 

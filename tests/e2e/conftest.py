@@ -17,7 +17,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 from playwright.sync_api import Error as PlaywrightError
 
 from optim.workspace import Workspace
@@ -29,10 +36,15 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 ARGUMENTS = [
     "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb",
 ]  # fmt: skip
+PATIENCE = 900
+"""Seconds for a test: on a busy machine a network is made, timed and drawn slowly."""
 LOADING = "[data-testid=stSkeleton]"
 READY = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 FRAMEWORK_PROBE = re.compile(r"/\w+/_stcore/(health|host-config)$")
 """Opened below a page's own path, streamlit's front end looks for its server there first."""
+
+
+expect.set_options(timeout=30_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,6 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.timeout(PATIENCE))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +121,7 @@ def settled(workspace: Workspace) -> bool:
     return not any(job.live for job in workspace.jobs())
 
 
-def wait_until(holds: Callable[[], bool], what: str, *, seconds: float = 240.0) -> None:
+def wait_until(holds: Callable[[], bool], what: str, *, seconds: float = 480.0) -> None:
     """Poll; fail with the words of what did not come about."""
     for _ in range(int(seconds / 0.25)):
         if holds():

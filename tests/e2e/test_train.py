@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from dashboard.training_settings import Student, TrainingSettings
@@ -38,7 +37,6 @@ def lines(page: Page) -> int:
     return found
 
 
-@pytest.mark.timeout(600)
 def test_a_student_is_trained_with_and_without_a_teacher_and_the_page_says_who_wins(
     tab: OpenTab, app: App
 ) -> None:
@@ -49,7 +47,7 @@ def test_a_student_is_trained_with_and_without_a_teacher_and_the_page_says_who_w
     both = {taught, without_teacher(taught)}
     wait_until(lambda: both <= set(recipes_asked_for(app)), "both trainings are asked for")
     expect(page.get_by_role("progressbar").first).to_be_visible()
-    wait_until(lambda: settled(app.workspace), "both are trained and measured", seconds=500)
+    wait_until(lambda: settled(app.workspace), "both are trained and measured")
     verdict = page.locator(".st-key-verdict")
     expect(verdict).to_contain_text("the network with a teacher has", timeout=60_000)
     expect(verdict).to_contain_text("One seed, n = 1,576 validation examples")
