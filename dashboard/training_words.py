@@ -8,7 +8,6 @@ from dashboard import words
 from dashboard.charts.training import epochs, network_name
 from optim.little_data import DataPoint, Lesson, LittleData, lesson_of
 from optim.pruning_rounds import PruningPath
-from optim.task import SHORT
 from optim.teaching import Comparison, Pair, interval
 from optim.training_curves import Standing, Training
 
@@ -61,10 +60,6 @@ def doubt(pair: Pair, n: int) -> str:
         parts.append(
             f"planned were {epochs(pair.taught.planned_epochs)} with and "
             f"{epochs(pair.alone.planned_epochs)} without, so one learning rate fell sooner"
-        )
-    if max(pair.taught.planned_epochs, pair.alone.planned_epochs) < SHORT:
-        parts.append(
-            "without a teacher the examples are changed more, which a short training may not repay"
         )
     cost = _cost(pair)
     return "; ".join([*parts, *([cost] if cost else [])]) + "."

@@ -67,6 +67,10 @@ def fine_tuning_schedule(task: Task, step: Tuned | Distill, *, fresh: bool = Fal
     after four 94.10 % at 0.05, 93.98 % at 0.025 (one seed each). MobileNetV2 without half of its
     channels has 90.04 % at either, so it stays at the usual.
 
+    A short training changes its examples gently, teacher or not: a seventh of the ResNet with
+    random weights, two epochs on labels alone, reached 91.01 % on test so and 89.85 % with holes
+    cut into the pictures (three seeds); for Motion it makes no difference.
+
     Args:
         fresh: True if the weights are random, beside the steps that make them so themselves.
     """

@@ -31,12 +31,12 @@ STEP_TYPES: dict[str, type[Step]] = {
 }
 STEP_ORDER = tuple(STEP_TYPES)
 STEP_VERSIONS = {
-    "replace": 1,
+    "replace": 2,
     "replace_activation": 2,
     "prune": 2,
     "distill": 2,
     "sparsify": 2,
-    "quantize_aware": 1,
+    "quantize_aware": 2,
     "fuse": 1,
     "quantize": 2,
     "mixed_precision": 1,

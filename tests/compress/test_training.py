@@ -140,6 +140,19 @@ def test_a_finished_training_is_read_back_without_a_step(tmp_path):
     assert _equal(again.network, first.network)
 
 
+def test_a_gentle_schedule_changes_examples_as_beside_a_teacher():
+    def trained(gentle, teacher_logits=None):
+        schedule = Schedule(epochs=1, max_lr=0.05, batch_size=32, alpha=0.0, gentle=gentle)
+        return train(
+            _network(), _split(), _split(seed=1), kind="image", schedule=schedule, seed=0,
+            teacher_logits=teacher_logits,
+        ).network  # fmt: skip
+
+    ignored = np.zeros((2, 256, 2), dtype=np.float32)  # alpha is 0
+    assert _equal(trained(True), trained(False, ignored))
+    assert not _equal(trained(True), trained(False))
+
+
 def test_patience_stops_when_nothing_gets_better_and_the_best_epoch_is_kept():
     def spoil(share, network):
         if share > 0.2:

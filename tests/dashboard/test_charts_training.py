@@ -31,7 +31,7 @@ from dashboard.training_words import (
 from optim.little_data import Lesson, little_data
 from optim.pruning_rounds import pruning_paths
 from optim.recipe import Distill, Prune, Recipe
-from optim.teaching import pairs, without_teacher
+from optim.teaching import pairs
 from optim.training_curves import stage_recipes
 from tests.dashboard.training_factories import (
     ALONE,
@@ -220,16 +220,6 @@ def test_the_doubt_names_seed_examples_interval_and_what_a_teacher_costs() -> No
     assert "One seed, n = 5,000 validation examples" in said
     assert "± 0.8 points (95 %)" in said
     assert "an epoch takes 12 s with the teacher and 10 s without" in said
-
-
-def test_a_short_pair_is_told_that_its_examples_differ_too() -> None:
-    taught = Recipe(steps=(NARROW, Distill(epochs=2)))
-    alone = without_teacher(taught)
-    known = {log_name(taught): epochs(0.7, 0.91), log_name(alone): epochs(0.6, 0.89)}
-    (short,) = pairs(rows_of((taught, alone), known))
-    (longer,) = pairs(rows_of())
-    assert "without a teacher the examples are changed more" in doubt(short, N)
-    assert "changed more" not in doubt(longer, N)
 
 
 def test_a_pair_that_still_trains_is_told_as_such() -> None:
