@@ -50,7 +50,7 @@ def main() -> None:
             )
             _print(task.name, headline.name, made, (faster, smaller), "yes" if kept else "no")
             control = control_of(task, headline.recipe)
-            if control is not None:
+            if control is not None and arguments.control_seeds:
                 made = _made(workspace, task, control, arguments.control_seeds)
                 ratios = _figures(workspace, task, made)[1:]
                 _print("", f"control: {control.words()}", made, ratios, "")

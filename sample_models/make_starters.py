@@ -23,14 +23,17 @@ from optim.workspace import Workspace
 CONTROLS = {
     "fashion-resnet": (
         Prune(ratio=0.75, blocks=1, epochs=30, keep_weights=False),
-        Replace(
-            architecture=Architecture.SMALL_RESNET, width=0.25, stride=2, epochs=20, distill=False
+        *(
+            Replace(
+                architecture=Architecture.SMALL_RESNET, width=width, stride=2, epochs=20,
+                distill=False,
+            )
+            for width in (0.25, 0.2)
         ),
     )
-}
+}  # fmt: skip
 """What the named presets must beat: the small network of the second from scratch, with the twenty
-epochs of the original's training and the ten of fine-tuning, and the student of the last without a
-teacher."""
+epochs of the original's training and the ten of fine-tuning, and the students without a teacher."""
 
 
 def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
