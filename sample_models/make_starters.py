@@ -10,6 +10,7 @@ machine.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from optim.headlines import headlines
@@ -39,9 +40,9 @@ epochs of the original's training and the ten of fine-tuning, and the students w
 def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
     """The starters of a task, in the order in which a page should show them."""
     epochs = task.fine_tuning_epochs
-    half = Prune(ratio=0.5, epochs=epochs)
-    most = Prune(ratio=0.75, epochs=2 * epochs)
-    control = Prune(ratio=0.75, epochs=2 * epochs, keep_weights=False)
+    half = replace(task.pruning, ratio=0.5, epochs=epochs)
+    most = replace(task.pruning, ratio=0.75, epochs=2 * epochs)
+    control = replace(most, keep_weights=False)
     int8 = Quantize(precision=Precision.INT8)
     int4 = Quantize(precision=Precision.INT4)
     steps: tuple[tuple[Step, ...], ...] = (

@@ -17,7 +17,7 @@ from optim.cli.output import (
     wrong_input,
 )
 from optim.cli.rows import candidate_row
-from optim.grid import Grid, make_each, suitable_epochs
+from optim.grid import Grid, make_each
 from optim.report.record import candidate_record
 from optim.report.words import between, count, megabytes, milliseconds, points, share, times
 
@@ -78,9 +78,10 @@ def sweep(
     """
     with wrong_input():
         recipes = Grid(
+            task=task,
             pruning_ratios=[_number(text) for text in _parts(prune)],
             precisions=_parts(quantize),
-            epochs=suitable_epochs(task, epochs),
+            epochs=epochs,
             distill=not no_distill,
             seed=seed,
         ).recipes()

@@ -53,6 +53,15 @@ def step_words(step: Step) -> str:
             assert_never(step)
 
 
+_CRITERIA = {
+    Criterion.L1: "L1",
+    Criterion.BN_SCALE: "batch-norm scale",
+    Criterion.TAYLOR: "Taylor",
+    Criterion.FPGM: "FPGM",
+    Criterion.LAMP: "LAMP",
+    Criterion.RANDOM: "chance",
+}
+"""All but the usual one."""
 _NAMES = {Activation.RELU: "ReLU", Activation.RELU6: "ReLU6"}
 
 
@@ -72,7 +81,7 @@ def _prune_words(step: Prune) -> str:
     told = " and ".join(filter(None, (channels, single if step.layers else "", blocks)))
     how = [
         "globally" if step.scope is Scope.GLOBAL else "",
-        f"by {step.criterion.replace('_', ' ')}" if step.criterion is not Criterion.L2 else "",
+        f"by {_CRITERIA[step.criterion]}" if step.criterion in _CRITERIA else "",
         f"in {step.rounds} rounds" if step.rounds > 1 else "",
         f"in blocks of {step.round_to}" if step.round_to != 16 else "",
     ]

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 from optim.candidate import Candidate
+from optim.grid import Grid
 from optim.recipe import Recipe, recipe_of
 from optim.store.job import JobKind
 from optim.task import load_task, sample_tasks
@@ -222,7 +223,7 @@ def test_other_pages_keep_the_model_and_the_sliders(tab: OpenTab) -> None:
 
 def test_compare_shows_the_images_whose_answer_changed(tab: OpenTab, app: App) -> None:
     app.workspace.start_task(IMAGES)
-    recipe = recipe_of(pruning_ratio=0.5, precision="int8")
+    (recipe,) = Grid(task=IMAGES, pruning_ratios=(0.5,), precisions=("int8",)).recipes()
 
     def measured() -> bool:
         found = app.workspace.candidate_of(IMAGES, recipe)
