@@ -7,8 +7,7 @@ Taylor 2017). Sensor windows are scaled per axis, shifted in time and get a litt
 A teacher whose answers come from a table has seen the example as it is, or mirrored. The student
 then gets *gentle* changes only: an answer to a picture that it does not see teaches it nonsense
 ("consistent teaching", Beyer et al. 2022, "Knowledge distillation: A good teacher is patient and
-consistent"). A short training gets gentle changes too, teacher or not: there holes in pictures
-cost more than they teach.
+consistent"). ``fine_tuning_schedule`` says when it is better without a teacher, too.
 """
 
 from __future__ import annotations

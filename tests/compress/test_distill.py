@@ -171,7 +171,15 @@ def test_a_short_training_takes_the_rate_that_the_card_says(name, epochs, share)
     assert schedule.max_lr == share * task.card["training"]["schedule"]["max_lr"]
     fresh = distillation_schedule(task, step, fresh=True, examples=55_000)
     assert fresh.max_lr == task.card["training"]["schedule"]["max_lr"]
-    assert schedule.gentle == fresh.gentle == (epochs < 3)
+    assert schedule.gentle
+    assert fresh.gentle
+
+
+@pytest.mark.parametrize(("epochs", "gentle"), [(2, True), (3, False)])
+def test_windows_change_gently_in_short_trainings_alone(epochs, gentle):
+    task = load_task("motion-cnn")
+    step = Distill(epochs=epochs)
+    assert distillation_schedule(task, step, fresh=True, examples=5_000).gentle is gentle
 
 
 def test_no_training_data_is_refused_with_what_needs_none(tiny, narrow):
