@@ -46,7 +46,8 @@ QUICK_BENCHES = "compression.py --only-starters" quantization.py sparsity.py "re
 	noise.py responsiveness.py page_rerun.py
 SLOW_BENCHES = headlines.py "pruning.py --epochs 0.5" pruning.py \
 	"iterative_pruning.py motion-cnn --epochs 8" iterative_pruning.py \
-	"distillation.py --epochs 2 --ways labels gentle soft --test" distillation.py \
+	criteria.py "distillation.py --epochs 2 --ways labels soft --test" distillation.py \
+	"distillation.py --student small_resnet --width 0.375 --stride 2" \
 	"distillation.py --little-data" quantization_aware.py mixed_precision.py "sparsity.py --train"
 
 bench: .venv/installed

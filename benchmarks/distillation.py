@@ -10,7 +10,8 @@ another family of this width and stride. Its ways to learn:
 
     labels     no teacher; the control
     gentle     no teacher, and only the gentle changes to examples that a table of answers allows
-               (alpha is a millionth); below three epochs "labels" are learnt so anyway
+               (alpha is a millionth); on pictures, and below three epochs, "labels" are learnt
+               so anyway
     soft, decoupled, hints   from the original, by each loss
     ensemble   soft, from all sample networks of the same data; left out where there is one
 
