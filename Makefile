@@ -28,11 +28,16 @@ help:
 	@echo 'make bench-slow  train and measure the others, over several seeds; it takes hours'
 	@echo 'make clean     delete .venv and caches; workspaces are kept'
 
+# What pytest answers where ARGS choose no test of one of the two halves.
+NONE_CHOSEN = 5
+
 run: .venv/installed
 	@$(BIN)/edge-optim dashboard $(ARGS) || [ $$? -eq 130 ]
 
 test: .venv/installed-dev
-	@$(BROWSER); $(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not e2e" -n 2 --dist loadfile $(ARGS) \
+		|| [ $$? -eq $(NONE_CHOSEN) ]
+	@$(BROWSER); $(BIN)/python -m pytest -m "not slow and e2e" $(ARGS) || [ $$? -eq $(NONE_CHOSEN) ]
 
 test-all: .venv/installed-dev
 	@$(BROWSER); HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest $(ARGS)
