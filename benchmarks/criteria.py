@@ -4,8 +4,8 @@
         [--scopes uniform global] [--seeds 3] [--workspace FOLDER]
 
 `removed` is the share of the MACs, so that every row is as much cut as the others. Accuracy on
-*validation*, in percent: mean and standard deviation over the seeds; the first row is the original.
-What a card says of pruning is chosen by this table. What is trained is kept in the workspace.
+*validation*, in percent: mean and standard deviation over the seeds. What a card says of pruning
+is to be chosen by such a table. What is trained is kept in the workspace.
 """
 
 from __future__ import annotations

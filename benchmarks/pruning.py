@@ -4,7 +4,7 @@
 
 A row is a share of the multiply-accumulates (MACs) that leaves. Both start from the same trained
 network and see the training split for the same number of epochs. Ours: as the card says that this
-network is pruned best (found on validation; benchmarks/criteria.py), channels in blocks of 16,
+network is pruned best, else L2 and the same share everywhere; channels in blocks of 16,
 batch norms estimated anew, fine-tuned from the original's recorded answers. Theirs: see
 `_torch_pruning.py`. Accuracy is that of the FP32 file on the test split, as a difference from the
 original in points: mean and standard deviation over the seeds. `faster` is the ratio of lower

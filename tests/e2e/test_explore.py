@@ -36,7 +36,6 @@ DRAWN = """() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(plot 
   plot._fullData.flatMap(trace => (trace.customdata || []).map(each => each && each[0])))"""
 HOLLOW = """() => document.querySelector('.js-plotly-plot')._fullData
   .filter(trace => /slider|predicted/i.test(trace.name + trace.meta)).map(trace => [...trace.x])"""
-
 MOVED = f"before => JSON.stringify(({HOLLOW})()) !== JSON.stringify(before)"
 
 
