@@ -34,13 +34,12 @@ NONE_CHOSEN = 5
 run: .venv/installed
 	@$(BIN)/edge-optim dashboard $(ARGS) || [ $$? -eq 130 ]
 
-test: .venv/installed-dev
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not e2e" -n 2 --dist loadfile $(ARGS) \
+test: QUICK = not slow and
+test-all: export HYPOTHESIS_PROFILE = random
+test test-all: .venv/installed-dev
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(QUICK) not e2e" -n 2 --dist loadfile $(ARGS) \
 		|| [ $$? -eq $(NONE_CHOSEN) ]
-	@$(BROWSER); $(BIN)/python -m pytest -m "not slow and e2e" $(ARGS) || [ $$? -eq $(NONE_CHOSEN) ]
-
-test-all: .venv/installed-dev
-	@$(BROWSER); HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest $(ARGS)
+	@$(BROWSER); $(BIN)/python -m pytest -m "$(QUICK) e2e" $(ARGS) || [ $$? -eq $(NONE_CHOSEN) ]
 
 check: .venv/installed-dev
 	@$(BIN)/ruff format --check .

@@ -5,24 +5,21 @@
 Accuracy is that of the very file on the test split, as a difference from the original in points:
 mean and standard deviation over the seeds. Speed is the ratio of lower quartiles of interleaved
 runs against the FP32 original, size that of the bytes on disk; both of the last seed's file. The
-control is the same small network trained from scratch: after pruning with the same teacher and the
-epochs of the original's training and of the fine-tuning together, for a student for the same epochs
-on the labels alone. What is trained is kept in the workspace: a run that was stopped goes on.
+control is the same small network trained from scratch (`optim.headlines.control_of`). What is
+trained is kept in the workspace: a run that was stopped goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from optim import Recipe, Workspace, load_task, sample_tasks
 from optim.candidate import Candidate
-from optim.headlines import headlines
-from optim.recipe import Prune, Replace
+from optim.headlines import control_of, headlines
 from optim.task import Task
 
 
@@ -54,23 +51,6 @@ def main() -> None:
                 made = _made(workspace, task, control, arguments.control_seeds)
                 ratios = _figures(workspace, task, made)[1:]
                 _print("", f"control: {control.words()}", made, ratios, "")
-
-
-def control_of(task: Task, recipe: Recipe) -> Recipe | None:
-    """The same small network from scratch; None if the recipe removes nothing."""
-    pruned, student = recipe.step(Prune), recipe.step(Replace)
-    if student is not None:
-        return _with(recipe, student, replace(student, distill=False))
-    if pruned is None:
-        return None
-    original = float(task.card["training"]["schedule"]["epochs"])
-    scratch = replace(pruned, keep_weights=False, epochs=pruned.epochs + original)
-    return _with(recipe, pruned, scratch)
-
-
-def _with(recipe: Recipe, old: Prune | Replace, new: Prune | Replace) -> Recipe:
-    steps = (new if step is old else step for step in recipe.steps)
-    return Recipe(steps=tuple(steps), seed=recipe.seed)
 
 
 def _made(workspace: Workspace, task: Task, recipe: Recipe, seeds: int) -> list[Candidate]:

@@ -2,9 +2,9 @@
 
     python -m sample_models.make_starters fashion-resnet
 
-The list is short on purpose: one step of the story each, and the named presets. Accuracy is
-measured on the test split by running each file; latency is not shipped, because it belongs to a
-machine.
+The list is short on purpose: one step of the story each, and the named presets, each with the
+control that it must beat. Accuracy is measured on the test split by running each file; latency is
+not shipped, because it belongs to a machine.
 """
 
 from __future__ import annotations
@@ -13,28 +13,13 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from optim.headlines import headlines
+from optim.headlines import control_of, headlines
 from optim.measuring import measure_accuracy_of
 from optim.pipeline import make_candidate
-from optim.recipe import Architecture, Precision, Prune, Quantize, Recipe, Replace, Step
+from optim.recipe import Precision, Quantize, Recipe, Step
 from optim.starters import take_in, write_starters
 from optim.task import Task, load_task
 from optim.workspace import Workspace
-
-CONTROLS = {
-    "fashion-resnet": (
-        Prune(ratio=0.75, blocks=1, epochs=30, keep_weights=False),
-        *(
-            Replace(
-                architecture=Architecture.SMALL_RESNET, width=width, stride=2, epochs=20,
-                distill=False,
-            )
-            for width in (0.25, 0.2)
-        ),
-    )
-}  # fmt: skip
-"""What the named presets must beat: the small network of the second from scratch, with the twenty
-epochs of the original's training and the ten of fine-tuning, and the students without a teacher."""
 
 
 def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
@@ -45,10 +30,12 @@ def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
     control = replace(most, keep_weights=False)
     int8 = Quantize(precision=Precision.INT8)
     int4 = Quantize(precision=Precision.INT4)
+    presets = [headline.recipe for headline in headlines(task)]
+    controls = [control_of(task, preset) for preset in presets]
     steps: tuple[tuple[Step, ...], ...] = (
         (), (int8,), (half, int8), (most, int8), (half,), (int4,), (control, int8),
-        *(headline.recipe.steps for headline in headlines(task)),
-        *((step, int8) for step in CONTROLS.get(task.name, ())),
+        *(preset.steps for preset in presets),
+        *(each.steps for each in controls if each is not None),
     )  # fmt: skip
     return tuple(Recipe(steps=each, seed=seed) for each in dict.fromkeys(steps))
 

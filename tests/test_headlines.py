@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from optim.errors import BrokenArtifactError, OptimError
-from optim.headlines import Headline, find_headlines, headlines, outcome
-from optim.recipe import Recipe, recipe_of
+from optim.headlines import Headline, control_of, find_headlines, headlines, outcome
+from optim.recipe import Architecture, Distill, Prune, Recipe, Replace, recipe_of
 from optim.task import Task, load_task
 from tests.dashboard.factories import sample_candidates
 
@@ -101,3 +101,39 @@ def test_nothing_is_said_of_another_recipe_or_of_what_is_not_measured() -> None:
     assert outcome(headline, replace(MADE, recipe=Recipe()), BASELINE) is None
     assert outcome(replace(headline, smaller=5), MADE, None) is None
     assert outcome(headline, MADE, None) is not None
+
+
+@pytest.mark.parametrize("name", ["fashion-resnet", "fashion-squeezenet", "motion-cnn"])
+def test_every_preset_that_removes_something_has_a_control(name: str) -> None:
+    task = load_task(name)
+    for each in headlines(task):
+        control = control_of(task, each.recipe)
+        if each.recipe.training_steps():
+            assert control is not None
+            assert control.is_control
+            assert control.precision is each.recipe.precision
+            assert control_of(task, control) is None
+        else:
+            assert control is None
+
+
+def test_a_pruned_control_has_the_whole_budget_and_the_same_teacher() -> None:
+    task = load_task("fashion-resnet")
+    pruned = Recipe(steps=(Prune(ratio=0.5, epochs=3, rounds=3), *RECIPE.steps[1:]), seed=4)
+    control = control_of(task, pruned)
+    scratch = Prune(ratio=0.5, epochs=23, keep_weights=False)
+    assert control == Recipe(steps=(scratch, *RECIPE.steps[1:]), seed=4)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (Replace(architecture=Architecture.SMALL_RESNET, epochs=5),),
+        (Replace(architecture=Architecture.SMALL_RESNET, epochs=0), Distill(epochs=5)),
+        (Replace(architecture=Architecture.SMALL_RESNET, epochs=2), Distill(epochs=3)),
+    ],
+)
+def test_a_student_without_a_teacher_learns_as_long(steps: tuple[Replace | Distill, ...]) -> None:
+    alone = Replace(architecture=Architecture.SMALL_RESNET, epochs=5, distill=False)
+    control = control_of(load_task("fashion-resnet"), Recipe(steps=steps))
+    assert control == Recipe(steps=(alone,))

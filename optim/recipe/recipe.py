@@ -138,11 +138,12 @@ class Recipe:
         """The recipe that stops one round of pruning before this one; None if there is none."""
         step = self.step(Prune)
         earlier = None if step is None else step.earlier_round()
-        if earlier is None:
-            return None
-        return Recipe(
-            steps=tuple(earlier if each is step else each for each in self.steps), seed=self.seed
-        )
+        return None if earlier is None else self.with_step(earlier)
+
+    def with_step(self, step: Step) -> Recipe:
+        """The recipe with this step in the place of its own of the same kind."""
+        steps = tuple(step if type(each) is type(step) else each for each in self.steps)
+        return Recipe(steps=steps, seed=self.seed)
 
     def training_steps(self) -> tuple[TrainingStep, ...]:
         """The steps that change the network in torch, in order."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from optim.candidate import Candidate, Role
-from optim.recipe import Replace
+from optim.recipe import Prune, Recipe, Replace
 from optim.search.pareto import Limits, Objective, accuracy_drop, costs_of, distinguishable
 
 SIMILAR_LATENCY = 1.25
@@ -107,22 +107,22 @@ def compressed_beats_control(candidates: Iterable[Candidate]) -> tuple[ControlCo
     """Each control beside the candidate of its kind and precision that is nearest in latency.
 
     A pruned network stands beside the same shape from scratch, a student beside one without a
-    teacher. Only pairs whose latencies lie within a factor of 1.25 are compared; controls without
-    such a partner are left out.
+    teacher. Where one of the very shape is measured, no other is compared; else only pairs whose
+    latencies lie within a factor of 1.25, and controls without such a partner are left out.
     """
     measured = [c for c in candidates if c.measured and c.recipe.training_steps()]
     pairs = []
     for control in (c for c in measured if c.role is Role.CONTROL):
-        near = [
-            (gap, c.id, c)
+        alike = [
+            (_shape(c.recipe) != _shape(control.recipe), _latency_gap(c, control), c.id, c)
             for c in measured
             if c.role is Role.CANDIDATE
             and _is_student(c) is _is_student(control)
             and c.recipe.precision is control.recipe.precision
-            and (gap := _latency_gap(c, control)) <= math.log(SIMILAR_LATENCY)
         ]
+        near = [row for row in alike if not row[0] or row[1] <= math.log(SIMILAR_LATENCY)]
         if near:
-            pairs.append(_compare(control, min(near)[2]))
+            pairs.append(_compare(control, min(near)[-1]))
     return tuple(pairs)
 
 
@@ -259,6 +259,16 @@ def _compare(control: Candidate, compressed: Candidate) -> ControlComparison:
         difference=difference,
         verdict=verdict,
         words=words,
+    )
+
+
+def _shape(recipe: Recipe) -> tuple[object, ...]:
+    """What decides how wide and deep the network is, however it was trained."""
+    student, pruned = recipe.step(Replace), recipe.step(Prune)
+    return (
+        student and (student.architecture, student.width, student.stride),
+        pruned and (pruned.ratio, pruned.unit, pruned.layers, pruned.blocks, pruned.round_to),
+        pruned and pruned.scope,
     )
 
 

@@ -10,6 +10,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import dashboard.loaders
+from optim.candidate import Candidate
+from optim.recipe import recipe_of
+from optim.search.pareto import Front, Objective, ranked_front
+from optim.search.predict import Prediction, predict
+from tests.dashboard.factories import sample_candidates
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace
 
 APP = Path(dashboard.loaders.__file__).parent
@@ -41,3 +46,20 @@ def open_page(fake: FakeWorkspace) -> Iterator[Open]:
 
     yield opened
     st.cache_resource.clear()
+
+
+@pytest.fixture(scope="module")
+def candidates() -> tuple[Candidate, ...]:
+    return sample_candidates()
+
+
+@pytest.fixture(scope="module")
+def front(candidates: tuple[Candidate, ...]) -> Front:
+    return ranked_front(candidates, tuple(Objective))
+
+
+@pytest.fixture(scope="module")
+def prediction(candidates: tuple[Candidate, ...]) -> Prediction:
+    guess = predict(recipe_of(pruning_ratio=0.4, precision="int8"), candidates)
+    assert guess is not None
+    return guess

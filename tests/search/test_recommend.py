@@ -122,3 +122,13 @@ def test_a_control_of_other_speed_or_precision_is_not_compared() -> None:
     slow = candidate(control(0.5), speedup=4.0)
     whole = candidate(control(0.75, Precision.INT8), speedup=14.0)
     assert compressed_beats_control([pruned, slow, whole]) == ()
+
+
+def test_a_control_stands_beside_its_own_shape_whatever_the_clock_says() -> None:
+    wide, thin = (
+        candidate(recipe_of(pruning_ratio=ratio), speedup=speedup)
+        for ratio, speedup in ((0.7, 14.0), (0.75, 18.0))
+    )
+    small = candidate(control(0.75), speedup=14.0, lost=300)
+    (found,) = compressed_beats_control([wide, thin, small])
+    assert found.compressed is thin
