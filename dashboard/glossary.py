@@ -152,6 +152,10 @@ GLOSSARY: dict[str, str] = {
         "How long the student is trained, in passes over the training examples. It starts from "
         "nothing, so it needs more than fine-tuning does."
     ),
+    "Teacher": (
+        "Whose answers a student learns. A more accurate network on the same data may teach more "
+        "than the original, but where channels are pruned the original teaches."
+    ),
     "Zeros": (
         "Single weights become zero, and the shapes stay. An ordinary engine computes zeros like "
         "any number: only the compressed file shrinks, unless the engine is a sparse one."

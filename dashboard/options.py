@@ -19,7 +19,7 @@ from optim.headlines import Headline
 from optim.headlines import headlines as read_headlines
 from optim.recipe import Architecture
 from optim.recipe.presets import PRESETS
-from optim.task import Task
+from optim.task import Task, load_task, teachers
 
 POPOVER_PX = 430
 """The same for every tab, or the popover would change its width when another is opened."""
@@ -174,6 +174,15 @@ def _student(task: Task) -> None:
         min_value=0.5, max_value=200.0, value=state.DEFAULTS.student_epochs, step=0.5, format="%g",
         disabled=off,
     )  # fmt: skip
+    others = teachers(task)[1:]
+    if others:
+        _option(
+            right.selectbox, "Who teaches", state.STUDENT_TEACHER, (state.USUAL, *others),
+            term="Teacher", disabled=off or state.settings().prunes or not state.settings().distill,
+            format_func=lambda name: (
+                "The original" if name == state.USUAL else load_task(name).title
+            ),
+        )  # fmt: skip
 
 
 def _zeros() -> None:

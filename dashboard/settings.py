@@ -10,6 +10,7 @@ from optim.recipe import (
     Architecture,
     Calibration,
     Criterion,
+    Distill,
     Fuse,
     Pattern,
     Precision,
@@ -25,7 +26,7 @@ from optim.recipe import (
     SparsifyMethod,
     Step,
 )
-from optim.task import Task
+from optim.task import Task, teachers
 
 FINEST_RATIO, LARGEST_RATIO, MOST_BLOCKS, MOST_ROUNDS = 5, 90, 8, 6
 """Steps and ends of the pruning sliders; the ratio in percent."""
@@ -48,6 +49,7 @@ class Settings:
         sparsity: percent of the weights that become zero; a pattern makes it 50.
         student: the architecture that takes the network's place.
         width: percent of the student's usual width.
+        teacher: the task whose network teaches a student that is not pruned; None is the original.
     """
 
     precision: Precision = Precision.INT8
@@ -65,6 +67,7 @@ class Settings:
     width: int = 50
     stride: int = 1
     student_epochs: float = 10.0
+    teacher: str | None = None
     sparsity: int = 0
     pattern: Pattern = Pattern.UNSTRUCTURED
     zeros: SparsifyMethod = SparsifyMethod.MAGNITUDE
@@ -113,8 +116,9 @@ class Settings:
     def recipe(self, task: Task) -> Recipe:
         """What the settings mean for a task."""
         steps: tuple[Step | None, ...] = (
-            self._student(),
+            self._student(task),
             self._prune(task),
+            self._distill(task),
             self._sparsify(task),
             self._quantize_aware(),
             Fuse() if self.fuse and not self.quantizes else None,
@@ -122,16 +126,25 @@ class Settings:
         )
         return Recipe(steps=tuple(step for step in steps if step is not None))
 
-    def _student(self) -> Replace | None:
+    def _student(self, task: Task) -> Replace | None:
         if self.student is None:
             return None
+        taught_later = self._distill(task) is not None
         return Replace(
             architecture=self.student,
             width=self.width / 100,
             stride=self.stride,
-            epochs=self.student_epochs,
+            epochs=0 if taught_later else self.student_epochs,
             distill=self.distill,
         )
+
+    def _distill(self, task: Task) -> Distill | None:
+        """The student's lessons from another network than the original."""
+        if self.student is None or self.prunes or not self.distill:
+            return None
+        if self.teacher == task.name or self.teacher not in teachers(task):
+            return None
+        return Distill(epochs=self.student_epochs, teacher=(self.teacher,))
 
     def _prune(self, task: Task) -> Prune | None:
         if not self.prunes:
@@ -203,7 +216,7 @@ def settings_of(recipe: Recipe, task: Task) -> Settings | None:
     found = replace(
         with_quantize(Settings(precision=recipe.precision), recipe.step(Quantize)),
         **_pruning_of(recipe.step(Prune), task),
-        **_student_of(recipe.step(Replace)),
+        **_student_of(recipe.step(Replace), recipe.step(Distill)),
         distill=trained[0].distill if trained else True,
         fuse=recipe.step(Fuse) is not None,
         training=0.0 if aware is None else aware.epochs,
@@ -231,14 +244,15 @@ def _pruning_of(step: Prune | None, task: Task) -> dict[str, Any]:
     return {**prune, **left_alone}
 
 
-def _student_of(step: Replace | None) -> dict[str, Any]:
+def _student_of(step: Replace | None, taught: Distill | None) -> dict[str, Any]:
     if step is None:
         return {}
     return {
         "student": step.architecture,
         "width": round(100 * step.width),
         "stride": step.stride,
-        "student_epochs": step.epochs,
+        "student_epochs": step.epochs if taught is None else taught.epochs,
+        "teacher": taught.teacher[0] if taught is not None and taught.teacher else None,
     }
 
 

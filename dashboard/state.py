@@ -58,6 +58,7 @@ STUDENT = "student"
 WIDTH = "width"
 STRIDE = "stride"
 STUDENT_EPOCHS = "student_epochs"
+STUDENT_TEACHER = "student_teacher"
 SPARSITY = "sparsity"
 PATTERN = "pattern"
 ZEROS = "zeros"
@@ -149,6 +150,7 @@ SETTING_KEYS = {
     "precision": PRECISION, "prune": PRUNE, "unit": UNIT, "criterion": CRITERION, "scope": SCOPE,
     "rounds": ROUNDS, "round_to": ROUND_TO, "blocks": BLOCKS, "epochs": EPOCHS, "distill": DISTILL,
     "student": STUDENT, "width": WIDTH, "stride": STRIDE, "student_epochs": STUDENT_EPOCHS,
+    "teacher": STUDENT_TEACHER,
     "sparsity": SPARSITY, "pattern": PATTERN, "zeros": ZEROS,
     "fuse": FUSE, "training": TRAINING, "learned_scales": LEARNED_SCALES,
     "activations": ACTIVATIONS, "calibration": CALIBRATION, "examples": EXAMPLES,
@@ -309,6 +311,8 @@ def _read(field: str, shown: Any) -> Any:
 
 def _written(field: str, value: Any) -> Any:
     """What a field's widget shows for a value."""
+    if field == "teacher":
+        return value or USUAL
     if field not in _KINDS:
         return value
     if value is None:

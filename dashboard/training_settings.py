@@ -17,7 +17,7 @@ from optim.recipe import (
     Replace,
     Step,
 )
-from optim.task import Task, sample_tasks
+from optim.task import Task, teachers
 
 SHARES = (1, 3, 10, 30, 100)
 """Percent of the training split that the slider knows."""
@@ -136,18 +136,6 @@ def families(task: Task) -> tuple[Architecture, ...]:
 def may_be_halved(task: Task) -> bool:
     """True if a student may see the task's input at half the resolution."""
     return len(task.input_shape) > 2
-
-
-def teachers(task: Task) -> tuple[str, ...]:
-    """The tasks whose networks know the task's data, the task itself first."""
-    alike = [
-        other.name
-        for other in sample_tasks()
-        if other.name != task.name
-        and other.labels == task.labels
-        and other.input_shape == task.input_shape
-    ]
-    return (task.name, *alike)
 
 
 def rounds_recipes(settings: TrainingSettings, task: Task) -> tuple[Recipe, Recipe]:

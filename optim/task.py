@@ -203,3 +203,14 @@ def sample_tasks() -> tuple[Task, ...]:
     """Every sample task whose weights are there, in the order a page lists them."""
     tasks = map(load_task, SAMPLE_ORDER)
     return tuple(task for task in tasks if task.weights_path.exists())
+
+
+def same_question(task: Task, other: Task) -> bool:
+    """True if both answer with the same classes to inputs of the same shape."""
+    return task.labels == other.labels and task.input_shape == other.input_shape
+
+
+def teachers(task: Task) -> tuple[str, ...]:
+    """The tasks whose networks know the task's data, the task itself first."""
+    others = (other for other in sample_tasks() if other.name != task.name)
+    return (task.name, *(other.name for other in others if same_question(task, other)))

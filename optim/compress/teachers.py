@@ -22,7 +22,7 @@ from optim.compress.evaluation import logits_of
 from optim.datasets import Split
 from optim.errors import Refusal, RefusedError, UnknownTaskError
 from optim.progress import Progress
-from optim.task import Task, load_task, sample_tasks
+from optim.task import Task, load_task, same_question, sample_tasks
 
 
 def teachers_of(task: Task, names: Sequence[str]) -> tuple[Task, ...]:
@@ -68,7 +68,7 @@ def label_views(
 
 
 def _teacher(task: Task, name: str) -> Task:
-    fitting = ", ".join(other.name for other in sample_tasks() if _same_question(task, other))
+    fitting = ", ".join(other.name for other in sample_tasks() if same_question(task, other))
     remedy = f"Choose of: {fitting}." if fitting else "Leave the teacher out."
     try:
         teacher = load_task(name)
@@ -76,7 +76,7 @@ def _teacher(task: Task, name: str) -> Task:
         raise RefusedError(
             Refusal(reason=f"there is no teacher {name!r:.60}.", remedy=remedy)
         ) from error
-    if not _same_question(task, teacher):
+    if not same_question(task, teacher):
         raise RefusedError(
             Refusal(
                 reason=f"{name} cannot teach {task.name}: it answers with {len(teacher.labels)} "
@@ -86,10 +86,6 @@ def _teacher(task: Task, name: str) -> Task:
             )
         )
     return teacher
-
-
-def _same_question(task: Task, other: Task) -> bool:
-    return task.labels == other.labels and task.input_shape == other.input_shape
 
 
 def _known_or_asked(teacher: Task, training: Split, progress: Progress) -> np.ndarray:

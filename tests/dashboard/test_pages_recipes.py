@@ -72,11 +72,24 @@ def test_what_is_chosen_under_more_is_in_the_link_and_in_the_recipe(
     assert not has_button(page, "reset")
 
 
+def test_a_student_may_learn_from_another_network(open_page: Open, fake: FakeWorkspace) -> None:
+    asked_for = {"student": "small ResNet", "width": "25", "student_epochs": "4.5"}
+    page = open_page(prune="0", student_teacher="Fashion · MobileNetV2", **asked_for)
+    assert page.selectbox(key=state.STUDENT_TEACHER).value == "fashion-mobilenetv2"
+    button(page, "measure").click().run()
+    assert asked(fake).steps == (
+        Replace(architecture="small_resnet", width=0.25, epochs=0),
+        Distill(epochs=4.5, teacher=("fashion-mobilenetv2",)),
+        Quantize(),
+    )
+
+
 def test_choices_that_nothing_would_change_are_greyed_out(open_page: Open) -> None:
     page = open_page(prune="0")
     assert page.selectbox(key=state.CRITERION).disabled
     assert page.selectbox(key=state.PATTERN).disabled
     assert page.number_input(key=state.WIDTH).disabled
+    assert page.selectbox(key=state.STUDENT_TEACHER).disabled
     page = open_page(prune="40", sparsity="50")
     assert not page.selectbox(key=state.CRITERION).disabled
     assert not page.selectbox(key=state.PATTERN).disabled

@@ -199,6 +199,7 @@ settings = st.builds(
     width=st.sampled_from([10, 55, 100]),
     stride=st.integers(1, 2),
     student_epochs=st.sampled_from([0.5, 10.0]),
+    teacher=st.sampled_from([None, "fashion-resnet", "fashion-mobilenetv2", "motion-cnn", "?"]),
     sparsity=st.sampled_from([0, 0, 50, 90]),
     pattern=st.sampled_from(list(Pattern)),
     zeros=st.sampled_from(list(SparsifyMethod)),
