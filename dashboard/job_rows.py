@@ -58,15 +58,7 @@ def _facts(job: Job) -> list[str]:
 
 def _actions(job: Job) -> None:
     if job.live:
-        st.button(
-            "Cancel",
-            key=f"cancel_{job.id}",
-            type="tertiary",
-            icon=":material/stop_circle:",
-            disabled=job.cancel_requested,
-            on_click=loaders.workspace().cancel,
-            args=(job.id,),
-        )
+        live.cancel_button(job)
     elif job.state is not JobState.DONE:
         st.button(
             "Try again",

@@ -97,15 +97,7 @@ def _progress(job: Job) -> None:
         st.progress(min(max(job.progress, 0.0), 1.0), text=f"**{name}**")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(plain(words.job_state(job) if job.cancel_requested else message))
-            st.button(
-                "Cancel",
-                key=f"cancel_{job.id}",
-                type="tertiary",
-                icon=":material/stop_circle:",
-                disabled=job.cancel_requested,
-                on_click=loaders.workspace().cancel,
-                args=(job.id,),
-            )
+            cancel_button(job)
 
 
 def _checking(jobs: list[Job]) -> None:
@@ -115,3 +107,16 @@ def _checking(jobs: list[Job]) -> None:
             f":material/autorenew: In the background, the recorded accuracy of {number} is "
             "measured again on this machine."
         )
+
+
+def cancel_button(job: Job) -> None:
+    """Stops a job that waits or runs; grey once it was asked to."""
+    st.button(
+        "Cancel",
+        key=f"cancel_{job.id}",
+        type="tertiary",
+        icon=":material/stop_circle:",
+        disabled=job.cancel_requested,
+        on_click=loaders.workspace().cancel,
+        args=(job.id,),
+    )

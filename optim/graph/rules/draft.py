@@ -77,6 +77,16 @@ class Draft:
             return None
         return float(scale.reshape(())), int(zero.reshape(()))
 
+    def gridded_input(self, node: NodeProto) -> tuple[NodeProto, NodeProto] | str:
+        """The pair that puts its input on an unsigned 8-bit grid of its own, or why none does."""
+        source = self.writer(node.input[0])
+        if source is None or source.op_type != DEQUANTIZE or self.grid(source) is None:
+            return "its input is not on an unsigned 8-bit grid"
+        quantize = self.writer(source.input[0])
+        if quantize is None or quantize.op_type != QUANTIZE:
+            return "its input's grid is shared with other tensors"
+        return quantize, source
+
     def edit(self, *, remove: Iterable[NodeProto] = (), add: Iterable[NodeProto] = ()) -> None:
         """Take nodes out and put nodes in; the order is found at the end."""
         gone = {id(node) for node in remove}

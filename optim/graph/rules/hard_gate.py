@@ -36,12 +36,10 @@ def _matches(draft: Draft, node: NodeProto) -> bool:
 
 
 def _refuses(draft: Draft, node: NodeProto) -> str | None:
-    source = draft.writer(node.input[0])
-    if source is None or source.op_type != DEQUANTIZE or draft.grid(source) is None:
-        return "its input is not on an unsigned 8-bit grid"
-    quantize = draft.writer(source.input[0])
-    if quantize is None or quantize.op_type != QUANTIZE:
-        return "its input's grid is shared with other tensors"
+    given = draft.gridded_input(node)
+    if isinstance(given, str):
+        return given
+    quantize, source = given
     result = draft.only_reader(node.output[0], QUANTIZE)
     if result is None or draft.only_reader(result.output[0], DEQUANTIZE) is None:
         return "its result is read in float"
