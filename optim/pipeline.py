@@ -58,19 +58,20 @@ def make_candidate(
     """Make a candidate's file unless it is there; nothing is measured.
 
     Returns:
-        The candidate with its artifact, or with a refusal.
+        The candidate with its artifact, or with a refusal. Its seconds are those from nothing:
+        what was trained before, for another precision or until it was stopped, is counted.
     """
     found = registered(results, task, recipe)
     if found.artifact is not None and found.artifact.path.exists():
         return found
-    started = time.monotonic()
+    started, trained_s = time.monotonic(), _seconds_trained(results, task, recipe)
     try:
         content = _build(results, task, recipe, progress)
     except RefusedError as error:
         results.refuse(found.id, error.refusal)
         return registered(results, task, recipe)
     artifact = store_artifact(content, results.artifacts)
-    keep_file(results, found.id, artifact, seconds=time.monotonic() - started)
+    keep_file(results, found.id, artifact, seconds=trained_s + time.monotonic() - started)
     progress(1.0, "file written")
     return registered(results, task, recipe)
 
@@ -185,6 +186,15 @@ def trained_network(
     if follow.checkpoint is not None:
         follow.checkpoint.unlink(missing_ok=True)
     return network
+
+
+def _seconds_trained(results: Results, task: Task, recipe: Recipe) -> float:
+    """How long a recipe has been trained already, by the log of its epochs."""
+    prefix, log, seconds = recipe.training_prefix(), TrainingLog(results.folder), 0.0
+    while prefix.steps:
+        seconds += sum(epoch.seconds for epoch in log.get(candidate_id(task, prefix)))
+        prefix = _before(prefix)
+    return seconds
 
 
 def _before(prefix: Recipe) -> Recipe:

@@ -12,6 +12,7 @@ from optim.pipeline import candidate_id, make_candidate, trained_network
 from optim.recipe import Prune, Quantize, Recipe, Replace, recipe_of
 from optim.starters import starter_recipes, take_in, write_starters
 from optim.store.results import Results
+from optim.store.training_log import TrainingLog
 from tests.small_task import small_task
 
 
@@ -47,6 +48,19 @@ def test_a_grid_trains_each_ratio_once(tiny, results, trainings):
             )
             assert made.artifact.path.exists()
     assert [step.ratio for step in trainings] == [0.5, 0.75]
+
+
+def test_a_second_precision_counts_the_training_that_it_shares(tiny, results):
+    steps = (Prune(ratio=0.5, epochs=1, rounds=2), Quantize())
+    pruned = Recipe(steps=steps[:1])
+    first = make_candidate(results, tiny, pruned)
+    log = TrainingLog(results.folder)
+    rounds = (pruned, pruned.earlier_round())
+    trained = [e.seconds for each in rounds for e in log.get(candidate_id(tiny, each))]
+    assert len(trained) >= 2
+    second = make_candidate(results, tiny, Recipe(steps=steps))
+    assert first.seconds > sum(trained)
+    assert second.seconds > sum(trained)
 
 
 def test_a_student_is_pruned_in_rounds_as_at_once(tiny, results):
