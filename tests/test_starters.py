@@ -7,6 +7,7 @@ import pytest
 
 from optim.artifact import sha256_of
 from optim.engines import engine_named
+from optim.headlines import control_of, headlines
 from optim.measure.accuracy import predict_classes
 from optim.pipeline import candidate_id, make_candidate
 from optim.recipe import Precision, Prune, Recipe
@@ -43,6 +44,12 @@ def test_the_first_figures_need_no_training(task):
     assert any(recipe.precision is Precision.INT8 and recipe.pruning_ratio for recipe in kinds)
     assert any(recipe.is_control for recipe in kinds)
     assert len(kinds) >= 5
+
+
+def test_every_preset_is_shipped_beside_its_control(task):
+    kinds = {Recipe.from_dict(entry["recipe"]) for entry in _entries(task)}
+    for headline in headlines(task):
+        assert {headline.recipe, control_of(task, headline.recipe)} - {None} <= kinds, headline.name
 
 
 def test_every_shipped_file_is_the_one_that_was_recorded(task):
