@@ -129,7 +129,7 @@ def _sentences(
     known = {c.id: c.words() for c in front.measured}
     sentences += _promises(candidate, front.baseline, task)
     if candidate.recipe.step(Replace) is not None and candidate.role is not Role.CONTROL:
-        sentences.append(story.ANOTHER_ARCHITECTURE)
+        sentences.append(plain(story.another_architecture(candidate.recipe)))
     if front.baseline is not None:
         sentences.append(plain(sparse_words(candidate, front.baseline)))
     if tied:

@@ -14,7 +14,7 @@ from optim.recipe import Recipe
 from optim.search.effort import seconds_to_measure
 from optim.search.predict import Prediction, student_of
 from optim.store.job import JobKind
-from optim.task import Task
+from optim.task import Task, load_task
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -82,7 +82,7 @@ def _sliders(task: Task) -> None:
     if told := slider_words.pruning_note(state.settings(), task):
         pruning_note.caption(plain(told).replace(" %", f"{NO_BREAK}%"))
     with switches:
-        _switches()
+        _switches(task)
 
 
 def _unit() -> None:
@@ -119,10 +119,11 @@ def _head(task: Task) -> None:
             )
 
 
-def _switches() -> None:
+def _switches(task: Task) -> None:
     chosen = state.settings()
+    other = chosen.other_teacher(task)
     st.toggle(
-        "Distil from the original",
+        f"Distil from {load_task(other).title if other else 'the original'}",
         value=True,
         key=state.DISTILL,
         bind="query-params",

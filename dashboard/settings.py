@@ -126,15 +126,19 @@ class Settings:
         )
         return Recipe(steps=tuple(step for step in steps if step is not None))
 
+    def other_teacher(self, task: Task) -> str | None:
+        """The task whose network teaches instead of the original, if one does."""
+        taught = self._distill(task)
+        return None if taught is None else taught.teacher[0]
+
     def _student(self, task: Task) -> Replace | None:
         if self.student is None:
             return None
-        taught_later = self._distill(task) is not None
         return Replace(
             architecture=self.student,
             width=self.width / 100,
             stride=self.stride,
-            epochs=0 if taught_later else self.student_epochs,
+            epochs=0 if self.other_teacher(task) else self.student_epochs,
             distill=self.distill,
         )
 

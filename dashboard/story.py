@@ -20,11 +20,6 @@ WHY_WHOLE_NUMBERS_MAY_BE_SLOW = (
 )
 
 
-ANOTHER_ARCHITECTURE = (
-    "It is another architecture: it keeps nothing of the original but its answers."
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
     """One step of the order in which people should think.
@@ -189,3 +184,12 @@ def _best(
     if kind:
         return max(kind, key=lambda c: c.latency.speedup if c.latency else 0.0)
     return max(found, key=lambda c: c.accuracy.value if c.accuracy else 0.0, default=None)
+
+
+def another_architecture(recipe: Recipe) -> str:
+    """What a student has of the original: its answers, unless another network taught it."""
+    taught = recipe.step(Distill)
+    if taught is None or not taught.teacher:
+        return "It is another architecture: it keeps nothing of the original but its answers."
+    teachers = " and ".join(taught.teacher)
+    return f"It is another architecture: it keeps nothing of the original, {teachers} taught it."

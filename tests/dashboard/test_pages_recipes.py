@@ -75,6 +75,7 @@ def test_what_is_chosen_under_more_is_in_the_link_and_in_the_recipe(
 def test_a_student_may_learn_from_another_network(open_page: Open, fake: FakeWorkspace) -> None:
     asked_for = {"student": "small ResNet", "width": "25", "student_epochs": "4.5"}
     page = open_page(prune="0", student_teacher="Fashion · MobileNetV2", **asked_for)
+    assert page.toggle(key=state.DISTILL).label == "Distil from Fashion · MobileNetV2"
     assert page.selectbox(key=state.STUDENT_TEACHER).value == "fashion-mobilenetv2"
     button(page, "measure").click().run()
     assert asked(fake).steps == (
@@ -102,6 +103,10 @@ def test_a_student_says_that_it_keeps_nothing_and_a_control_does_not(
     student = Recipe(steps=(Replace(architecture="resnet", width=0.5),))
     taught = texts(open_page(candidate=add(fake, student, speedup=8.0)))
     assert "keeps nothing of the original but its answers" in taught
+    other = Recipe(steps=(Replace(architecture="resnet", epochs=0), Distill(teacher=("x",))))
+    assert "nothing of the original, x taught it" in texts(
+        open_page(candidate=add(fake, other, speedup=8.0))
+    )
     alone = Recipe(steps=(Replace(architecture="resnet", width=0.5, distill=False),))
     assert "keeps nothing" not in texts(open_page(candidate=add(fake, alone, speedup=8.0)))
 
