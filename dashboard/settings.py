@@ -144,7 +144,7 @@ class Settings:
 
     def _distill(self, task: Task) -> Distill | None:
         """The student's lessons from another network than the original."""
-        if self.student is None or self.prunes or not self.distill:
+        if None in (self.student, self.teacher) or self.prunes or not self.distill:
             return None
         if self.teacher == task.name or self.teacher not in teachers(task):
             return None
