@@ -18,7 +18,6 @@ from optim.search.pareto import Front
 from optim.search.recommend import Recommendation
 from optim.task import Task
 
-RESTLESS = 0.05
 """Spread of the speed-up between rounds above which it is not to be trusted."""
 BADGE_COLOURS: dict[str, Literal["green", "blue", "gray", "orange"]] = {
     "on the front": "green",
@@ -70,7 +69,7 @@ def _title(candidate: Candidate, front: Front, *, recommended: bool) -> None:
 def _metrics(candidate: Candidate, baseline: Candidate | None) -> None:
     accuracy, latency, artifact = candidate.accuracy, candidate.latency, candidate.artifact
     original = candidate.role is Role.BASELINE
-    restless = latency is not None and latency.spread_of_ratios > RESTLESS
+    unrest = latency is not None and latency.unrest > 1
     boxes = st.columns(4, gap="small")
     boxes[0].metric(
         "Accuracy",
@@ -84,7 +83,7 @@ def _metrics(candidate: Candidate, baseline: Candidate | None) -> None:
         "Latency, p50",
         words.latency(latency.p50_ms if latency else None),
         None if original or not latency else words.faster(latency.speedup),
-        delta_color="normal" if latency and latency.speedup > 1.05 and not restless else "off",
+        delta_color="normal" if latency and latency.speedup > 1.05 and not unrest else "off",
         delta_arrow="off",
         help=f"{what_is('p50')} {words.latency_spread(latency)}.",
     )
@@ -123,8 +122,8 @@ def _sentences(
     if candidate.role is not Role.BASELINE and candidate.accuracy is not None:
         sentences.append(_difference(candidate))
     latency = candidate.latency
-    if advice is None and latency is not None and latency.spread_of_ratios > RESTLESS:
-        sentences.append("The machine was restless while it was timed; measure again.")
+    if advice is None and latency is not None:
+        sentences.append(latency.unrest_words())
     tied = front.tied_with(candidate.id)
     known = {c.id: c.words() for c in front.measured}
     sentences += _promises(candidate, front.baseline, task)

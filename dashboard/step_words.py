@@ -198,7 +198,7 @@ def _distill(step: Distill) -> str:
     on = data if step.data_share != 1 else ""
     if not step.distill:
         return f"The network was trained for {_epochs(step.epochs)}{on} without a teacher."
-    teacher = " and ".join(step.teacher) or "the original"
+    teacher = words.networks(step.teacher) or "the original"
     from_whom = f"{teacher} together" if len(step.teacher) > 1 else teacher
     without = "; no label was used" if not step.labels else ""
     return (

@@ -191,5 +191,7 @@ def another_architecture(recipe: Recipe) -> str:
     taught = recipe.step(Distill)
     if taught is None or not taught.teacher:
         return "It is another architecture: it keeps nothing of the original but its answers."
-    teachers = " and ".join(taught.teacher)
-    return f"It is another architecture: it keeps nothing of the original, {teachers} taught it."
+    return (
+        "It is another architecture: it keeps nothing of the original, "
+        f"{words.networks(taught.teacher)} taught it."
+    )

@@ -39,6 +39,7 @@ from optim.recipe import (
 )
 from optim.search.predict import Prediction
 from optim.store.job import Job, JobKind, JobState
+from optim.task import sample_tasks
 
 __all__ = [
     "NOTHING",
@@ -64,6 +65,7 @@ __all__ = [
     "latency_spread",
     "lost",
     "method",
+    "networks",
     "noise_floor",
     "percent",
     "points",
@@ -201,6 +203,12 @@ def method(recipe: Recipe) -> str:
             return "other activations"
         case _:
             return "fused" if recipe.steps else "original"
+
+
+def networks(tasks: tuple[str, ...]) -> str:
+    """The networks of these tasks by their titles, "A and B"; an unknown task keeps its name."""
+    titles = {task.name: task.title for task in sample_tasks()}
+    return " and ".join(titles.get(name, name) for name in tasks)
 
 
 def versus_baseline(candidate: Candidate, baseline: Candidate | None) -> str:

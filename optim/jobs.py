@@ -8,8 +8,13 @@ from typing import assert_never
 from optim.analyses import analyse
 from optim.candidate import Candidate
 from optim.errors import OptimError, RefusedError
-from optim.measure.latency import RESTLESS, restlessness
-from optim.measuring import here, measure_accuracy_of, measure_candidate, measure_latency_of
+from optim.measuring import (
+    here,
+    measure_accuracy_of,
+    measure_candidate,
+    measure_latency_of,
+    settle_latency_of,
+)
 from optim.pipeline import candidate_id, make_candidate
 from optim.progress import Progress, part
 from optim.recipe import Recipe
@@ -86,8 +91,8 @@ def make_and_measure(results: Results, task: Task, recipe: Recipe, progress: Pro
 def measure_starters(results: Results, task: Task, progress: Progress) -> tuple[Candidate, ...]:
     """Take in a task's ready artifacts and time those that are not timed here yet.
 
-    Somebody waits for the first plot, so each is timed once and briefly; a restless figure is taken
-    again when the recorded accuracies are verified.
+    Somebody waits for the first plot, so each is timed once and briefly; a figure from a restless
+    or busy moment is taken again when the recorded accuracies are verified.
     """
     taken = take_in(results, task, progress=lambda share, words: progress(0.1 * share, words))
     for i, candidate in enumerate(taken):
@@ -101,10 +106,10 @@ def measure_starters(results: Results, task: Task, progress: Progress) -> tuple[
 
 
 def _verify(results: Results, task: Task, candidate: Candidate, progress: Progress) -> None:
-    if candidate.latency is None or restlessness(candidate.latency) > RESTLESS:
-        measure_latency_of(results, task, candidate, progress=_silent)
+    settle_latency_of(results, task, candidate, progress=_silent)
     if candidate.accuracy is None or candidate.accuracy.recorded:
         measure_accuracy_of(results, task, candidate, progress=progress)
+        settle_latency_of(results, task, candidate, progress=_silent)
 
 
 def _known(results: Results, job: Job) -> Candidate:

@@ -5,6 +5,7 @@ Everything is compared with the task's baseline, the original network in FP32 on
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,12 +17,12 @@ from optim.errors import BrokenArtifactError
 from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
 from optim.pipeline import make_candidate
-from optim.progress import Progress
+from optim.progress import Progress, part
 from optim.recipe import Recipe
 from optim.task import Task
 
 if TYPE_CHECKING:
-    from optim.measure.measurement import Environment
+    from optim.measure.measurement import Environment, Latency
     from optim.store.results import Results
 
 
@@ -48,10 +49,9 @@ def measure_candidate(
     Raises:
         BrokenArtifactError: if the candidate has no file, or not the one that was made.
     """
-    measure_latency_of(results, task, candidate, progress=progress)
-    measure_accuracy_of(
-        results, task, candidate, progress=lambda share, words: progress(0.4 + 0.6 * share, words)
-    )
+    measure_latency_of(results, task, candidate, progress=part(progress, 0.0, 0.3))
+    measure_accuracy_of(results, task, candidate, progress=part(progress, 0.3, 0.8))
+    settle_latency_of(results, task, candidate, progress=part(progress, 0.8, 1.0))
     found = results.candidate(candidate.id, here().fingerprint)
     assert found is not None  # it was measured a moment ago
     return found
@@ -67,19 +67,30 @@ def measure_latency_of(
     max_restarts: int = 2,
 ) -> None:
     """Time the candidate's file in turn with the baseline's."""
-    artifact = _artifact(candidate)
-    baseline = _artifact(make_candidate(results, task, Recipe()))
     progress(0.0, "timing it in turn with the original")
-    latency = measure_latency(
-        engine_named(ENGINE),
-        baseline,
-        artifact,
-        np.ascontiguousarray(task.split("calibration").inputs[:1]),
-        environment=here(),
-        budget_s=budget_s,
-        max_restarts=max_restarts,
-    )
+    latency = _timed(results, task, candidate, budget_s=budget_s, max_restarts=max_restarts)
     results.add_latency(candidate.id, latency)
+
+
+def settle_latency_of(
+    results: Results, task: Task, candidate: Candidate, *, progress: Progress
+) -> None:
+    """Time a candidate once more if its moment was no calm one, and keep the calmer of the two.
+
+    A neighbour stays for seconds, so this is worth calling a while after ``measure_latency_of``.
+    """
+    found = results.candidate(candidate.id, here().fingerprint)
+    known = found.latency if found else None
+    if known is None:
+        measure_latency_of(results, task, candidate, progress=progress)
+        return
+    usual_ms = results.usual_baseline_ms(known.baseline_sha256, here().fingerprint)
+    known = replace(known, usual_ms=usual_ms)
+    if known.unrest > 1:
+        progress(0.0, "the machine was busy while it was timed: timing it again")
+        again = _timed(results, task, candidate)
+        if again.unrest < known.unrest:
+            results.add_latency(candidate.id, again)
 
 
 def measure_accuracy_of(
@@ -109,6 +120,29 @@ def measure_accuracy_of(
         baseline_sha256=_artifact(baseline).sha256,
     )
     results.add_accuracy(candidate.id, accuracy, predictions)
+
+
+def _timed(
+    results: Results,
+    task: Task,
+    candidate: Candidate,
+    *,
+    budget_s: float = 1.5,
+    max_restarts: int = 2,
+) -> Latency:
+    artifact = _artifact(candidate)
+    baseline = _artifact(make_candidate(results, task, Recipe()))
+    environment = here()
+    return measure_latency(
+        engine_named(ENGINE),
+        baseline,
+        artifact,
+        np.ascontiguousarray(task.split("calibration").inputs[:1]),
+        environment=environment,
+        usual_ms=results.usual_baseline_ms(baseline.sha256, environment.fingerprint),
+        budget_s=budget_s,
+        max_restarts=max_restarts,
+    )
 
 
 def _artifact(candidate: Candidate) -> Artifact:

@@ -19,6 +19,11 @@ from optim.measure.statistics import (
     wilson_interval,
 )
 
+RESTLESS = 0.05
+"""Rounds that spread by more, or a null further from 1: something moved between the sessions."""
+BUSY = 0.1
+"""A baseline slower than usual by more than this share: others use the core, or its caches."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
@@ -67,6 +72,8 @@ class Latency:
         baseline_sha256: the file the ratio refers to.
         cold_start_ms: time to load the candidate's file and to give the first answer.
         environment: machine, engine, threads.
+        usual_ms: what the baseline's file takes here in a quiet moment, as far as earlier
+            measurements know; None if there are none.
     """
 
     baseline_ms: np.ndarray
@@ -75,6 +82,7 @@ class Latency:
     baseline_sha256: str
     cold_start_ms: float
     environment: Environment
+    usual_ms: float | None = None
 
     @cached_property
     def p50_ms(self) -> float:
@@ -120,9 +128,41 @@ class Latency:
 
     @cached_property
     def spread_of_ratios(self) -> float:
-        """Interquartile range of the rounds' ratios over their median; above 0.05 is restless."""
+        """Interquartile range of the rounds' ratios over their median."""
         low, high = np.percentile(self.round_ratios, [25, 75])
         return float((high - low) / self.speedup)
+
+    @property
+    def restlessness(self) -> float:
+        """The larger of the rounds' spread and the null's distance from 1; 0 is calm."""
+        return max(self.spread_of_ratios, abs(self.null_ratio - 1.0))
+
+    @cached_property
+    def baseline_quiet_ms(self) -> float:
+        """The baseline's own time here: the median of its rounds' lower quartiles."""
+        return float(np.median(_quiet(self.baseline_ms)))
+
+    @property
+    def busyness(self) -> float:
+        """How much longer than usual the baseline took, as a share; 0 is as usual, or unknown."""
+        return max(0.0, self.baseline_quiet_ms / self.usual_ms - 1.0) if self.usual_ms else 0.0
+
+    @property
+    def unrest(self) -> float:
+        """How far from calm the machine was; above 1 the measurement is worth repeating."""
+        return max(self.restlessness / RESTLESS, self.busyness / BUSY)
+
+    def unrest_words(self) -> str:
+        """What was wrong with the moment and what to do; nothing if it was calm."""
+        if self.busyness > BUSY:
+            return (
+                "The machine was busy while it was timed: the original took "
+                f"{1 + self.busyness:.1f} times as long as in a quiet moment. That can slow "
+                "small networks more than large ones; measure again."
+            )
+        if self.restlessness > RESTLESS:
+            return "The machine was restless while it was timed; measure again."
+        return ""
 
 
 def _quiet(times_ms: np.ndarray) -> np.ndarray:

@@ -173,9 +173,9 @@ def _doubt(choice: Candidate, runner_up: Candidate | None, *, apart: bool, goal:
         doubts.append(
             "Its accuracy is recorded with the file and not yet measured on this machine."
         )
-    if choice.latency is not None and choice.latency.spread_of_ratios > 0.05:
-        doubts.append("The machine was restless while it was timed; measure again.")
-    return " ".join(doubts)
+    if choice.latency is not None:
+        doubts.append(choice.latency.unrest_words())
+    return " ".join(filter(None, doubts))
 
 
 def _relaxation(measured: Sequence[Candidate], limits: Limits, baseline: Candidate | None) -> str:

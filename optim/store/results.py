@@ -26,11 +26,12 @@ from optim.recipe import Recipe
 from optim.store.schema import reading, writing
 
 PLOTTED_SPLIT = "test"
+USUAL_OF = 12
 ACCURACY_COUNTS = ("n", "correct", "worse", "better", "changed", "recorded")
 ACCURACY_COLUMNS = (*ACCURACY_COUNTS, "split", "baseline_sha256")
 LATENCY_COLUMNS = (
     "environment_facts", "rounds", "baseline_ms", "candidate_ms", "null_ms", "baseline_sha256",
-    "cold_start_ms",
+    "cold_start_ms", "usual_ms",
 )  # fmt: skip
 
 CANDIDATES = f"""
@@ -133,6 +134,7 @@ class Results:
                 "null_ms": _to_blob(latency.null_ms),
                 "baseline_sha256": latency.baseline_sha256,
                 "cold_start_ms": float(latency.cold_start_ms),
+                "usual_ms": latency.usual_ms,
             },
         )
 
@@ -209,6 +211,21 @@ class Results:
                 (candidate_id, PLOTTED_SPLIT),
             ).fetchone()
         return None if row is None else np.frombuffer(zlib.decompress(row["predictions"]), np.uint8)
+
+    def usual_baseline_ms(self, baseline_sha256: str, environment_fingerprint: str) -> float | None:
+        """What a baseline takes in a quiet moment: the least of its latest dozen measurements.
+
+        Only the latest, because a processor that has become warm or was set otherwise is no busy
+        one. None if it was never timed there.
+        """
+        with reading(self.folder) as store:
+            rows = store.execute(
+                f"SELECT {', '.join(f'{name} AS latency_{name}' for name in LATENCY_COLUMNS)} "
+                "FROM latencies WHERE baseline_sha256 = ? AND environment = ? "
+                "ORDER BY seq DESC LIMIT ?",
+                (baseline_sha256, environment_fingerprint, USUAL_OF),
+            ).fetchall()
+        return min((_latency(row).baseline_quiet_ms for row in rows), default=None)
 
     def environments(self, task: str) -> tuple[Environment, ...]:
         """Where latencies of a task's candidates were measured, latest use first."""
@@ -314,6 +331,7 @@ def _latency(row: sqlite3.Row) -> Latency:
         baseline_sha256=row["latency_baseline_sha256"],
         cold_start_ms=row["latency_cold_start_ms"],
         environment=_environment(row["latency_environment_facts"]),
+        usual_ms=row["latency_usual_ms"],
     )
 
 

@@ -17,7 +17,7 @@ from optim.artifact import workspace_error
 from optim.errors import WorkspaceError
 
 STORE_NAME = "store.sqlite"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x656F7074  # "eopt": tells our file from any other SQLite file
 BUSY_TIMEOUT_S = 10.0
 
@@ -281,8 +281,10 @@ def _steps_from(version: int) -> Iterator[str]:
     if version < 2:
         yield from filter(str.strip, ANALYSES.split(";"))
         yield from _counting(COUNTED_TABLES[3:4])
-    yield TRAINING
-    yield from _counting(COUNTED_TABLES[4:])
+    if version < 3:
+        yield TRAINING
+        yield from _counting(COUNTED_TABLES[4:])
+    yield "ALTER TABLE latencies ADD COLUMN usual_ms REAL"
     yield f"PRAGMA application_id = {APPLICATION_ID}"
     yield f"PRAGMA user_version = {SCHEMA_VERSION}"
 

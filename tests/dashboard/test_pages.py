@@ -54,6 +54,17 @@ def test_explore_says_what_was_measured_where(open_page: Open) -> None:
     assert "11 candidates" in said
 
 
+def test_the_card_says_that_the_machine_was_busy(open_page: Open, fake: FakeWorkspace) -> None:
+    made = row(fake, recipe_of(precision="int8"))
+    assert made.latency is not None
+    usual_ms = made.latency.baseline_quiet_ms / 1.4
+    fake.rows[made.id] = replace(made, latency=replace(made.latency, usual_ms=usual_ms))
+    said = texts(open_page(candidate=made.id))
+    assert said.count("took 1.4 times as long as in a quiet moment") == 1
+    other = row(fake, recipe_of(precision="fp16"))
+    assert "quiet moment" not in texts(open_page(candidate=other.id))
+
+
 def test_every_measured_candidate_stands_on_the_plot(open_page: Open, fake: FakeWorkspace) -> None:
     drawn = {
         point[0]

@@ -83,10 +83,11 @@ def test_a_student_says_that_it_keeps_nothing_and_without_a_teacher_that_it_is_t
 
 
 def test_a_distillation_names_its_teachers_and_what_it_may_use() -> None:
-    step = Distill(teacher=("a-net", "b-net"), labels=False, data_share=0.1, loss="hints")
+    known = load_task("fashion-resnet")
+    step = Distill(teacher=(known.name, "b-net"), labels=False, data_share=0.1, loss="hints")
     assert step_words.sentence(step) == (
-        "For 5 epochs on 10 % of the training data the network learned from the answers of a-net "
-        "and b-net together and its features (temperature 4); no label was used."
+        "For 5 epochs on 10 % of the training data the network learned from the answers of "
+        f"{known.title} and b-net together and its features (temperature 4); no label was used."
     )
 
 

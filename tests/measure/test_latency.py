@@ -11,7 +11,6 @@ from optim.measure.latency import (
     MAX_SLOT_S,
     MIN_RUNS,
     measure_latency,
-    restlessness,
 )
 from optim.measure.measurement import Environment, Latency
 
@@ -156,8 +155,9 @@ def test_a_restless_measurement_is_repeated_and_the_calmest_kept(files):
     restless = measured(once, files["slow"], files["fast"], max_restarts=0)
     repeated = FakeEngine(SECONDS, noise=restless_for(len(once.order)))
     latency = measured(repeated, files["slow"], files["fast"])
-    assert restlessness(restless) > 0.05
-    assert restlessness(latency) < 0.001
+    assert restless.restlessness > 0.05
+    assert restless.unrest > 1
+    assert latency.restlessness < 0.001
     assert len(once.order) < len(repeated.order) < 2 * len(once.order)
 
 
@@ -166,7 +166,44 @@ def test_it_gives_up_after_the_allowed_restarts(files):
     measured(once, files["slow"], files["fast"], max_restarts=0)
     latency = measured(thrice, files["slow"], files["fast"], max_restarts=2)
     assert 2 * len(once.order) < len(thrice.order) < 3 * len(once.order)
-    assert restlessness(latency) > 0.05
+    assert latency.restlessness > 0.05
+
+
+def neighbour_for(runs):
+    """A steady neighbour on the core, who slows the quick file more than the slow one."""
+
+    def noise(engine):
+        if len(engine.order) > runs:
+            return 1.0
+        return 1.65 if engine.order[-1] == 0 else 1.3
+
+    return noise
+
+
+def test_a_neighbour_shows_in_the_time_of_the_baseline_alone(files):
+    busy = FakeEngine(SECONDS, noise=neighbour_for(100_000))
+    latency = measured(busy, files["slow"], files["fast"], usual_ms=3.0)
+    assert latency.restlessness < 0.001
+    assert latency.speedup == pytest.approx(6 * 1.3 / 1.65, rel=1e-3)
+    assert latency.busyness == pytest.approx(0.3, abs=1e-3)
+    assert "busy" in latency.unrest_words()
+    assert "1.3 times" in latency.unrest_words()
+
+
+def test_a_busy_measurement_is_repeated_and_the_quietest_kept(files):
+    once = FakeEngine(SECONDS, noise=neighbour_for(100_000))
+    measured(once, files["slow"], files["fast"], usual_ms=3.0, max_restarts=0)
+    twice = FakeEngine(SECONDS, noise=neighbour_for(len(once.order)))
+    latency = measured(twice, files["slow"], files["fast"], usual_ms=3.0)
+    assert latency.speedup == pytest.approx(6.0, rel=1e-3)
+    assert latency.unrest < 0.1
+    assert latency.unrest_words() == ""
+
+
+def test_where_no_usual_time_is_known_nothing_is_busy(files):
+    busy = FakeEngine(SECONDS, noise=neighbour_for(100_000))
+    latency = measured(busy, files["slow"], files["fast"])
+    assert (latency.usual_ms, latency.busyness, latency.unrest_words()) == (None, 0.0, "")
 
 
 def test_garbage_is_not_collected_while_the_clock_runs(files):

@@ -88,6 +88,7 @@ def test_a_candidate_comes_back_whole(results: Results) -> None:
         np.testing.assert_array_equal(getattr(found.latency, name), getattr(latency(), name))
     assert found.latency.environment == HERE
     assert found.latency.cold_start_ms == 12.5
+    assert found.latency.usual_ms is None
     assert results.candidate("c0ffee000001", HERE.fingerprint).accuracy == accuracy()
     assert results.candidate("unknown", HERE.fingerprint) is None
 
@@ -122,6 +123,17 @@ def test_the_newest_latency_counts(results: Results) -> None:
     for value in (3.0, 1.0, 2.0):
         results.add_latency("c0ffee000001", latency(value_ms=value))
     assert only(results).latency.p50_ms == pytest.approx(2.0, abs=0.1)
+
+
+def test_the_usual_time_of_a_baseline_is_the_least_of_its_latest_dozen(results: Results) -> None:
+    make(results)
+    assert results.usual_baseline_ms("b" * 64, HERE.fingerprint) is None
+    for value in (1.0, *(2.0 + 0.1 * i for i in range(12))):
+        results.add_latency("c0ffee000001", latency(value_ms=value))
+    usual = results.usual_baseline_ms("b" * 64, HERE.fingerprint)
+    assert usual == pytest.approx(3 * 2.0, abs=0.1)
+    assert results.usual_baseline_ms("b" * 64, THERE.fingerprint) is None
+    assert results.usual_baseline_ms("d" * 64, HERE.fingerprint) is None
 
 
 def test_an_accuracy_measured_here_beats_a_recorded_one(results: Results) -> None:

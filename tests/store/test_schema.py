@@ -55,6 +55,29 @@ def test_a_workspace_of_version_1_keeps_its_rows_and_learns_to_hold_analyses(
         assert store.execute("SELECT count(*) AS n FROM analyses").fetchone()["n"] == 0
 
 
+def test_a_workspace_of_version_3_keeps_its_latencies_and_learns_what_is_usual(
+    tmp_path: Path,
+) -> None:
+    with closing(sqlite3.connect(tmp_path / STORE_NAME)) as old:
+        old.executescript(f"{schema.TABLES}; {schema.ANALYSES}; {schema.TRAINING};")
+        old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        old.execute("PRAGMA user_version = 3")
+        old.execute(
+            "INSERT INTO candidates (id, task, recipe, role, starter, created) "
+            "VALUES ('0123456789ab', 'any', '{}', 'baseline', 0, 1.0)"
+        )
+        old.execute(
+            "INSERT INTO latencies (candidate, sha256, environment, environment_facts, rounds, "
+            "baseline_ms, candidate_ms, null_ms, baseline_sha256, cold_start_ms, created) "
+            "VALUES ('0123456789ab', 'a', 'e', '{}', 1, x'', x'', x'', 'b', 1.5, 1.0)"
+        )
+        old.commit()
+    with closing(connect(tmp_path)) as store:
+        assert pragma(store, "user_version") == SCHEMA_VERSION
+        (row,) = store.execute("SELECT cold_start_ms, usual_ms FROM latencies").fetchall()
+        assert tuple(row) == (1.5, None)
+
+
 def test_a_workspace_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     with closing(connect(tmp_path)) as store:
         store.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
