@@ -78,7 +78,14 @@ def measure_file(
             engine, artifact.path, test, threads=here().cores, progress=_within(progress, 0.4, 0.8)
         )
         progress(0.8, "timing it in turn with the original")
-        latency = measure_latency(engine, baseline.artifact, artifact, example, environment=here())
+        latency = measure_latency(
+            engine,
+            baseline.artifact,
+            artifact,
+            example,
+            environment=here(),
+            usual_ms=results.usual_baseline_ms(baseline.artifact.sha256, here().fingerprint),
+        )
     return MeasuredFile(
         task=loaded.name,
         artifact=Artifact(

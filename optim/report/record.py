@@ -59,7 +59,7 @@ def accuracy_record(accuracy: Accuracy) -> dict[str, Any]:
 
 
 def latency_record(latency: Latency) -> dict[str, Any]:
-    """Percentiles, the interleaved ratio, its noise floor, and where it was measured."""
+    """Percentiles, the interleaved ratio, how calm the moment was, and where it was measured."""
     low, high = latency.spread_ms
     return {
         "p10_ms": low,
@@ -70,6 +70,8 @@ def latency_record(latency: Latency) -> dict[str, Any]:
         "speedup": latency.speedup,
         "speedup_interval": list(latency.speedup_interval),
         "null_ratio": latency.null_ratio,
+        "restlessness": latency.restlessness,
+        "busyness": latency.busyness,
         "cold_start_ms": latency.cold_start_ms,
         "baseline_sha256": latency.baseline_sha256,
         "environment": asdict(latency.environment),
