@@ -29,6 +29,7 @@ class FakeEngine:
         self.seconds, self.load_s, self.noise = seconds, load_s, noise
         self.now = 0.0
         self.loaded, self.order, self.threads = [], [], set()
+        self.switches = 0
         self.collected = False
 
     def clock(self):
@@ -67,8 +68,9 @@ SECONDS = {b"slow": 0.003, b"fast": 0.0005}
 
 def measured(engine, baseline, candidate, **options):
     return measure_latency(
-        engine, baseline, candidate, EXAMPLE, environment=ENVIRONMENT, clock=engine.clock, **options
-    )
+        engine, baseline, candidate, EXAMPLE, environment=ENVIRONMENT, clock=engine.clock,
+        switches=lambda: engine.switches, **options,
+    )  # fmt: skip
 
 
 def test_the_ratio_is_that_of_the_files(files):
@@ -167,6 +169,35 @@ def test_it_gives_up_after_the_allowed_restarts(files):
     latency = measured(thrice, files["slow"], files["fast"], max_restarts=2)
     assert 2 * len(once.order) < len(thrice.order) < 3 * len(once.order)
     assert latency.restlessness > 0.05
+
+
+def other_programs(engine):
+    """Every three milliseconds of work another program takes the core for four."""
+    if int(engine.now / 0.003) == int((engine.now - engine.seconds[b"fast"]) / 0.003):
+        return 1.0
+    engine.switches += 1
+    engine.now += 0.004
+    return 1.0
+
+
+def test_a_run_that_was_interrupted_is_repeated(files):
+    engine = FakeEngine({b"slow": 0.002, b"fast": 0.0002}, noise=other_programs)
+    latency = measured(engine, files["slow"], files["fast"], budget_s=4.0)
+    assert engine.switches > 100
+    for times, milliseconds in ((latency.baseline_ms, 2.0), (latency.candidate_ms, 0.2)):
+        np.testing.assert_allclose(times, milliseconds, rtol=1e-4)
+    assert latency.speedup == pytest.approx(10.0, rel=1e-3)
+
+
+def test_where_every_run_is_interrupted_they_count_as_they_are(files):
+    def always(engine):
+        engine.switches += 1
+        return 3.0
+
+    engine = FakeEngine(SECONDS, noise=always)
+    latency = measured(engine, files["slow"], files["fast"])
+    assert latency.baseline_ms.min() == pytest.approx(9.0, rel=1e-4)
+    assert latency.speedup == pytest.approx(6.0, rel=1e-4)
 
 
 def neighbour_for(runs):
