@@ -23,6 +23,11 @@ def verdict(pair: Pair, n: int) -> str:
     if same is None:
         return "The first epochs are on their way; a verdict needs one of each."
     after_epochs = epochs(same.taught.epoch)
+    if not pair.timed_alike:
+        return (
+            f"{_compared(f'After {after_epochs}', same)} Their seconds do not compare: what came "
+            "with the sample was trained at different hours."
+        )
     if time is None:
         return (
             f"{_compared(f'After {after_epochs}', same)} At equal time there is nothing to "
@@ -158,7 +163,7 @@ def _worth(found: Comparison, who_gives: str) -> str:
 def _cost(pair: Pair) -> str:
     """Seconds of an epoch with and without a teacher, where they differ by more than a tenth."""
     ends = pair.taught.final, pair.alone.final
-    if None in ends:
+    if None in ends or not pair.timed_alike:
         return ""
     taught, alone = (end.seconds / end.epoch for end in ends if end is not None)
     if abs(taught - alone) <= 0.1 * alone:

@@ -64,8 +64,18 @@ class Pair:
         ended = (Standing.FINISHED, Standing.STOPPED)
         return self.taught.standing in ended and self.alone.standing in ended
 
+    @property
+    def timed_alike(self) -> bool:
+        """True if both were trained here: the seconds of a shipped training compare with none."""
+        return not (self.taught.shipped or self.alone.shipped)
+
     def at_equal_time(self, n: int) -> Comparison | None:
-        """When the shorter one ended; None if the other had no epoch of its last stage by then."""
+        """When the shorter one ended; None if the other had no epoch of its last stage by then.
+
+        None as well if they were not timed alike.
+        """
+        if not self.timed_alike:
+            return None
         ends = self.taught.final, self.alone.final
         limit = min(0.0 if end is None else end.seconds for end in ends)
         return self._compared(lambda moment: moment.seconds <= limit, n)

@@ -90,6 +90,7 @@ class Training:
         parameters: of the network, once its file is written.
         tested: accuracy on the test split of what was made of it, by the precision of the file.
         shown: the candidate that tells most of it: measured, in the fewest bits.
+        shipped: it came with the sample: its seconds are those of another machine or hour.
     """
 
     id: str
@@ -99,6 +100,7 @@ class Training:
     parameters: int | None = None
     tested: Mapping[Precision, Accuracy] = field(default_factory=dict)
     shown: str | None = None
+    shipped: bool = False
 
     @property
     def moments(self) -> tuple[Moment, ...]:
@@ -277,6 +279,7 @@ def _row(task: Task, prefix: Recipe, family: Sequence[Candidate], log: Log) -> T
             c.recipe.precision: c.accuracy for c in family if c.accuracy is not None and _plain(c)
         },
         shown=min(measured, key=lambda c: _bits(c.recipe)).id if measured else None,
+        shipped=any(c.starter for c in family),
     )
 
 

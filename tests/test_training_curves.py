@@ -143,6 +143,16 @@ def test_a_pair_is_compared_at_equal_time_and_at_equal_epochs() -> None:
     assert pair.over
 
 
+@pytest.mark.parametrize("shipped", [(TAUGHT,), (ALONE,), (TAUGHT, ALONE)])
+def test_the_seconds_of_a_shipped_training_compare_with_none(shipped: tuple[Recipe, ...]) -> None:
+    (pair,) = pairs(rows_of((TAUGHT, ALONE), shipped=shipped))
+    assert not pair.timed_alike
+    assert pair.at_equal_time(N) is None
+    same = pair.at_equal_epochs(N)
+    assert same is not None
+    assert same.gain == pytest.approx(0.023)
+
+
 def test_the_best_epoch_so_far_is_what_is_compared_for_it_is_what_is_kept() -> None:
     known = {**logs(), log_name(TAUGHT): epochs(0.93, 0.90, 0.91)}
     (pair,) = pairs(rows_of((TAUGHT, ALONE), known))

@@ -131,7 +131,7 @@ def _curves(task: Task, rows: Sequence[Training]) -> None:
         against = st.segmented_control(
             "Against",
             keys.AXES,
-            default="seconds",
+            default="epochs" if all(row.shipped for row in known) else "seconds",
             required=True,
             key=keys.AGAINST,
             bind="query-params",

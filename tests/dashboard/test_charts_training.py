@@ -206,6 +206,15 @@ def test_the_verdict_is_told_at_equal_time_and_at_equal_epochs() -> None:
     assert title(pair) == "Student SqueezeNet of 50 % width"
 
 
+def test_of_shipped_trainings_only_the_epochs_are_compared() -> None:
+    (pair,) = pairs(rows_of((TAUGHT, ALONE), shipped=(TAUGHT, ALONE)))
+    said = verdict(pair, N)
+    assert said.startswith("After 3 epochs, the network with a teacher has 91.20 %")
+    assert said.endswith("what came with the sample was trained at different hours.")
+    assert finding(pair, N) == "the teacher helps"
+    assert "an epoch takes" not in doubt(pair, N)
+
+
 def test_where_time_and_epochs_say_the_same_it_is_said_once() -> None:
     known = {log_name(TAUGHT): epochs(0.92), log_name(ALONE): epochs(0.90)}
     (pair,) = pairs(rows_of((TAUGHT, ALONE), known))

@@ -165,6 +165,19 @@ def test_a_pair_has_its_curves_and_its_verdict(open_page: Open, fake: FakeWorksp
     assert not has_button(page, "begin")
 
 
+def test_what_came_with_the_sample_is_drawn_against_epochs(
+    open_page: Open, fake: FakeWorkspace
+) -> None:
+    compared(fake)
+    assert open_page(PAGE, **NARROW).session_state["against"] == "seconds"
+    for name, made in fake.rows.items():
+        fake.rows[name] = replace(made, starter=True)
+    fake._version += 1
+    page = open_page(PAGE, **NARROW)
+    assert page.session_state["against"] == "epochs"
+    assert "trained at different hours" in texts(page)
+
+
 def test_a_difference_within_the_intervals_is_a_tie(open_page: Open, fake: FakeWorkspace) -> None:
     compared(fake, gain=0.004)
     assert "the intervals overlap: tied" in texts(open_page(PAGE, **NARROW))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from optim.candidate import Candidate, role_of
 from optim.pipeline import candidate_id
@@ -68,10 +69,14 @@ def rows_of(
     known: Logs | None = None,
     *,
     running: Sequence[Recipe] = (),
+    shipped: Sequence[Recipe] = (),
 ) -> tuple[Training, ...]:
     """The rows of the page."""
     log = logs() if known is None else known
-    made = [asked_for(r) if r in running else finished(r) for r in recipes]
+    made = [
+        asked_for(r) if r in running else replace(finished(r), starter=r in shipped)
+        for r in recipes
+    ]
     return trainings(TASK, made, lambda name: log.get(name, ()), running=running)
 
 
