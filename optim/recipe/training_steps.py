@@ -93,7 +93,8 @@ class Prune:
         round_to: kept channels are a multiple of this (or of half of it, and so on, in layers too
             too narrow for it): kernels run in blocks, so latency is a staircase.
         unit: what ``ratio`` is a share of: channels, or the whole network's parameters or MACs.
-        criterion: which channels of a layer leave.
+        criterion: which channels of a layer leave. Of weights that are thrown away anyway it only
+            matters with the global scope, and is L2 otherwise.
         scope: the same share in every layer, or what matters least in the whole network.
         layers: shares of the channels of single layers, by the name of the group's first layer in
             the torch network; they stand instead of ``ratio`` there. Kept as pairs in the order of
@@ -143,6 +144,8 @@ class Prune:
             not self.layers or self.unit is PruningUnit.CHANNELS,
             "prune layers are shares of channels; leave unit at channels.",
         )
+        if not self.keep_weights and self.scope is Scope.UNIFORM:
+            object.__setattr__(self, "criterion", Criterion.L2)
         object.__setattr__(self, "ratio", float(self.ratio))
         object.__setattr__(self, "epochs", float(self.epochs))
 

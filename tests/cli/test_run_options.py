@@ -7,8 +7,8 @@ import pytest
 from optim.recipe import Distill, Prune, Quantize, Recipe, Replace, Sparsify
 from tests.cli.conftest import TASK, Run
 
-EPOCHS = 3.0
-"""What suits the task."""
+EPOCHS, CRITERION = 3.0, "taylor"
+"""What suits the task, and what was found best for it."""
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,8 @@ EPOCHS = 3.0
             "--layer-ratio a.b=0.5 --layer-ratio c=0.25 --blocks 1 --epochs 2 --no-distill",
             (
                 Prune(
-                    ratio=0, blocks=1, layers={"a.b": 0.5, "c": 0.25}, epochs=2, distill=False
+                    ratio=0, blocks=1, layers={"a.b": 0.5, "c": 0.25}, epochs=2, distill=False,
+                    criterion=CRITERION,
                 ),
             ),
         ),

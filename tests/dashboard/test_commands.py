@@ -34,6 +34,8 @@ from tests.any_recipe import recipes as any_recipes
 from tests.dashboard.factories import control
 
 TASK = load_task("fashion-squeezenet")
+PLAIN = replace(TASK, card={k: v for k, v in TASK.card.items() if k != "pruning"})
+"""Whose card says nothing of pruning, so that it is pruned as usual."""
 
 recipes = st.builds(
     recipe_of,
@@ -145,8 +147,8 @@ def test_a_recipe_beyond_the_options_is_copied_as_a_file() -> None:
     ],
 )  # fmt: skip
 def test_commands_name_only_what_the_task_would_not_choose(recipe: Recipe, options: str) -> None:
-    assert TASK.pruning == Prune(ratio=0.5, epochs=3)
-    assert commands.command_line(TASK, recipe) == f"edge-optim run {TASK.name} {options}"
+    assert PLAIN.pruning == Prune(ratio=0.5, epochs=3)
+    assert commands.command_line(PLAIN, recipe) == f"edge-optim run {PLAIN.name} {options}"
 
 
 def test_what_a_task_chooses_itself_is_left_out_and_anything_else_is_said() -> None:

@@ -87,7 +87,7 @@ def test_moving_a_slider_moves_the_hollow_point_and_its_words(open_page: Open) -
 def test_a_recipe_that_is_measured_already_is_shown_instead_of_measured_again(
     open_page: Open, fake: FakeWorkspace
 ) -> None:
-    page = open_page(prune="50", precision="INT8")
+    page = open_page(prune="50", precision="INT8", criterion="L2 magnitude")
     assert not has_button(page, "measure")
     assert "this very recipe stands on the plot" in texts(page)
     page = open_page(prune="0", precision="INT8")
@@ -97,7 +97,7 @@ def test_a_recipe_that_is_measured_already_is_shown_instead_of_measured_again(
 
 
 def test_measure_asks_for_the_recipe_of_the_sliders(open_page: Open, fake: FakeWorkspace) -> None:
-    page = open_page(prune="60", precision="FP16", distill="false")
+    page = open_page(prune="60", precision="FP16", distill="false", criterion="L2 magnitude")
     button(page, "measure").click().run()
     (job,) = fake.queue
     step = Recipe.from_dict(job.payload["recipe"])

@@ -191,5 +191,5 @@ def test_a_broken_file_of_headlines_is_one_sentence_beside_the_sliders(
 
 def test_a_choice_left_alone_names_what_the_task_chooses(open_page: Open) -> None:
     assert open_page(prune="60").selectbox(key=state.CRITERION).options[0] == (
-        "L2 magnitude, as suits"
+        "Taylor, by the loss, as was found best"
     )

@@ -44,7 +44,9 @@ from tests.any_recipe import STEPS
 from tests.any_recipe import recipes as any_recipes
 from tests.dashboard.factories import candidate, control, sample_candidates
 
-TASK = load_task("fashion-squeezenet")
+SHIPPED = load_task("fashion-squeezenet")
+TASK = replace(SHIPPED, card={k: v for k, v in SHIPPED.card.items() if k != "pruning"})
+"""Whose card says nothing of pruning, so that it is pruned as usual."""
 
 
 @given(STEPS)
