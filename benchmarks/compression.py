@@ -5,7 +5,8 @@
 Each line is one ONNX file: its latency is timed in turn with the original's (A B A'), its accuracy
 is computed by running it over the test split, its size is the bytes on disk. `null` is the original
 against itself in the same run. Lines marked with * are controls: the same small network trained
-from scratch for the same number of epochs, with the same teacher. The second table names the best
+from scratch for the same number of epochs, with the same teacher. ~ is a latency from a moment that
+was restless or busy to the end (docs/measuring.md). The second table names the best
 file at each loss; it is read off the test split, so it is a summary of the table above and not a
 promise about other data.
 """
@@ -13,12 +14,12 @@ promise about other data.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 from optim import Recipe, Workspace, load_task, sample_tasks
 from optim.candidate import Candidate, Role
 from optim.errors import RefusedError
+from optim.measuring import settle_latency_of
 from optim.recipe import Precision, Prune, Quantize, Step
 from optim.starters import starter_recipes
 
@@ -35,7 +36,9 @@ def main() -> None:
     arguments = parser.parse_args()
     workspace = Workspace(arguments.workspace)
     for name in arguments.tasks:
-        measured = list(_measure(workspace, name, only_starters=arguments.only_starters))
+        measured = _measure(workspace, name, only_starters=arguments.only_starters)
+        for candidate in measured:
+            print(_line(candidate, measured[0]))
         _print_best(name, measured)
 
 
@@ -51,8 +54,10 @@ def _recipes(name: str, *, only_starters: bool) -> list[Recipe]:
     return list(dict.fromkeys([*recipes, *(Recipe(steps=steps) for steps in grid)]))
 
 
-def _measure(workspace: Workspace, name: str, *, only_starters: bool) -> Iterator[Candidate]:
+def _measure(workspace: Workspace, name: str, *, only_starters: bool) -> list[Candidate]:
+    """Make and measure; what was timed in a busy moment is timed again when all are through."""
     workspace.take_starters(name)
+    made = []
     print(f"\n{load_task(name).title}, {workspace.environment.words()}")
     print(f"{'':52s} accuracy  change  (95 %)          faster (95 %)      null  smaller  made in")
     for recipe in _recipes(name, only_starters=only_starters):
@@ -63,8 +68,14 @@ def _measure(workspace: Workspace, name: str, *, only_starters: bool) -> Iterato
             continue
         if candidate.accuracy is not None and candidate.accuracy.recorded:
             candidate = workspace.measure(candidate.id)
-        print(_line(candidate, workspace.candidates(name)[0]), flush=True)
-        yield candidate
+        made.append(candidate)
+    for candidate in made:
+        settle_latency_of(workspace.results, load_task(name), candidate, progress=_silent)
+    return [workspace.candidate(candidate.id) for candidate in made]
+
+
+def _silent(share: float, words: str) -> None:
+    """A table needs no progress."""
 
 
 def _line(candidate: Candidate, baseline: Candidate) -> str:
@@ -78,7 +89,7 @@ def _line(candidate: Candidate, baseline: Candidate) -> str:
     return (
         f"{words:52s} {accuracy.value:7.2%} {100 * accuracy.difference:+6.2f}"
         f"  ({100 * low:+.2f} {100 * high:+.2f})"
-        f"  {latency.speedup:6.2f}x ({slow:.2f}-{fast:.2f})"
+        f"  {'~' if latency.unrest > 1 else ' '}{latency.speedup:6.2f}x ({slow:.2f}-{fast:.2f})"
         f"  {latency.null_ratio:5.3f}  {_smaller(candidate, baseline):6.2f}x {seconds}"
     )
 
