@@ -114,7 +114,10 @@ def test_a_sweep_asks_for_each_pair_once_and_keeps_refusals(
     )
     assert code == 0
     assert [r.words() for r in no_making] == [
-        "INT8", "original, FP32", "prune 50 % of channels, INT8", "prune 50 % of channels",
+        "INT8",
+        "original, FP32",
+        "prune 50 % of channels by Taylor, INT8",
+        "prune 50 % of channels by Taylor",
     ]  # fmt: skip
     assert {r.seed for r in no_making} == {3}
     refused = [record["refusal"] for record in json.loads(out)]
