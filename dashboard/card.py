@@ -225,7 +225,7 @@ def _buttons(candidate: Candidate, task: Task) -> None:
         )
         st.download_button(
             "Recipe",
-            candidate.recipe.to_yaml(),
+            candidate.recipe.to_yaml,  # called on a click: a file made now may be gone by then
             file_name=f"{task.name}-{candidate.id}.yaml",
             mime="application/yaml",
             key="download_recipe",

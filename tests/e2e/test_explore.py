@@ -172,6 +172,7 @@ def test_the_downloads_are_the_very_file_and_its_recipe(
 
 
 def test_a_link_shows_the_same_to_somebody_else(tab: OpenTab, app: App) -> None:
+    wait_until(lambda: settled(app.workspace), "no figure arrives that would move a point")
     page = tab(model=TASK, precision="FP32", prune="5")
     click_point(page, starter(app, INT8).id)
     press(page, "Pruning", "ArrowRight")
