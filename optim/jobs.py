@@ -69,14 +69,15 @@ def submit_verify(queue: JobQueue, candidate: Candidate) -> Job:
 
 
 def make_and_measure(results: Results, task: Task, recipe: Recipe, progress: Progress) -> Candidate:
-    """Make a candidate and measure it; a finished and measured one is returned as it is.
+    """Make a candidate and measure it; of a finished one only a busy moment is timed again.
 
     Raises:
         RefusedError: if the recipe cannot be done.
     """
     known = results.candidate(candidate_id(task, recipe), here().fingerprint)
     if known is not None and known.measured:
-        return known
+        settle_latency_of(results, task, known, progress=progress)
+        return results.candidate(known.id, here().fingerprint) or known
     earlier, begun = recipe.earlier_round(), 0.0
     if earlier is not None:  # each round is a candidate of its own, and stays if this is cancelled
         begun = 1 - 1 / recipe.pruning_rounds

@@ -70,6 +70,16 @@ def test_a_busy_moment_is_timed_again_after_the_accuracy(tiny, results, candidat
     assert latency.usual_ms == pytest.approx(1.0)
 
 
+def test_asking_again_for_a_candidate_times_a_busy_moment_again(tiny, results, candidate, moments):
+    moments[:] = [moment(1.3, 0.825), moment(1.4, 0.9)]
+    measuring.measure_candidate(results, tiny, candidate)
+    moments[:] = [moment(1.0, 0.5)]
+    again = make_and_measure(results, tiny, candidate.recipe, _silent)
+    assert moments == []
+    assert again.latency.speedup == pytest.approx(2.0)
+    assert make_and_measure(results, tiny, candidate.recipe, _silent).latency.unrest <= 1
+
+
 def test_of_two_busy_moments_the_quieter_stays_whatever_the_candidate_took(
     tiny, results, candidate, moments
 ):
