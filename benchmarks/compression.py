@@ -19,7 +19,6 @@ from pathlib import Path
 from optim import Recipe, Workspace, load_task, sample_tasks
 from optim.candidate import Candidate, Role
 from optim.errors import RefusedError
-from optim.measuring import settle_latency_of
 from optim.recipe import Precision, Prune, Quantize, Step
 from optim.starters import starter_recipes
 
@@ -69,13 +68,7 @@ def _measure(workspace: Workspace, name: str, *, only_starters: bool) -> list[Ca
         if candidate.accuracy is not None and candidate.accuracy.recorded:
             candidate = workspace.measure(candidate.id)
         made.append(candidate)
-    for candidate in made:
-        settle_latency_of(workspace.results, load_task(name), candidate, progress=_silent)
-    return [workspace.candidate(candidate.id) for candidate in made]
-
-
-def _silent(share: float, words: str) -> None:
-    """A table needs no progress."""
+    return [workspace.make(name, candidate.recipe) for candidate in made]
 
 
 def _line(candidate: Candidate, baseline: Candidate) -> str:

@@ -5,8 +5,8 @@
 Without a preset the original stands against itself: A/B is what a candidate would get, A/A' is the
 null that stands beside every latency, and in a quiet hour nine of ten lie within 0.95-1.05. With
 one, the preset's shipped file stands against the original. `busy` is how much longer than usual the
-original took; where it was more than a tenth, the figure is taken again two seconds later (`then`),
-as it is in the dashboard after the accuracy was measured.
+original took; where the moment was restless or busy, the figure is taken again two seconds later
+(`then`), as it is in the dashboard after the accuracy was measured.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from optim.search.pareto import Front
 from optim.search.recommend import Recommendation
 from optim.task import Task
 
-"""Spread of the speed-up between rounds above which it is not to be trusted."""
 BADGE_COLOURS: dict[str, Literal["green", "blue", "gray", "orange"]] = {
     "on the front": "green",
     "tied with the front": "blue",

@@ -76,8 +76,7 @@ def make_and_measure(results: Results, task: Task, recipe: Recipe, progress: Pro
     """
     known = results.candidate(candidate_id(task, recipe), here().fingerprint)
     if known is not None and known.measured:
-        settle_latency_of(results, task, known, progress=progress)
-        return results.candidate(known.id, here().fingerprint) or known
+        return settle_latency_of(results, task, known, progress=progress)
     earlier, begun = recipe.earlier_round(), 0.0
     if earlier is not None:  # each round is a candidate of its own, and stays if this is cancelled
         begun = 1 - 1 / recipe.pruning_rounds

@@ -51,10 +51,7 @@ def measure_candidate(
     """
     measure_latency_of(results, task, candidate, progress=part(progress, 0.0, 0.3))
     measure_accuracy_of(results, task, candidate, progress=part(progress, 0.3, 0.8))
-    settle_latency_of(results, task, candidate, progress=part(progress, 0.8, 1.0))
-    found = results.candidate(candidate.id, here().fingerprint)
-    assert found is not None  # it was measured a moment ago
-    return found
+    return settle_latency_of(results, task, candidate, progress=part(progress, 0.8, 1.0))
 
 
 def measure_latency_of(
@@ -74,23 +71,26 @@ def measure_latency_of(
 
 def settle_latency_of(
     results: Results, task: Task, candidate: Candidate, *, progress: Progress
-) -> None:
+) -> Candidate:
     """Time a candidate once more if its moment was no calm one, and keep the calmer of the two.
 
-    A neighbour stays for seconds, so this is worth calling a while after ``measure_latency_of``.
+    A busy moment lasts for seconds, so this is worth calling a while after ``measure_latency_of``.
+
+    Returns:
+        The candidate with what is known of it then.
     """
-    found = results.candidate(candidate.id, here().fingerprint)
-    known = found.latency if found else None
-    if known is None:
+    found = _known(results, candidate)
+    if found.latency is None:
         measure_latency_of(results, task, candidate, progress=progress)
-        return
-    usual_ms = results.usual_baseline_ms(known.baseline_sha256, here().fingerprint)
-    known = replace(known, usual_ms=usual_ms)
-    if known.unrest > 1:
-        progress(0.0, "the machine was busy while it was timed: timing it again")
-        again = _timed(results, task, candidate)
-        if again.unrest < known.unrest:
-            results.add_latency(candidate.id, again)
+        return _known(results, candidate)
+    usual_ms = results.usual_baseline_ms(found.latency.baseline_sha256, here().fingerprint)
+    known = replace(found.latency, usual_ms=usual_ms)
+    if known.unrest <= 1:
+        return found
+    progress(0.0, "the machine was not calm while it was timed: timing it again")
+    again = _timed(results, task, candidate)
+    results.add_latency(candidate.id, min(known, again, key=lambda each: each.unrest))
+    return _known(results, candidate)
 
 
 def measure_accuracy_of(
@@ -143,6 +143,12 @@ def _timed(
         budget_s=budget_s,
         max_restarts=max_restarts,
     )
+
+
+def _known(results: Results, candidate: Candidate) -> Candidate:
+    found = results.candidate(candidate.id, here().fingerprint)
+    assert found is not None  # nobody measures what is not registered
+    return found
 
 
 def _artifact(candidate: Candidate) -> Artifact:

@@ -90,6 +90,19 @@ def test_of_two_busy_moments_the_quieter_stays_whatever_the_candidate_took(
     assert "1.2 times" in latency.unrest_words()
 
 
+def test_a_first_figure_that_turns_out_busy_says_so_if_the_second_is_no_better(
+    tiny, results, moments
+):
+    moments[:] = [moment(1.3, 0.825)]
+    first = make_and_measure(results, tiny, recipe_of(precision="int8"), _silent)
+    moments[:] = [moment(1.0, 0.6)]
+    make_and_measure(results, tiny, recipe_of(precision="fp16"), _silent)
+    moments[:] = [moment(1.5, 0.9)]
+    settle_latency_of(results, tiny, first, progress=_silent)
+    assert known(results, first).speedup == pytest.approx(1.3 / 0.825)
+    assert "1.3 times" in known(results, first).unrest_words()
+
+
 def test_the_first_figure_ever_is_judged_by_what_became_usual_later(tiny, results, moments):
     moments[:] = [moment(1.3, 0.825)]
     first = make_and_measure(results, tiny, recipe_of(precision="int8"), _silent)

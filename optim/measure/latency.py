@@ -12,8 +12,8 @@ is taken within a round, and the median over rounds is the speed-up. A against A
 equal things differ here: the noise floor. A restless measurement is repeated, and the calmest kept.
 
 What the ratio cannot show is a neighbour who slows one file more than the other
-for as long as the measurement takes (on a shared core a network of 40 us by 1.65, one of 2.3 ms by
-1.3): it shows in the baseline's own time, so that is compared with its usual one. The baseline
+for as long as the measurement takes (on a rented machine a network of 40 us by 1.65, one of 2.3 ms
+by 1.3): it shows in the baseline's own time, so that is compared with its usual one. The baseline
 alone decides, never the candidate's figure.
 
 Practice after MLPerf Inference, single stream (Reddi et al. 2020): fixed threads, warm-up, load

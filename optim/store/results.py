@@ -27,6 +27,7 @@ from optim.store.schema import reading, writing
 
 PLOTTED_SPLIT = "test"
 USUAL_OF = 12
+"""So many measurements say what a baseline usually takes."""
 ACCURACY_COUNTS = ("n", "correct", "worse", "better", "changed", "recorded")
 ACCURACY_COLUMNS = (*ACCURACY_COUNTS, "split", "baseline_sha256")
 LATENCY_COLUMNS = (
