@@ -14,7 +14,7 @@ from dashboard.charts import (
     theme,
     three_objectives_figure,
 )
-from dashboard.charts.labels import Box, Label, place
+from dashboard.charts.pareto.labels import Box, Label, place
 from dashboard.charts.theme import METHOD_SYMBOLS
 from optim.candidate import Candidate
 from optim.search.hypervolume import hypervolume_history

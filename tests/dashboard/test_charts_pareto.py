@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.charts import PLOT_CONFIG, Pending, pareto_figure, theme
-from dashboard.charts.points import staircase_of
+from dashboard.charts.pareto.points import staircase_of
 from dashboard.charts.theme import METHOD_SYMBOLS
 from optim.candidate import Candidate
 from optim.recipe import recipe_of

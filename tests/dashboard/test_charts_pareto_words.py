@@ -6,7 +6,7 @@ import pytest
 
 from dashboard import words
 from dashboard.charts import alt_text, caption, notice, pareto_figure, theme
-from dashboard.charts.points import HOVER
+from dashboard.charts.pareto.points import HOVER
 from optim.candidate import Candidate
 from optim.recipe import recipe_of
 from optim.search.pareto import Front, Limits, Objective, ranked_front

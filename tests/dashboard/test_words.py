@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import dashboard.quantities
 import dashboard.words
 from dashboard import words
-from dashboard.charts.legend import SHORT
+from dashboard.charts.pareto.legend import SHORT
 from dashboard.charts.theme import METHOD_COLOURS, METHOD_SYMBOLS
 from dashboard.glossary import GLOSSARY, what_is
 from optim.measure.measurement import GraphFacts

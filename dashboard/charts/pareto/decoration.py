@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from dashboard import words
 from dashboard.charts.axes import objective_of, stored_x
-from dashboard.charts.frame import Sheet, View
-from dashboard.charts.labels import Along, Box, Label, around, place, segment
+from dashboard.charts.pareto.frame import Sheet, View
+from dashboard.charts.pareto.labels import Along, Box, Label, around, place, segment
 from optim.search.hypervolume import reference_of, scaled_hypervolume
 from optim.search.pareto import Limits, Objective
 from optim.search.predict import Prediction

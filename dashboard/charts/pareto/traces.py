@@ -11,9 +11,16 @@ import numpy as np
 
 from dashboard import words
 from dashboard.charts.axes import stored_x
-from dashboard.charts.decoration import add_prediction_box
-from dashboard.charts.frame import Sheet, View
-from dashboard.charts.points import HOVER, Point, hover_texts, marker_sizes, points_of, ties_of
+from dashboard.charts.pareto.decoration import add_prediction_box
+from dashboard.charts.pareto.frame import Sheet, View
+from dashboard.charts.pareto.points import (
+    HOVER,
+    Point,
+    hover_texts,
+    marker_sizes,
+    points_of,
+    ties_of,
+)
 from dashboard.charts.theme import METHOD_SYMBOLS
 from optim.candidate import Candidate, Role
 from optim.search.predict import Prediction

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dashboard.charts.axes import Axis, XAxis
-from dashboard.charts.points import Point
+from dashboard.charts.pareto.points import Point
 from dashboard.charts.theme import ChartTheme
 from optim.search.pareto import Front
 

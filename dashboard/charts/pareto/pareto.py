@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 
 from dashboard import words
 from dashboard.charts.axes import XAxis, stored_x, x_axis, y_axis
-from dashboard.charts.decoration import (
+from dashboard.charts.pareto.decoration import (
     Text,
     add_good_corner,
     add_guides,
@@ -26,14 +26,11 @@ from dashboard.charts.decoration import (
     add_limits,
     obstacles_of,
 )
-from dashboard.charts.frame import NARROW, WIDE, Layout, Sheet, View
-from dashboard.charts.legend import add_legend
-from dashboard.charts.points import (
-    staircase_of,
-)
-from dashboard.charts.sentences import as_front
-from dashboard.charts.theme import theme
-from dashboard.charts.traces import (
+from dashboard.charts.pareto.frame import NARROW, WIDE, Layout, Sheet, View
+from dashboard.charts.pareto.legend import add_legend
+from dashboard.charts.pareto.points import staircase_of
+from dashboard.charts.pareto.sentences import as_front
+from dashboard.charts.pareto.traces import (
     Pending,
     add_heart,
     add_hollow,
@@ -41,6 +38,7 @@ from dashboard.charts.traces import (
     add_ring,
     add_staircase,
 )
+from dashboard.charts.theme import theme
 from optim.candidate import Candidate
 from optim.search.hypervolume import reference_of
 from optim.search.pareto import Front, Limits, ranked_front
