@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard import charts, flips, live, loaders, state, tables
+from dashboard import (
+    charts,
+    live,
+    loaders,
+    state,
+    tables,
+)
 from dashboard.charts import PLOT_CONFIG
+from dashboard.compare import (
+    flips,
+)
 from dashboard.glossary import what_is
 from dashboard.markup import plain
 from optim.candidate import Candidate, Role

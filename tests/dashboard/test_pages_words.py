@@ -10,10 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import flips, state, step_words, story
+from dashboard import (
+    state,
+    step_words,
+    story,
+)
+from dashboard.compare import (
+    flips,
+)
+from dashboard.compare.sparkline import series_svg
 from dashboard.markup import plain
 from dashboard.settings import Settings, settings_of
-from dashboard.sparkline import series_svg
 from optim.recipe import (
     Activations,
     Architecture,

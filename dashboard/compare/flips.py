@@ -13,9 +13,9 @@ from PIL import Image
 
 from dashboard import loaders, state
 from dashboard.charts import ClassAccuracy, theme
+from dashboard.compare.sparkline import series_svg
 from dashboard.glossary import what_is
 from dashboard.markup import plain
-from dashboard.sparkline import series_svg
 from optim.candidate import Candidate
 from optim.datasets import normalisation
 from optim.task import Task
