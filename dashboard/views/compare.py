@@ -10,11 +10,13 @@ from dashboard import (
     live,
     loaders,
     state,
-    tables,
 )
 from dashboard.charts import PLOT_CONFIG
 from dashboard.compare import (
     flips,
+)
+from dashboard.explore import (
+    tables,
 )
 from dashboard.glossary import what_is
 from dashboard.markup import plain

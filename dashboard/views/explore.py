@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import controls, learn, live, loaders, plots, state, words
-from dashboard.card import card
+from dashboard import (
+    live,
+    loaders,
+    state,
+    words,
+)
+from dashboard.explore import (
+    controls,
+    learn,
+    plots,
+)
+from dashboard.explore.card import card
 from dashboard.markup import plain
 from optim.candidate import Candidate
 from optim.search.pareto import Front

@@ -9,8 +9,8 @@ import streamlit as st
 
 from dashboard import charts, loaders, state
 from dashboard.charts import PLOT_CONFIG, Pending
+from dashboard.explore.tables import candidate_table
 from dashboard.glossary import what_is
-from dashboard.tables import candidate_table
 from optim.recipe import Recipe
 from optim.search.pareto import Front
 from optim.search.predict import Prediction

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import live, loaders, options, slider_words, state, step_words, words
+from dashboard import (
+    live,
+    loaders,
+    slider_words,
+    state,
+    step_words,
+    words,
+)
+from dashboard.explore import (
+    options,
+)
 from dashboard.glossary import what_is
 from dashboard.markup import plain
 from dashboard.settings import FINEST_RATIO, LARGEST_RATIO
