@@ -12,7 +12,15 @@ from typing import Generic, TypeVar
 import pandas as pd
 import streamlit as st
 
-from dashboard import live, loaders, recipe_popover, state, words
+from dashboard import (
+    live,
+    loaders,
+    state,
+    words,
+)
+from dashboard.form import (
+    recipe_popover,
+)
 from dashboard.glossary import what_is
 from dashboard.inside import Inside
 from dashboard.layer_rows import LayerRow, mixed_recipe

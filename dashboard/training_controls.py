@@ -7,8 +7,15 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import live, loaders, recipe_popover, words
+from dashboard import (
+    live,
+    loaders,
+    words,
+)
 from dashboard import training_state as keys
+from dashboard.form import (
+    recipe_popover,
+)
 from dashboard.glossary import what_is
 from dashboard.markup import plain
 from dashboard.training_settings import (

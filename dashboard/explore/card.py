@@ -6,7 +6,16 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import live, loaders, recipe_popover, state, story, words
+from dashboard import (
+    live,
+    loaders,
+    state,
+    story,
+    words,
+)
+from dashboard.form import (
+    recipe_popover,
+)
 from dashboard.glossary import what_is
 from dashboard.markup import plain
 from optim.candidate import Candidate, Role
