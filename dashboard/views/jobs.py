@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import job_rows, live, loaders, state, words
+from dashboard import (
+    live,
+    loaders,
+    state,
+    words,
+)
+from dashboard.jobs import (
+    job_rows,
+)
 from dashboard.markup import plain
 from optim.errors import OptimError
 
