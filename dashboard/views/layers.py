@@ -5,22 +5,24 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import (
-    budgets,
     charts,
-    insights,
-    layer_mix,
     live,
     loaders,
-    placing,
-    pruning_panel,
     state,
     words,
 )
-from dashboard import inside as looking
 from dashboard.charts import PLOT_CONFIG
 from dashboard.glossary import what_is
-from dashboard.inside import Inside
 from dashboard.layer_rows import WHOLE
+from dashboard.layers import (
+    budgets,
+    insights,
+    layer_mix,
+    placing,
+    pruning_panel,
+)
+from dashboard.layers import inside as looking
+from dashboard.layers.inside import Inside
 from dashboard.markup import plain
 from optim.candidate import Candidate
 from optim.recipe import MixedPrecision, Recipe

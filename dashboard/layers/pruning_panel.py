@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import channel_mix, charts, layer_mix, loaders, state, words
-from dashboard import inside as looking
+from dashboard import (
+    charts,
+    loaders,
+    state,
+    words,
+)
 from dashboard.channel_rows import redundancy_sentences, source_recipe, tells_its_cuts
 from dashboard.charts import PLOT_CONFIG
 from dashboard.charts.pruning import MOST_COLOURED
 from dashboard.glossary import what_is
+from dashboard.layers import (
+    channel_mix,
+    layer_mix,
+)
+from dashboard.layers import inside as looking
 from dashboard.markup import plain
 from optim.candidate import Candidate
 from optim.recipe import Prune, Recipe

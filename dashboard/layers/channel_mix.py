@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import layer_mix, state, words
+from dashboard import (
+    state,
+    words,
+)
 from dashboard.channel_rows import (
     FREE_DROP,
     Cuts,
@@ -22,8 +25,11 @@ from dashboard.channel_rows import (
     shares_told,
 )
 from dashboard.glossary import what_is
-from dashboard.layer_mix import Mix
 from dashboard.layer_rows import WHOLE
+from dashboard.layers import (
+    layer_mix,
+)
+from dashboard.layers.layer_mix import Mix
 from dashboard.markup import label, plain
 from optim.candidate import Candidate
 from optim.errors import RefusedError

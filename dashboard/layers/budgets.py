@@ -8,8 +8,8 @@ import streamlit as st
 
 from dashboard import loaders, state, words
 from dashboard.glossary import what_is
-from dashboard.inside import Inside
-from dashboard.layer_mix import Mix
+from dashboard.layers.inside import Inside
+from dashboard.layers.layer_mix import Mix
 from dashboard.markup import plain
 from optim.allocation import Allocation, Cost
 from optim.errors import RefusedError

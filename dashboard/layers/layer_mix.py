@@ -22,8 +22,8 @@ from dashboard.form import (
     recipe_popover,
 )
 from dashboard.glossary import what_is
-from dashboard.inside import Inside
 from dashboard.layer_rows import LayerRow, mixed_recipe
+from dashboard.layers.inside import Inside
 from dashboard.markup import plain
 from optim.candidate import Candidate
 from optim.errors import OptimError

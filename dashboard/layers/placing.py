@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from dashboard import loaders, words
-from dashboard.inside import Inside
-from dashboard.layer_mix import measure
 from dashboard.layer_rows import WHOLE, layer_rows, mixed_recipe, precisions_of
+from dashboard.layers.inside import Inside
+from dashboard.layers.layer_mix import measure
 from dashboard.markup import plain
 from optim.candidate import Candidate
 from optim.placement import Trial, compared, tries
