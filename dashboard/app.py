@@ -9,8 +9,17 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import loaders, state, training_state, viewport
+from dashboard import (
+    loaders,
+    viewport,
+)
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
+from dashboard.state import (
+    training_keys as training_state,
+)
 from optim.errors import OptimError
 
 TITLES = (

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import loaders, state, training_words
+from dashboard import (
+    loaders,
+    training_words,
+)
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
 from dashboard.story import Lesson
 from optim.task import Task
 from optim.teaching import pairs

@@ -8,8 +8,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import loaders, state, words
+from dashboard import (
+    loaders,
+    words,
+)
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
 from optim.errors import OptimError
 from optim.recipe import Recipe
 from optim.store.job import Job, JobKind, JobState

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dashboard import step_words
 from dashboard.quantities import NOTHING, faster, percent, smaller
-from dashboard.settings import Settings
+from dashboard.state.settings import Settings
 from optim.candidate import Candidate, Role
 from optim.recipe import Activations, Precision, Prune, PruningUnit, Quantize, Recipe
 from optim.search.predict import Prediction, channel_ratio

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import loaders, state, training_controls, training_words, words
-from dashboard import training_state as keys
+from dashboard import (
+    loaders,
+    training_controls,
+    training_words,
+    words,
+)
 from dashboard.charts import PLOT_CONFIG
 from dashboard.charts.budgets import (
     little_data_alt,
@@ -17,7 +21,11 @@ from dashboard.charts.budgets import (
 )
 from dashboard.charts.training import network_name
 from dashboard.markup import plain
-from dashboard.training_settings import little_data_recipes, rounds_recipes
+from dashboard.state import (
+    keys as state,
+)
+from dashboard.state import training_keys as keys
+from dashboard.state.training_settings import little_data_recipes, rounds_recipes
 from dashboard.training_terms import what_it_is
 from optim.little_data import LittleData, little_data
 from optim.pruning_rounds import PruningPath, pruning_paths

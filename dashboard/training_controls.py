@@ -12,13 +12,13 @@ from dashboard import (
     loaders,
     words,
 )
-from dashboard import training_state as keys
 from dashboard.form import (
     recipe_popover,
 )
 from dashboard.glossary import what_is
 from dashboard.markup import plain
-from dashboard.training_settings import (
+from dashboard.state import training_keys as keys
+from dashboard.state.training_settings import (
     SHARES,
     Student,
     TrainingSettings,

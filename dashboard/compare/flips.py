@@ -11,11 +11,16 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from dashboard import loaders, state
+from dashboard import (
+    loaders,
+)
 from dashboard.charts import ClassAccuracy, theme
 from dashboard.compare.sparkline import series_svg
 from dashboard.glossary import what_is
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
 from optim.candidate import Candidate
 from optim.datasets import normalisation
 from optim.task import Task

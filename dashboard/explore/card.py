@@ -9,7 +9,6 @@ import streamlit as st
 from dashboard import (
     live,
     loaders,
-    state,
     story,
     words,
 )
@@ -18,6 +17,9 @@ from dashboard.form import (
 )
 from dashboard.glossary import what_is
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
 from optim.candidate import Candidate, Role
 from optim.errors import OptimError
 from optim.headlines import outcome

@@ -8,7 +8,6 @@ from dashboard import (
     live,
     loaders,
     slider_words,
-    state,
     step_words,
     words,
 )
@@ -17,7 +16,10 @@ from dashboard.explore import (
 )
 from dashboard.glossary import what_is
 from dashboard.markup import plain
-from dashboard.settings import FINEST_RATIO, LARGEST_RATIO
+from dashboard.state import (
+    keys as state,
+)
+from dashboard.state.settings import FINEST_RATIO, LARGEST_RATIO
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.recipe import Recipe

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import loaders, state
+from dashboard import (
+    loaders,
+)
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
 from optim.task import Task
 
 

@@ -8,10 +8,21 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import loaders, state
+from dashboard import (
+    loaders,
+)
 from dashboard.glossary import what_is
 from dashboard.markup import plain
-from dashboard.settings import FINEST_RATIO, MOST_BLOCKS, MOST_ROUNDS, NARROWEST, with_quantize
+from dashboard.state import (
+    keys as state,
+)
+from dashboard.state.settings import (
+    FINEST_RATIO,
+    MOST_BLOCKS,
+    MOST_ROUNDS,
+    NARROWEST,
+    with_quantize,
+)
 from dashboard.step_words import CRITERIA, FAMILIES, PATTERNS, SCOPES, ZEROS
 from optim.architectures import FOR_SERIES
 from optim.errors import OptimError

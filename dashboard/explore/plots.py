@@ -7,10 +7,16 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard import charts, loaders, state
+from dashboard import (
+    charts,
+    loaders,
+)
 from dashboard.charts import PLOT_CONFIG, Pending
 from dashboard.explore.tables import candidate_table
 from dashboard.glossary import what_is
+from dashboard.state import (
+    keys as state,
+)
 from optim.recipe import Recipe
 from optim.search.pareto import Front
 from optim.search.predict import Prediction

@@ -7,9 +7,15 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboard import loaders, state, words
+from dashboard import (
+    loaders,
+    words,
+)
 from dashboard.glossary import what_is
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
 from optim.candidate import Candidate
 from optim.search.pareto import Front
 

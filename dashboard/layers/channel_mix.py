@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import (
-    state,
     words,
 )
 from dashboard.channel_rows import (
@@ -31,6 +30,9 @@ from dashboard.layers import (
 )
 from dashboard.layers.layer_mix import Mix
 from dashboard.markup import label, plain
+from dashboard.state import (
+    keys as state,
+)
 from optim.candidate import Candidate
 from optim.errors import RefusedError
 from optim.recipe import Precision

@@ -15,7 +15,6 @@ import streamlit as st
 from dashboard import (
     live,
     loaders,
-    state,
     words,
 )
 from dashboard.form import (
@@ -25,6 +24,9 @@ from dashboard.glossary import what_is
 from dashboard.layer_rows import LayerRow, mixed_recipe
 from dashboard.layers.inside import Inside
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.recipe import Precision, Recipe

@@ -9,7 +9,6 @@ import streamlit as st
 from dashboard import (
     charts,
     loaders,
-    state,
     words,
 )
 from dashboard.channel_rows import redundancy_sentences, source_recipe, tells_its_cuts
@@ -22,6 +21,9 @@ from dashboard.layers import (
 )
 from dashboard.layers import inside as looking
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
 from optim.candidate import Candidate
 from optim.recipe import Prune, Recipe
 from optim.store.analyses import AnalysisKind

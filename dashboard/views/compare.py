@@ -9,7 +9,6 @@ from dashboard import (
     charts,
     live,
     loaders,
-    state,
 )
 from dashboard.charts import PLOT_CONFIG
 from dashboard.compare import (
@@ -20,6 +19,9 @@ from dashboard.explore import (
 )
 from dashboard.glossary import what_is
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
 from optim.candidate import Candidate, Role
 from optim.errors import OptimError
 from optim.store.job import JobKind

@@ -7,7 +7,6 @@ import streamlit as st
 from dashboard import (
     live,
     loaders,
-    state,
     words,
 )
 from dashboard.explore import (
@@ -17,6 +16,9 @@ from dashboard.explore import (
 )
 from dashboard.explore.card import card
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
 from optim.candidate import Candidate
 from optim.search.pareto import Front
 from optim.search.recommend import Recommendation

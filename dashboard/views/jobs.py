@@ -7,13 +7,15 @@ import streamlit as st
 from dashboard import (
     live,
     loaders,
-    state,
     words,
 )
 from dashboard.jobs import (
     job_rows,
 )
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
 from optim.errors import OptimError
 
 FINISHED_SHOWN = 30

@@ -8,7 +8,6 @@ from dashboard import (
     charts,
     live,
     loaders,
-    state,
     words,
 )
 from dashboard.charts import PLOT_CONFIG
@@ -24,6 +23,9 @@ from dashboard.layers import (
 from dashboard.layers import inside as looking
 from dashboard.layers.inside import Inside
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
 from optim.candidate import Candidate
 from optim.recipe import MixedPrecision, Recipe
 from optim.store.job import JobKind

@@ -7,12 +7,22 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import learning_order, live, loaders, state, training_controls, training_words, words
+from dashboard import (
+    learning_order,
+    live,
+    loaders,
+    training_controls,
+    training_words,
+    words,
+)
 from dashboard import training_budgets as budgets
-from dashboard import training_state as keys
 from dashboard.charts import PLOT_CONFIG
 from dashboard.charts.training import drawn, network_name, training_alt, training_figure
 from dashboard.markup import plain
+from dashboard.state import (
+    keys as state,
+)
+from dashboard.state import training_keys as keys
 from dashboard.training_terms import what_it_is
 from optim.candidate import Candidate
 from optim.store.job import JobKind

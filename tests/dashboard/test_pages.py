@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import state
+from dashboard.state import keys as state
 from optim.candidate import Candidate
 from optim.errors import Refusal
 from optim.recipe import Prune, Quantize, QuantizeAware, Recipe, recipe_of

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import optim.channel_plan
-from dashboard import state
+from dashboard.state import keys as state
 from optim.candidate import Candidate
 from optim.errors import Refusal, RefusedError
 from optim.recipe import (

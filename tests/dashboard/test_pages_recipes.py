@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import state
+from dashboard.state import keys as state
 from optim.recipe import (
     Distill,
     Prune,

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import training_state as keys
-from dashboard.training_settings import (
+from dashboard.state import training_keys as keys
+from dashboard.state.training_settings import (
     Student,
     TrainingSettings,
     families,

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import (
-    state,
     step_words,
     story,
 )
@@ -20,7 +19,10 @@ from dashboard.compare import (
 )
 from dashboard.compare.sparkline import series_svg
 from dashboard.markup import plain
-from dashboard.settings import Settings, settings_of
+from dashboard.state import (
+    keys as state,
+)
+from dashboard.state.settings import Settings, settings_of
 from optim.recipe import (
     Activations,
     Architecture,

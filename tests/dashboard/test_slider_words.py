@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.settings import Settings
 from dashboard.slider_words import (
     Known,
     measured_ratios,
@@ -13,6 +12,7 @@ from dashboard.slider_words import (
     predicted_ratios,
     pruning_note,
 )
+from dashboard.state.settings import Settings
 from optim.recipe import (
     Activations,
     Criterion,

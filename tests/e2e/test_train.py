@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, Page, expect
 
-from dashboard.training_settings import Student, TrainingSettings
+from dashboard.state.training_settings import Student, TrainingSettings
 from optim.recipe import Recipe
 from optim.store.job import JobKind
 from optim.task import load_task

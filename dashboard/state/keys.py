@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
-from dashboard.settings import Settings, settings_of
+from dashboard.state.settings import Settings, settings_of
 from optim.recipe import (
     Activations,
     Architecture,

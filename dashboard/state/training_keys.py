@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard.training_settings import Student, TrainingSettings, families, teachers
+from dashboard.state.training_settings import Student, TrainingSettings, families, teachers
 from optim.recipe import Architecture, DistillationLoss, Precision
 from optim.task import Task
 
