@@ -8,14 +8,10 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import (
-    learning_order,
     live,
     loaders,
-    training_controls,
-    training_words,
     words,
 )
-from dashboard import training_budgets as budgets
 from dashboard.charts import PLOT_CONFIG
 from dashboard.charts.training import drawn, network_name, training_alt, training_figure
 from dashboard.markup import plain
@@ -23,7 +19,17 @@ from dashboard.state import (
     keys as state,
 )
 from dashboard.state import training_keys as keys
-from dashboard.training_terms import what_it_is
+from dashboard.train import budgets as budgets
+from dashboard.train import (
+    controls as training_controls,
+)
+from dashboard.train import (
+    learning_order,
+)
+from dashboard.train import (
+    words as training_words,
+)
+from dashboard.train.terms import what_it_is
 from optim.candidate import Candidate
 from optim.store.job import JobKind
 from optim.task import Task, load_task

@@ -19,7 +19,7 @@ from dashboard.charts.training import (
     training_alt,
     training_figure,
 )
-from dashboard.training_words import (
+from dashboard.train.words import (
     doubt,
     finding,
     little_data_verdict,

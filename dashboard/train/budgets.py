@@ -8,8 +8,6 @@ import streamlit as st
 
 from dashboard import (
     loaders,
-    training_controls,
-    training_words,
     words,
 )
 from dashboard.charts import PLOT_CONFIG
@@ -26,7 +24,13 @@ from dashboard.state import (
 )
 from dashboard.state import training_keys as keys
 from dashboard.state.training_settings import little_data_recipes, rounds_recipes
-from dashboard.training_terms import what_it_is
+from dashboard.train import (
+    controls as training_controls,
+)
+from dashboard.train import (
+    words as training_words,
+)
+from dashboard.train.terms import what_it_is
 from optim.little_data import LittleData, little_data
 from optim.pruning_rounds import PruningPath, pruning_paths
 from optim.recipe import Prune, Recipe

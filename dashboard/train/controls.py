@@ -26,7 +26,7 @@ from dashboard.state.training_settings import (
     may_be_halved,
     teachers,
 )
-from dashboard.training_terms import what_it_is
+from dashboard.train.terms import what_it_is
 from optim.errors import OptimError
 from optim.recipe import DistillationLoss, Precision, Recipe
 from optim.store.job import JobKind

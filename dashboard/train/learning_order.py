@@ -6,13 +6,15 @@ import streamlit as st
 
 from dashboard import (
     loaders,
-    training_words,
 )
 from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
 from dashboard.story import Lesson
+from dashboard.train import (
+    words as training_words,
+)
 from optim.task import Task
 from optim.teaching import pairs
 
