@@ -13,13 +13,13 @@ from dashboard import (
     loaders,
     viewport,
 )
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
 from dashboard.state import (
     training_keys as training_state,
 )
+from dashboard.words.markup import plain
 from optim.errors import OptimError
 
 TITLES = (

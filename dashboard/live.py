@@ -10,12 +10,14 @@ import streamlit as st
 
 from dashboard import (
     loaders,
-    words,
 )
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words import (
+    words,
+)
+from dashboard.words.markup import plain
 from optim.errors import OptimError
 from optim.recipe import Recipe
 from optim.store.job import Job, JobKind, JobState

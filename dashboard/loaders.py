@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from dashboard import story
-from dashboard.story import Lesson
+from dashboard.words import story
+from dashboard.words.story import Lesson
 from optim.candidate import Candidate, Role
 from optim.datasets import Split
 from optim.errors import OptimError

@@ -9,9 +9,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard import words
 from dashboard.charts.theme import ChartTheme, theme
 from dashboard.charts.training import DASHES, SYMBOLS, epochs, error_bar, network_name
+from dashboard.words import words
 from optim.little_data import DataPoint, Lesson, LittleData
 from optim.pruning_rounds import PruningPath, Round
 from optim.recipe import Prune

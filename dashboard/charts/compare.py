@@ -12,8 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard import words
 from dashboard.charts.theme import ChartTheme, theme
+from dashboard.words import words
 from optim.candidate import Candidate
 from optim.measure.statistics import wilson_interval
 

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard import words
 from dashboard.charts.theme import ChartTheme, theme
 from dashboard.layer_rows import LayerRow, Remainder
+from dashboard.words import words
 from optim.recipe import Precision
 
 Panel = Literal["time", "sensitivity", "bytes"]

@@ -15,9 +15,9 @@ from typing import Any, Literal, assert_never
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard import words
 from dashboard.charts.axes import even_ticks, log_ticks, stored_x, wants_log
 from dashboard.charts.theme import METHOD_SYMBOLS, ChartTheme, theme
+from dashboard.words import words
 from optim.candidate import Candidate, Role
 from optim.search.pareto import Front, Objective
 

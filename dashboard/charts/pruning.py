@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import plotly.graph_objects as go
 
-from dashboard import words
-from dashboard.channel_rows import FREE_DROP, lost, most_sensitive, share
 from dashboard.charts.layers import short_name
 from dashboard.charts.theme import ChartTheme, theme
+from dashboard.words import words
+from dashboard.words.channels import FREE_DROP, lost, most_sensitive, share
 
 if TYPE_CHECKING:
     from optim.pruning_curves import CurvePoint, LayerCurve, PruningCurves

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from dashboard import words
-from dashboard.channel_rows import share
 from dashboard.charts.layers import MANY_ROWS, short_name
 from dashboard.charts.pruning import ChannelCost, point_words
 from dashboard.charts.theme import ChartTheme, theme
+from dashboard.words import words
+from dashboard.words.channels import share
 
 if TYPE_CHECKING:
     from optim.pruning_curves import CurvePoint, LayerCurve, PruningCurves

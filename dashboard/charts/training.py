@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from dashboard import words
 from dashboard.charts.theme import ChartTheme, theme
-from dashboard.step_words import FAMILIES
+from dashboard.words import words
+from dashboard.words.step_words import FAMILIES
 from optim.little_data import Lesson, lesson_of
 from optim.recipe import Architecture
 from optim.teaching import interval

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from dashboard import words
 from dashboard.charts.theme import theme
+from dashboard.words import words
 
 if TYPE_CHECKING:
     from optim.waterfall import Stage

@@ -16,11 +16,11 @@ from dashboard import (
 )
 from dashboard.charts import ClassAccuracy, theme
 from dashboard.compare.sparkline import series_svg
-from dashboard.glossary import what_is
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.datasets import normalisation
 from optim.task import Task

@@ -9,17 +9,19 @@ import streamlit as st
 from dashboard import (
     live,
     loaders,
-    story,
-    words,
 )
 from dashboard.form import (
     recipe_popover,
 )
-from dashboard.glossary import what_is
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words import (
+    story,
+    words,
+)
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
 from optim.candidate import Candidate, Role
 from optim.errors import OptimError
 from optim.headlines import outcome

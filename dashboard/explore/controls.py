@@ -7,19 +7,23 @@ import streamlit as st
 from dashboard import (
     live,
     loaders,
-    slider_words,
-    step_words,
-    words,
 )
 from dashboard.explore import (
     options,
 )
-from dashboard.glossary import what_is
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
 from dashboard.state.settings import FINEST_RATIO, LARGEST_RATIO
+from dashboard.words import (
+    sliders as slider_words,
+)
+from dashboard.words import (
+    step_words,
+    words,
+)
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.recipe import Recipe

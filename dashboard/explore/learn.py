@@ -7,10 +7,10 @@ import streamlit as st
 from dashboard import (
     loaders,
 )
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words.markup import plain
 from optim.task import Task
 
 

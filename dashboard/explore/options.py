@@ -11,8 +11,6 @@ import streamlit as st
 from dashboard import (
     loaders,
 )
-from dashboard.glossary import what_is
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
@@ -23,7 +21,9 @@ from dashboard.state.settings import (
     NARROWEST,
     with_quantize,
 )
-from dashboard.step_words import CRITERIA, FAMILIES, PATTERNS, SCOPES, ZEROS
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
+from dashboard.words.step_words import CRITERIA, FAMILIES, PATTERNS, SCOPES, ZEROS
 from optim.architectures import FOR_SERIES
 from optim.errors import OptimError
 from optim.headlines import Headline

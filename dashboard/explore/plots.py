@@ -13,10 +13,10 @@ from dashboard import (
 )
 from dashboard.charts import PLOT_CONFIG, Pending
 from dashboard.explore.tables import candidate_table
-from dashboard.glossary import what_is
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words.glossary import what_is
 from optim.recipe import Recipe
 from optim.search.pareto import Front
 from optim.search.predict import Prediction

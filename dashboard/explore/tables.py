@@ -9,13 +9,15 @@ import streamlit as st
 
 from dashboard import (
     loaders,
-    words,
 )
-from dashboard.glossary import what_is
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words import (
+    words,
+)
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.search.pareto import Front
 

@@ -7,7 +7,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import commands
-from dashboard.markup import plain
+from dashboard.words.markup import plain
 from optim.recipe import Recipe
 from optim.task import Task
 

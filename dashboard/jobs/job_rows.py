@@ -6,8 +6,14 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import live, loaders, words
-from dashboard.markup import plain
+from dashboard import (
+    live,
+    loaders,
+)
+from dashboard.words import (
+    words,
+)
+from dashboard.words.markup import plain
 from optim.errors import OptimError
 from optim.store.job import Job, JobState
 

@@ -8,15 +8,17 @@ import streamlit as st
 
 from dashboard import (
     loaders,
-    words,
 )
-from dashboard.glossary import what_is
 from dashboard.layers.inside import Inside
 from dashboard.layers.layer_mix import Mix
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words import (
+    words,
+)
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
 from optim.allocation import Allocation, Cost
 from optim.errors import RefusedError
 from optim.recipe import Precision

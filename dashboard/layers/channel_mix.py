@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import (
-    words,
+from dashboard.layer_rows import WHOLE
+from dashboard.layers import (
+    layer_mix,
 )
-from dashboard.channel_rows import (
+from dashboard.layers.layer_mix import Mix
+from dashboard.state import (
+    keys as state,
+)
+from dashboard.words import words
+from dashboard.words.channels import (
     FREE_DROP,
     Cuts,
     costs_told,
@@ -23,16 +29,8 @@ from dashboard.channel_rows import (
     share,
     shares_told,
 )
-from dashboard.glossary import what_is
-from dashboard.layer_rows import WHOLE
-from dashboard.layers import (
-    layer_mix,
-)
-from dashboard.layers.layer_mix import Mix
-from dashboard.markup import label, plain
-from dashboard.state import (
-    keys as state,
-)
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import label, plain
 from optim.candidate import Candidate
 from optim.errors import RefusedError
 from optim.recipe import Precision

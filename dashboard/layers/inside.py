@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dashboard import live, loaders, words
+from dashboard import (
+    live,
+    loaders,
+)
 from dashboard.layer_rows import WHOLE, LayerRow, Remainder, layer_rows, remainders
-from dashboard.markup import plain
+from dashboard.words import (
+    words,
+)
+from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.store.analyses import AnalysisKind

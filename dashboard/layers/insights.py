@@ -9,17 +9,19 @@ import streamlit as st
 from dashboard import (
     charts,
     loaders,
-    words,
 )
 from dashboard.charts import PLOT_CONFIG
-from dashboard.glossary import what_is
 from dashboard.layer_rows import mixed_recipe, precisions_of
 from dashboard.layers.inside import Inside
 from dashboard.layers.layer_mix import bytes_change, measure
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words import (
+    words,
+)
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
 from optim.recipe import Precision
 from optim.task import Task
 

@@ -15,18 +15,20 @@ import streamlit as st
 from dashboard import (
     live,
     loaders,
-    words,
 )
 from dashboard.form import (
     recipe_popover,
 )
-from dashboard.glossary import what_is
 from dashboard.layer_rows import LayerRow, mixed_recipe
 from dashboard.layers.inside import Inside
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words import (
+    words,
+)
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.recipe import Precision, Recipe

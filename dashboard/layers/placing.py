@@ -9,11 +9,16 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from dashboard import loaders, words
+from dashboard import (
+    loaders,
+)
 from dashboard.layer_rows import WHOLE, layer_rows, mixed_recipe, precisions_of
 from dashboard.layers.inside import Inside
 from dashboard.layers.layer_mix import measure
-from dashboard.markup import plain
+from dashboard.words import (
+    words,
+)
+from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.placement import Trial, compared, tries
 from optim.recipe import MixedPrecision, Precision, Recipe

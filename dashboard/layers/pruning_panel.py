@@ -9,21 +9,23 @@ import streamlit as st
 from dashboard import (
     charts,
     loaders,
-    words,
 )
-from dashboard.channel_rows import redundancy_sentences, source_recipe, tells_its_cuts
 from dashboard.charts import PLOT_CONFIG
 from dashboard.charts.pruning import MOST_COLOURED
-from dashboard.glossary import what_is
 from dashboard.layers import (
     channel_mix,
     layer_mix,
 )
 from dashboard.layers import inside as looking
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words import (
+    words,
+)
+from dashboard.words.channels import redundancy_sentences, source_recipe, tells_its_cuts
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.recipe import Prune, Recipe
 from optim.store.analyses import AnalysisKind

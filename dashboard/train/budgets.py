@@ -8,7 +8,6 @@ import streamlit as st
 
 from dashboard import (
     loaders,
-    words,
 )
 from dashboard.charts import PLOT_CONFIG
 from dashboard.charts.budgets import (
@@ -18,7 +17,6 @@ from dashboard.charts.budgets import (
     rounds_figure,
 )
 from dashboard.charts.training import network_name
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
@@ -31,6 +29,10 @@ from dashboard.train import (
     words as training_words,
 )
 from dashboard.train.terms import what_it_is
+from dashboard.words import (
+    words,
+)
+from dashboard.words.markup import plain
 from optim.little_data import LittleData, little_data
 from optim.pruning_rounds import PruningPath, pruning_paths
 from optim.recipe import Prune, Recipe

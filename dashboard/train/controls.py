@@ -10,13 +10,10 @@ import streamlit as st
 from dashboard import (
     live,
     loaders,
-    words,
 )
 from dashboard.form import (
     recipe_popover,
 )
-from dashboard.glossary import what_is
-from dashboard.markup import plain
 from dashboard.state import training_keys as keys
 from dashboard.state.training_settings import (
     SHARES,
@@ -27,6 +24,11 @@ from dashboard.state.training_settings import (
     teachers,
 )
 from dashboard.train.terms import what_it_is
+from dashboard.words import (
+    words,
+)
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
 from optim.errors import OptimError
 from optim.recipe import DistillationLoss, Precision, Recipe
 from optim.store.job import JobKind

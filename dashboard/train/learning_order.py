@@ -7,14 +7,14 @@ import streamlit as st
 from dashboard import (
     loaders,
 )
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
-from dashboard.story import Lesson
 from dashboard.train import (
     words as training_words,
 )
+from dashboard.words.markup import plain
+from dashboard.words.story import Lesson
 from optim.task import Task
 from optim.teaching import pairs
 

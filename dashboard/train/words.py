@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboard import words
 from dashboard.charts.training import epochs, network_name
+from dashboard.words import words
 from optim.little_data import DataPoint, Lesson, LittleData, lesson_of
 from optim.pruning_rounds import PruningPath
 from optim.teaching import Comparison, Pair, interval

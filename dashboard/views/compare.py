@@ -17,11 +17,11 @@ from dashboard.compare import (
 from dashboard.explore import (
     tables,
 )
-from dashboard.glossary import what_is
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
 from optim.candidate import Candidate, Role
 from optim.errors import OptimError
 from optim.store.job import JobKind

@@ -7,7 +7,6 @@ import streamlit as st
 from dashboard import (
     live,
     loaders,
-    words,
 )
 from dashboard.explore import (
     controls,
@@ -15,10 +14,13 @@ from dashboard.explore import (
     plots,
 )
 from dashboard.explore.card import card
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words import (
+    words,
+)
+from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.search.pareto import Front
 from optim.search.recommend import Recommendation

@@ -7,15 +7,17 @@ import streamlit as st
 from dashboard import (
     live,
     loaders,
-    words,
 )
 from dashboard.jobs import (
     job_rows,
 )
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words import (
+    words,
+)
+from dashboard.words.markup import plain
 from optim.errors import OptimError
 
 FINISHED_SHOWN = 30

@@ -8,10 +8,8 @@ from dashboard import (
     charts,
     live,
     loaders,
-    words,
 )
 from dashboard.charts import PLOT_CONFIG
-from dashboard.glossary import what_is
 from dashboard.layer_rows import WHOLE
 from dashboard.layers import (
     budgets,
@@ -22,10 +20,14 @@ from dashboard.layers import (
 )
 from dashboard.layers import inside as looking
 from dashboard.layers.inside import Inside
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
+from dashboard.words import (
+    words,
+)
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.recipe import MixedPrecision, Recipe
 from optim.store.job import JobKind

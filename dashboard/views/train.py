@@ -10,11 +10,9 @@ import streamlit as st
 from dashboard import (
     live,
     loaders,
-    words,
 )
 from dashboard.charts import PLOT_CONFIG
 from dashboard.charts.training import drawn, network_name, training_alt, training_figure
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
@@ -30,6 +28,10 @@ from dashboard.train import (
     words as training_words,
 )
 from dashboard.train.terms import what_it_is
+from dashboard.words import (
+    words,
+)
+from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.store.job import JobKind
 from optim.task import Task, load_task

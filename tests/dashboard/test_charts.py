@@ -49,7 +49,7 @@ def test_methods_differ_in_colour_and_symbol(dark: bool) -> None:
 
 
 def test_charts_never_load_streamlit() -> None:
-    code = "import sys, dashboard.charts, dashboard.words; print('streamlit' in sys.modules)"
+    code = "import sys, dashboard.charts, dashboard.words.words; print('streamlit' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

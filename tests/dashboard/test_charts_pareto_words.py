@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard import words
 from dashboard.charts import alt_text, caption, notice, pareto_figure, theme
 from dashboard.charts.pareto.points import HOVER
+from dashboard.words import words
 from optim.candidate import Candidate
 from optim.recipe import recipe_of
 from optim.search.pareto import Front, Limits, Objective, ranked_front

@@ -5,11 +5,14 @@ from __future__ import annotations
 import doctest
 from dataclasses import replace
 
+import dashboard.channel_rows
 import pytest
 
-import dashboard.channel_rows
 import dashboard.charts.pruning
-from dashboard.channel_rows import (
+from dashboard.charts import layers_in_colour, pruning_alt, pruning_figure, pruning_map
+from dashboard.charts.pruning import spread
+from dashboard.charts.pruning_map import columns_of
+from dashboard.words.channels import (
     costs_told,
     cut_recipe,
     measured_cuts,
@@ -18,9 +21,6 @@ from dashboard.channel_rows import (
     source_recipe,
     tells_its_cuts,
 )
-from dashboard.charts import layers_in_colour, pruning_alt, pruning_figure, pruning_map
-from dashboard.charts.pruning import spread
-from dashboard.charts.pruning_map import columns_of
 from optim.pruning_curves import PruningCurves
 from optim.recipe import (
     Activation,
@@ -184,7 +184,7 @@ def test_where_nothing_is_redundant_that_is_said() -> None:
     assert "none is redundant" in redundancy_sentences(curves_of({"stem": 32}))[0]
 
 
-@pytest.mark.parametrize("module", [dashboard.channel_rows, dashboard.charts.pruning])
+@pytest.mark.parametrize("module", [dashboard.words.channels, dashboard.charts.pruning])
 def test_examples_hold(module) -> None:
     assert doctest.testmod(module).failed == 0
 

@@ -10,19 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import (
-    step_words,
-    story,
-)
 from dashboard.compare import (
     flips,
 )
 from dashboard.compare.sparkline import series_svg
-from dashboard.markup import plain
 from dashboard.state import (
     keys as state,
 )
 from dashboard.state.settings import Settings, settings_of
+from dashboard.words import step_words, story
+from dashboard.words.markup import plain
 from optim.recipe import (
     Activations,
     Architecture,

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.slider_words import (
+from dashboard.state.settings import Settings
+from dashboard.words.sliders import (
     Known,
     measured_ratios,
     precision_note,
     predicted_ratios,
     pruning_note,
 )
-from dashboard.state.settings import Settings
 from optim.recipe import (
     Activations,
     Criterion,

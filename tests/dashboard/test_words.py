@@ -4,16 +4,16 @@ import doctest
 import math
 from dataclasses import replace
 
+import dashboard.quantities
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import dashboard.quantities
 import dashboard.words
-from dashboard import words
 from dashboard.charts.pareto.legend import SHORT
 from dashboard.charts.theme import METHOD_COLOURS, METHOD_SYMBOLS
-from dashboard.glossary import GLOSSARY, what_is
+from dashboard.words import words
+from dashboard.words.glossary import GLOSSARY, what_is
 from optim.measure.measurement import GraphFacts
 from optim.recipe import (
     Distill,
@@ -39,7 +39,7 @@ from tests.dashboard.factories import (
 )
 
 
-@pytest.mark.parametrize("module", [dashboard.words, dashboard.quantities])
+@pytest.mark.parametrize("module", [dashboard.words.words, dashboard.words.quantities])
 def test_the_examples_in_the_docstrings_hold(module) -> None:
     assert doctest.testmod(module).failed == 0
 

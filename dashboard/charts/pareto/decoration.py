@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-from dashboard import words
 from dashboard.charts.axes import objective_of, stored_x
 from dashboard.charts.pareto.frame import Sheet, View
 from dashboard.charts.pareto.labels import Along, Box, Label, around, place, segment
+from dashboard.words import words
 from optim.search.hypervolume import reference_of, scaled_hypervolume
 from optim.search.pareto import Limits, Objective
 from optim.search.predict import Prediction

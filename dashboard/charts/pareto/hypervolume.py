@@ -7,9 +7,9 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from dashboard import words
 from dashboard.charts.axes import even_ticks
 from dashboard.charts.theme import ChartTheme, theme
+from dashboard.words import words
 from optim.search.hypervolume import HypervolumeStep
 
 MOST_MARKED = 200

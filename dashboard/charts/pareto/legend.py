@@ -8,7 +8,7 @@ from typing import Any
 from dashboard.charts.pareto.frame import Sheet, View
 from dashboard.charts.pareto.points import third
 from dashboard.charts.theme import METHOD_SYMBOLS
-from dashboard.words import method
+from dashboard.words.words import method
 from optim.candidate import Candidate, Role
 
 SHORT = {

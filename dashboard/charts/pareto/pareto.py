@@ -14,7 +14,6 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard import words
 from dashboard.charts.axes import XAxis, stored_x, x_axis, y_axis
 from dashboard.charts.pareto.decoration import (
     Text,
@@ -39,6 +38,7 @@ from dashboard.charts.pareto.traces import (
     add_staircase,
 )
 from dashboard.charts.theme import theme
+from dashboard.words import words
 from optim.candidate import Candidate
 from optim.search.hypervolume import reference_of
 from optim.search.pareto import Front, Limits, ranked_front

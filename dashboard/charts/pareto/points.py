@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from dashboard import words
 from dashboard.charts.axes import XAxis, objective_of, stored_x
+from dashboard.words import words
 from optim.candidate import Candidate
 from optim.search.pareto import Front, Objective, tied_pairs
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboard import words
 from dashboard.charts.axes import XAxis
 from dashboard.charts.pareto.points import points_of, staircase_of, third
+from dashboard.words import words
 from optim.candidate import Candidate, Role
 from optim.search.pareto import Front, Objective, ranked_front
 from optim.search.predict import Prediction

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from dashboard import words
 from dashboard.charts.axes import stored_x
 from dashboard.charts.pareto.decoration import add_prediction_box
 from dashboard.charts.pareto.frame import Sheet, View
@@ -22,6 +21,7 @@ from dashboard.charts.pareto.points import (
     ties_of,
 )
 from dashboard.charts.theme import METHOD_SYMBOLS
+from dashboard.words import words
 from optim.candidate import Candidate, Role
 from optim.search.predict import Prediction
 from optim.store.job import JobState

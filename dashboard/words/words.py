@@ -1,14 +1,14 @@
 """Measurements, candidates and jobs in words: what pages and charts write.
 
-What a term means is explained in ``dashboard.glossary``; single numbers become text in
-``dashboard.quantities``, whose functions can be used from here.
+What a term means is explained in ``dashboard.words.glossary``; single numbers become text in
+``dashboard.words.quantities``, whose functions can be used from here.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-from dashboard.quantities import (
+from dashboard.words.quantities import (
     NOTHING,
     about,
     ago,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from dashboard import words
+from dashboard.words import words
 from optim.recipe import (
     Activation,
     Activations,

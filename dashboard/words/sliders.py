@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboard import step_words
-from dashboard.quantities import NOTHING, faster, percent, smaller
 from dashboard.state.settings import Settings
+from dashboard.words import step_words
+from dashboard.words.quantities import NOTHING, faster, percent, smaller
 from optim.candidate import Candidate, Role
 from optim.recipe import Activations, Precision, Prune, PruningUnit, Quantize, Recipe
 from optim.search.predict import Prediction, channel_ratio

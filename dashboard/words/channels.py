@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dashboard import words
+from dashboard.words import words
 from optim.recipe import (
     Criterion,
     Precision,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dashboard import step_words, words
+from dashboard.words import step_words, words
 from optim.candidate import Candidate, Role
 from optim.recipe import Architecture, Distill, Precision, Recipe, Replace, recipe_of
 from optim.search.pareto import Front

@@ -1,7 +1,7 @@
 """Single quantities as text: times, sizes, shares, ratios, moments.
 
 Latency is ms, size is bytes, and shares lie in 0..1; only here do they become words. Pages use them
-through ``dashboard.words``.
+through ``dashboard.words.words``.
 """
 
 from __future__ import annotations
