@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from optim.candidate import Candidate
     from optim.errors import OptimError
-    from optim.grid import sweep
     from optim.recipe import (
         Distill,
         Fuse,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     )
     from optim.report.figure import pareto_figure
     from optim.store.analyses import AnalysisKind
+    from optim.sweep import sweep
     from optim.task import Task, load_task, sample_tasks
     from optim.workspace import Workspace
 
@@ -84,7 +84,7 @@ _HOMES = {
     "pareto_figure": "optim.report.figure",
     "recipe_of": "optim.recipe",
     "sample_tasks": "optim.task",
-    "sweep": "optim.grid",
+    "sweep": "optim.sweep",
 }
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from optim.candidate import Candidate
 from optim.errors import BrokenArtifactError, BrokenRecipeError, OptimError
 from optim.recipe import Distill, Prune, Recipe, Replace
-from optim.report.words import points, times
 from optim.task import Task
+from optim.words import points, times
 
 ALL = "all"
 """Stands for every headline of a task; none may be called so."""

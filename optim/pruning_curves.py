@@ -28,8 +28,8 @@ from optim.layer_cost import TIMED, Ends, LayerTimes, measure_ends, measure_laye
 from optim.pipeline import trained_network
 from optim.progress import Progress, part
 from optim.recipe import Criterion, Precision, QuantizeAware
-from optim.report.words import points, share
 from optim.task import Task
+from optim.words import points, share
 
 if TYPE_CHECKING:
     from optim.compress.channel_groups import ChannelGroup

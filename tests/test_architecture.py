@@ -51,7 +51,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("optim.child", "optim.worker"),
     ("optim.workspace",),
-    ("optim.grid",),
+    ("optim.sweep",),
     ("dashboard", "optim.cli", "optim.__main__", "sample_models"),
 )
 LAZY_DOORS = {("optim.cli.background", "dashboard.launch")}

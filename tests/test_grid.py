@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from optim import grid
-from optim.grid import Grid
+from optim import sweep as grid
 from optim.recipe import Criterion, Prune
+from optim.sweep import Grid
 from optim.task import load_task
 
 

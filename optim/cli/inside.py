@@ -21,8 +21,8 @@ from optim.cli.rows import candidate_row
 from optim.progress import Progress
 from optim.recipe import Precision, Recipe, recipe_of
 from optim.report.record import candidate_record
-from optim.report.words import count, megabytes, milliseconds, points, share, times
 from optim.store.analyses import AnalysisKind
+from optim.words import count, megabytes, milliseconds, points, share, times
 from optim.workspace import Workspace
 
 if TYPE_CHECKING:

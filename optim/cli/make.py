@@ -17,9 +17,9 @@ from optim.cli.output import (
     wrong_input,
 )
 from optim.cli.rows import candidate_row
-from optim.grid import Grid, make_each
 from optim.report.record import candidate_record
-from optim.report.words import between, count, megabytes, milliseconds, points, share, times
+from optim.sweep import Grid, make_each
+from optim.words import between, count, megabytes, milliseconds, points, share, times
 
 EPOCHS_HELP = "Fine-tuning after pruning, in passes over the data. Default: what suits TASK."
 

@@ -21,13 +21,13 @@ from optim.cli.output import (
 )
 from optim.cli.rows import candidate_card
 from optim.errors import WorkspaceError
-from optim.grid import suitable_epochs
 from optim.progress import Progress
 from optim.recipe import Precision, Prune, Quantize, Recipe
 from optim.recipe.steps import Step
 from optim.report.record import candidate_record
-from optim.report.words import count, milliseconds, share
 from optim.store.analyses import AnalysisKind
+from optim.sweep import suitable_epochs
+from optim.words import count, milliseconds, share
 from optim.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optim.candidate import Candidate
-from optim.report.words import between, count, megabytes, milliseconds, points, share, times
+from optim.words import between, count, megabytes, milliseconds, points, share, times
 
 NOT_KNOWN = "-"
 

@@ -17,7 +17,7 @@ from optim.cli.output import (
 )
 from optim.errors import EngineError, OptimError
 from optim.progress import Progress
-from optim.report.words import between, count, megabytes, share, times
+from optim.words import between, count, megabytes, share, times
 
 if TYPE_CHECKING:
     from optim.candidate import Candidate

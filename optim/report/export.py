@@ -21,8 +21,8 @@ from optim.datasets import normalisation
 from optim.errors import OptimError
 from optim.recipe import Activations, Precision, Quantize, Recipe
 from optim.report.record import candidate_record
-from optim.report.words import between, count, megabytes, milliseconds, points, share, times
 from optim.task import Task
+from optim.words import between, count, megabytes, milliseconds, points, share, times
 
 MODEL, RECIPE, CARD, README = "model.onnx", "recipe.yaml", "card.json", "README.txt"
 

@@ -14,8 +14,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from optim.recipe import Precision
-from optim.report.words import megabytes, milliseconds, share
 from optim.search.pareto import pareto_front
+from optim.words import megabytes, milliseconds, share
 
 COLOURS = {
     Precision.FP32: "#0072B2",

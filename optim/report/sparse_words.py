@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optim.candidate import Candidate
 from optim.recipe import Pattern, Sparsify
-from optim.report.words import share, times
+from optim.words import share, times
 
 
 def sparse_words(candidate: Candidate, baseline: Candidate) -> str:

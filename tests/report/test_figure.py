@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from optim import Workspace
-from optim.grid import rows_of
 from optim.report.figure import pareto_figure
+from optim.sweep import rows_of
 from tests.dashboard.factories import sample_candidates
 
 

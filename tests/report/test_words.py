@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optim.report.words import between, count, megabytes, milliseconds, points, share, times
+from optim.words import between, count, megabytes, milliseconds, points, share, times
 
 
 @given(st.floats(1e-2, 1e5))
