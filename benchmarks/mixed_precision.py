@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 
 from optim import Recipe, Workspace, load_task
-from optim.allocation import WHOLE_NUMBERS, Cost, allocate, recipe_within_size
+from optim.analysis.allocation import WHOLE_NUMBERS, Cost, allocate, recipe_within_size
+from optim.analysis.sensitivity import Sensitivity
 from optim.candidate import Candidate
 from optim.errors import RefusedError
 from optim.jobs import make_and_measure
 from optim.recipe import Precision, recipe_of
-from optim.sensitivity import Sensitivity
 from optim.store.analyses import AnalysisKind
 from optim.task import Task
 
@@ -103,6 +103,7 @@ def _time_sensitivity(name: str) -> None:
     import timm
     import torch
 
+    from optim.analysis.sensitivity import answer_examples, calibration_examples, layer_noise
     from optim.datasets import Split
     from optim.graph.export import export_onnx
     from optim.graph.fuse import fuse
@@ -110,7 +111,6 @@ def _time_sensitivity(name: str) -> None:
     from optim.graph.layerwise import calibrate_layers
     from optim.graph.onnx_file import read_model
     from optim.recipe import Quantize
-    from optim.sensitivity import answer_examples, calibration_examples, layer_noise
 
     torch.manual_seed(0)
     network = timm.create_model(name, pretrained=False).eval()

@@ -7,7 +7,7 @@ few runs each, round after round; a figure is how many times faster than the net
 file, which is loaded with all of ONNX Runtime's optimizations, like every other. `stock` is
 `onnxruntime.quantization.quantize_static` on the exported file, unsigned activations, a scale per
 channel. `no rules` is ours without the rules for integer kernels. `float start` leaves the first
-layers in FP32, as many as the profiles of the two files say (`optim.remedies.slow_start`). `relu`
+layers in FP32, as many as the profiles of the two files say (`optim.analysis.remedies.slow_start`). `relu`
 rows are other networks: ReLU in place of HardSwish and SiLU,
 which needs fine-tuning to be of use; their FP32 is the one with ReLU.
 """
@@ -34,6 +34,7 @@ from onnxruntime.quantization import (
 )
 from torch import nn
 
+from optim.analysis.remedies import slow_start
 from optim.compress.replace import replace_activations
 from optim.engines.onnxruntime import ONNX_RUNTIME
 from optim.graph import quantize as quantization
@@ -42,7 +43,6 @@ from optim.graph.quantize import quantize
 from optim.measure.profile import profile
 from optim.measuring import here
 from optim.recipe import Precision, Quantize, ReplaceActivation
-from optim.remedies import slow_start
 
 NETWORKS = (
     "resnet18", "mobilenetv2_100", "mobilenetv3_large_100", "efficientnet_lite0", "efficientnet_b0",

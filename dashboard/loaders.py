@@ -33,9 +33,9 @@ from optim.training_curves import trainings as trainings_of
 from optim.workspace import Workspace, default_folder
 
 if TYPE_CHECKING:
-    from optim.allocation import Allocation, Cost
-    from optim.diagnosis import Diagnosis
-    from optim.sensitivity import Sensitivity
+    from optim.analysis.allocation import Allocation, Cost
+    from optim.analysis.diagnosis import Diagnosis
+    from optim.analysis.sensitivity import Sensitivity
 
 MOST_JOBS = 200
 MOST_BUDGETS = 25
@@ -147,7 +147,7 @@ def analysis(candidate: Candidate | None, kind: AnalysisKind) -> Any:
 
 def diagnosis(candidate: Candidate) -> Diagnosis | None:
     """Why a file is as fast as it is; None if nobody has profiled it."""
-    from optim.diagnosis import diagnose_candidate
+    from optim.analysis.diagnosis import diagnose_candidate
 
     profile = analysis(candidate, AnalysisKind.PROFILE)
     if profile is None:
@@ -255,7 +255,7 @@ def _prediction(
 def _allocations(
     folder: str, version: int, parent: str, cost: str, *, _sensitivity: Sensitivity
 ) -> tuple[Allocation, ...]:
-    from optim.allocation import Cost, allocate
+    from optim.analysis.allocation import Cost, allocate
 
     return allocate(_sensitivity, Cost(cost)).spread(MOST_BUDGETS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import assert_never
 
-from optim.analyses import analyse
+from optim.analysis.analyses import analyse
 from optim.candidate import Candidate
 from optim.errors import OptimError, RefusedError
 from optim.measuring import (

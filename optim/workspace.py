@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from optim.analyses import Analysis
+    from optim.analysis.analyses import Analysis
     from optim.measure.measurement import Environment
     from optim.store.analyses import AnalysisKind
     from optim.store.jobs import JobQueue
@@ -111,7 +111,7 @@ class Workspace:
 
     def analysis_of(self, candidate_id: str, kind: AnalysisKind) -> Analysis | None:
         """What was found inside the candidate's present file on this machine; None if nothing."""
-        from optim.analyses import known_analysis
+        from optim.analysis.analyses import known_analysis
 
         return known_analysis(self.results, candidate_id, kind, self.environment.fingerprint)
 
@@ -285,7 +285,7 @@ class Workspace:
             OptimError: if there is no such candidate, or it has no file.
             RefusedError: if this analysis makes no sense for it.
         """
-        from optim.analyses import analyse
+        from optim.analysis.analyses import analyse
 
         found = self.candidate(candidate_id)
         return analyse(self.results, load_task(found.task), found, kind, progress=progress)

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from optim import allocation
-from optim.allocation import Allocation, Cost, allocate, recipe_within_size
+from optim.analysis import allocation
+from optim.analysis.allocation import Allocation, Cost, allocate, recipe_within_size
+from optim.analysis.sensitivity import LayerSensitivity, Sensitivity
 from optim.errors import RefusedError
 from optim.measure.noise import noise_power
 from optim.recipe import MixedPrecision, Precision, Prune, Quantize, Recipe
-from optim.sensitivity import LayerSensitivity, Sensitivity
 
 CHOICES = (Precision.FP32, Precision.INT8, Precision.INT4)
 

@@ -6,12 +6,19 @@ from itertools import product
 import numpy as np
 import pytest
 
-from optim import channel_plan as planner
-from optim.channel_plan import Budget, channel_plan, loss_rises, plan_channels, plan_of, shares
+from optim.analysis import channel_plan as planner
+from optim.analysis.channel_plan import (
+    Budget,
+    channel_plan,
+    loss_rises,
+    plan_channels,
+    plan_of,
+    shares,
+)
+from optim.analysis.layer_cost import Ends, LayerTimes, network_ms
+from optim.analysis.pruning_curves import CurvePoint, LayerCurve, PruningCurves
 from optim.compress.layer_shapes import LayerShape, network_macs, network_parameters
 from optim.errors import RefusedError
-from optim.layer_cost import Ends, LayerTimes, network_ms
-from optim.pruning_curves import CurvePoint, LayerCurve, PruningCurves
 from optim.recipe import Precision, Prune
 
 KEPT = (64, 48, 32, 16)

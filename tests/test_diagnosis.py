@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from optim.diagnosis import diagnose
+from optim.analysis.diagnosis import diagnose
+from optim.analysis.remedies import Remedy, slow_start
 from optim.measure.profile import OperatorTime, Profile
 from optim.recipe import (
     Activations,
@@ -13,7 +14,6 @@ from optim.recipe import (
     Recipe,
     ReplaceActivation,
 )
-from optim.remedies import Remedy, slow_start
 
 INT8 = Recipe(steps=(Quantize(precision=Precision.INT8),))
 NO_KERNEL = "ONNX Runtime has no INT8 kernel for HardSwish"

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from optim import placement
+from optim.analysis import placement
+from optim.analysis.placement import compared, keep_in_float_where_slower, place, tries
 from optim.measure.profile import OperatorTime, Profile
-from optim.placement import compared, keep_in_float_where_slower, place, tries
 from optim.recipe import MixedPrecision, Precision, Recipe, recipe_of
 from optim.store.results import Results
 from tests.small_task import small_task

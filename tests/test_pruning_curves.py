@@ -6,8 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from optim import layer_cost, pruning_curves
-from optim.analyses import analyse, known_analysis
+from optim.analysis import layer_cost, pruning_curves
+from optim.analysis.analyses import analyse, known_analysis
+from optim.analysis.pruning_curves import (
+    CurvePoint,
+    LayerCurve,
+    PruningCurves,
+    answer_examples,
+    redundancy_words,
+)
 from optim.compress.channel_groups import ChannelGroup, channel_groups
 from optim.compress.cut_alone import widths, with_norms
 from optim.compress.evaluation import logits_of
@@ -16,13 +23,6 @@ from optim.compress.ratios import channels_to_keep
 from optim.errors import RefusedError
 from optim.measuring import here
 from optim.pipeline import make_candidate
-from optim.pruning_curves import (
-    CurvePoint,
-    LayerCurve,
-    PruningCurves,
-    answer_examples,
-    redundancy_words,
-)
 from optim.recipe import Precision, Prune, Quantize, QuantizeAware, Recipe
 from optim.store.analyses import AnalysisKind
 from optim.store.results import Results

@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 
+from optim.analysis.sensitivity import Sensitivity, layer_noise, measure_sensitivity
 from optim.errors import RefusedError
 from optim.graph.fuse import fuse
 from optim.graph.layerwise import calibrate_layers
 from optim.graph.onnx_file import read_model
 from optim.pipeline import make_candidate
 from optim.recipe import Precision, Quantize, QuantizeAware, Recipe, recipe_of
-from optim.sensitivity import Sensitivity, layer_noise, measure_sensitivity
 from optim.store.results import Results
 from tests.small_task import small_task
 

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from optim import waterfall
+from optim.analysis import waterfall
+from optim.analysis.waterfall import Waterfall, keep_in_float, measure_waterfall
 from optim.engines import engine_named
 from optim.errors import RefusedError
 from optim.pipeline import make_candidate
@@ -19,7 +20,6 @@ from optim.recipe import (
     recipe_of,
 )
 from optim.store.results import Results
-from optim.waterfall import Waterfall, keep_in_float, measure_waterfall
 from tests.small_task import small_task
 
 

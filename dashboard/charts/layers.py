@@ -14,8 +14,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboard.charts.theme import ChartTheme, theme
-from dashboard.layer_rows import LayerRow, Remainder
 from dashboard.words import words
+from optim.analysis.layer_rows import LayerRow, Remainder
 from optim.recipe import Precision
 
 Panel = Literal["time", "sensitivity", "bytes"]

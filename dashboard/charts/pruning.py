@@ -19,7 +19,7 @@ from dashboard.words import words
 from dashboard.words.channels import FREE_DROP, lost, most_sensitive, share
 
 if TYPE_CHECKING:
-    from optim.pruning_curves import CurvePoint, LayerCurve, PruningCurves
+    from optim.analysis.pruning_curves import CurvePoint, LayerCurve, PruningCurves
 
 ChannelCost = Literal["accuracy", "loss"]
 MOST_COLOURED = 6

@@ -20,7 +20,7 @@ from dashboard.words import words
 from dashboard.words.channels import share
 
 if TYPE_CHECKING:
-    from optim.pruning_curves import CurvePoint, LayerCurve, PruningCurves
+    from optim.analysis.pruning_curves import CurvePoint, LayerCurve, PruningCurves
 
 EIGHTHS = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0.9375)
 MOST_COLUMNS = 8

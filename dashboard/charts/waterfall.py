@@ -15,7 +15,7 @@ from dashboard.charts.theme import theme
 from dashboard.words import words
 
 if TYPE_CHECKING:
-    from optim.waterfall import Stage
+    from optim.analysis.waterfall import Stage
 
 
 def waterfall_figure(

@@ -19,7 +19,7 @@ from dashboard.words import (
 )
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
-from optim.allocation import Allocation, Cost
+from optim.analysis.allocation import Allocation, Cost
 from optim.errors import RefusedError
 from optim.recipe import Precision
 

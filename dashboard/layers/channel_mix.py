@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.layer_rows import WHOLE
 from dashboard.layers import (
     layer_mix,
 )
@@ -31,13 +30,14 @@ from dashboard.words.channels import (
 )
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import label, plain
+from optim.analysis.layer_rows import WHOLE
 from optim.candidate import Candidate
 from optim.errors import RefusedError
 from optim.recipe import Precision
 from optim.task import Task
 
 if TYPE_CHECKING:
-    from optim.pruning_curves import LayerCurve, PruningCurves
+    from optim.analysis.pruning_curves import LayerCurve, PruningCurves
 
 COLUMNS, MOST_ROWS, LIST_PX = 3, 5, 430
 """A longer list of sliders scrolls."""
@@ -180,7 +180,7 @@ def _fill(
     curves: PruningCurves, mix: Mix[float], cost: str, budget: float, precision: Precision
 ) -> None:
     """Set every slider to the plan, or say why there is none."""
-    from optim.channel_plan import plan_channels
+    from optim.analysis.channel_plan import plan_channels
 
     try:
         plan = plan_channels(curves, budget=budget, of=cost, precision=precision)

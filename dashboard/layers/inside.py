@@ -11,11 +11,11 @@ from dashboard import (
     live,
     loaders,
 )
-from dashboard.layer_rows import WHOLE, LayerRow, Remainder, layer_rows, remainders
 from dashboard.words import (
     words,
 )
 from dashboard.words.markup import plain
+from optim.analysis.layer_rows import WHOLE, LayerRow, Remainder, layer_rows, remainders
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.store.analyses import AnalysisKind
@@ -23,9 +23,9 @@ from optim.store.job import Job, JobKind, JobState
 from optim.task import Task
 
 if TYPE_CHECKING:
+    from optim.analysis.sensitivity import Sensitivity
+    from optim.analysis.waterfall import Waterfall
     from optim.measure.profile import Profile
-    from optim.sensitivity import Sensitivity
-    from optim.waterfall import Waterfall
 
 Look = tuple[Candidate, AnalysisKind]
 """One analysis of one file."""

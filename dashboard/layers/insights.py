@@ -11,7 +11,6 @@ from dashboard import (
     loaders,
 )
 from dashboard.charts import PLOT_CONFIG
-from dashboard.layer_rows import mixed_recipe, precisions_of
 from dashboard.layers.inside import Inside
 from dashboard.layers.layer_mix import bytes_change, measure
 from dashboard.state import (
@@ -22,13 +21,14 @@ from dashboard.words import (
 )
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
+from optim.analysis.layer_rows import mixed_recipe, precisions_of
 from optim.recipe import Precision
 from optim.task import Task
 
 if TYPE_CHECKING:
-    from optim.diagnosis import Remedy
+    from optim.analysis.diagnosis import Remedy
+    from optim.analysis.waterfall import KeptInFloat, Waterfall
     from optim.measure.profile import Profile
-    from optim.waterfall import KeptInFloat, Waterfall
 
 MOST_KEPT = 4
 SHARES = (0.74, 0.26)

@@ -19,7 +19,6 @@ from dashboard import (
 from dashboard.form import (
     recipe_popover,
 )
-from dashboard.layer_rows import LayerRow, mixed_recipe
 from dashboard.layers.inside import Inside
 from dashboard.state import (
     keys as state,
@@ -29,6 +28,7 @@ from dashboard.words import (
 )
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
+from optim.analysis.layer_rows import LayerRow, mixed_recipe
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.recipe import Precision, Recipe

@@ -12,15 +12,15 @@ import streamlit as st
 from dashboard import (
     loaders,
 )
-from dashboard.layer_rows import WHOLE, layer_rows, mixed_recipe, precisions_of
 from dashboard.layers.inside import Inside
 from dashboard.layers.layer_mix import measure
 from dashboard.words import (
     words,
 )
 from dashboard.words.markup import plain
+from optim.analysis.layer_rows import WHOLE, layer_rows, mixed_recipe, precisions_of
+from optim.analysis.placement import Trial, compared, tries
 from optim.candidate import Candidate
-from optim.placement import Trial, compared, tries
 from optim.recipe import MixedPrecision, Precision, Recipe
 from optim.store.analyses import AnalysisKind
 from optim.store.job import JobKind

@@ -33,7 +33,7 @@ from optim.store.job import JobKind
 from optim.task import Task
 
 if TYPE_CHECKING:
-    from optim.pruning_curves import PruningCurves
+    from optim.analysis.pruning_curves import PruningCurves
 
 KIND = AnalysisKind.PRUNING
 

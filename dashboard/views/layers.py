@@ -10,7 +10,6 @@ from dashboard import (
     loaders,
 )
 from dashboard.charts import PLOT_CONFIG
-from dashboard.layer_rows import WHOLE
 from dashboard.layers import (
     budgets,
     insights,
@@ -28,6 +27,7 @@ from dashboard.words import (
 )
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
+from optim.analysis.layer_rows import WHOLE
 from optim.candidate import Candidate
 from optim.recipe import MixedPrecision, Recipe
 from optim.store.job import JobKind

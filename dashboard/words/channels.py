@@ -24,7 +24,7 @@ from optim.recipe import (
 from optim.recipe.steps import STEP_ORDER, Step, step_kind
 
 if TYPE_CHECKING:
-    from optim.pruning_curves import CurvePoint, LayerCurve, PruningCurves
+    from optim.analysis.pruning_curves import CurvePoint, LayerCurve, PruningCurves
 
 FREE_DROP = 0.01
 """A layer is redundant in so far as losing channels costs at most this much accuracy."""
@@ -138,7 +138,7 @@ def costs_told(curves: PruningCurves, cuts: Mapping[str, float], precision: Prec
     Args:
         precision: in which latency is compared.
     """
-    from optim.channel_plan import plan_of
+    from optim.analysis.channel_plan import plan_of
 
     if not curves.shapes:
         return []
@@ -161,7 +161,7 @@ def least_share(curves: PruningCurves, of: str, precision: Precision) -> float:
     Args:
         of: ``latency``, ``macs`` or ``parameters``.
     """
-    from optim.channel_plan import plan_of
+    from optim.analysis.channel_plan import plan_of
 
     if not curves.shapes:
         return 0.0

@@ -26,9 +26,9 @@ from optim.words import count, megabytes, milliseconds, points, share, times
 from optim.workspace import Workspace
 
 if TYPE_CHECKING:
-    from optim.placement import Placement
-    from optim.sensitivity import LayerSensitivity, Sensitivity
-    from optim.waterfall import Waterfall
+    from optim.analysis.placement import Placement
+    from optim.analysis.sensitivity import LayerSensitivity, Sensitivity
+    from optim.analysis.waterfall import Waterfall
 
 
 MOST_TRIES = 3
@@ -144,7 +144,7 @@ def waterfall(candidate: str, workspace: Path | None, as_json: bool) -> None:
       edge-optim waterfall 3f2a9c01d4e5
       edge-optim waterfall 3f2a9c01d4e5 --json
     """
-    from optim.waterfall import Waterfall
+    from optim.analysis.waterfall import Waterfall
 
     opened = open_workspace(workspace)
     with progress_bar(candidate) as progress:
@@ -159,7 +159,7 @@ def waterfall(candidate: str, workspace: Path | None, as_json: bool) -> None:
 def _sensitivity(
     opened: Workspace, whole: Candidate, progress: Progress, *, anew: bool
 ) -> Sensitivity:
-    from optim.sensitivity import Sensitivity
+    from optim.analysis.sensitivity import Sensitivity
 
     return known_or_made(opened, whole, AnalysisKind.SENSITIVITY, Sensitivity, progress, anew=anew)
 
@@ -172,7 +172,7 @@ def _within_sizes(
     points: int | None,
     progress: Progress,
 ) -> list[Candidate]:
-    from optim.allocation import WHOLE_NUMBERS, Cost, allocate, recipe_within_size
+    from optim.analysis.allocation import WHOLE_NUMBERS, Cost, allocate, recipe_within_size
     from optim.task import load_task
 
     budgets = allocate(known, Cost.SIZE, allowed=WHOLE_NUMBERS)
@@ -198,7 +198,7 @@ def _within_time(
 
     The profiler's milliseconds are not the clock's: the INT8 file, known in both, gives the rate.
     """
-    from optim.allocation import Cost, allocate
+    from optim.analysis.allocation import Cost, allocate
 
     budgets = allocate(known, Cost.TIME)
     assert int8.latency is not None  # made and measured
@@ -219,7 +219,7 @@ def _profiled_ms(known: Sensitivity) -> float:
 
 
 def _place(opened: Workspace, task: str, progress: Progress) -> Placement:
-    from optim.placement import place
+    from optim.analysis.placement import place
     from optim.task import load_task
 
     return place(opened.results, load_task(task), Recipe(), progress=progress)

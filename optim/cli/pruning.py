@@ -31,8 +31,8 @@ from optim.words import count, milliseconds, share
 from optim.workspace import Workspace
 
 if TYPE_CHECKING:
-    from optim.channel_plan import ChannelPlan
-    from optim.pruning_curves import LayerCurve, PruningCurves
+    from optim.analysis.channel_plan import ChannelPlan
+    from optim.analysis.pruning_curves import LayerCurve, PruningCurves
 
 
 FREE_DROP = 0.01
@@ -58,7 +58,7 @@ def pruning_curves(task: str, workspace: Path | None, as_json: bool) -> None:
       edge-optim pruning-curves fashion-resnet
       edge-optim pruning-curves motion-cnn --json
     """
-    from optim.pruning_curves import redundancy_words
+    from optim.analysis.pruning_curves import redundancy_words
 
     opened = open_workspace(workspace)
     with progress_bar(task) as progress:
@@ -114,7 +114,7 @@ def plan(
       edge-optim plan fashion-resnet --latency 0.3 --quantize int8 --epochs 2 --run
       edge-optim plan motion-cnn --macs 0.5 --recipe-out recipe.yaml --json
     """
-    from optim.channel_plan import channel_plan
+    from optim.analysis.channel_plan import channel_plan
 
     given = {"latency": latency, "macs": macs, "parameters": parameters}
     asked = [(of, budget) for of, budget in given.items() if budget is not None]
@@ -151,7 +151,7 @@ def plan(
 def _curves(
     opened: Workspace, whole: Candidate, progress: Progress, *, anew: bool
 ) -> PruningCurves:
-    from optim.pruning_curves import PruningCurves
+    from optim.analysis.pruning_curves import PruningCurves
 
     return known_or_made(opened, whole, AnalysisKind.PRUNING, PruningCurves, progress, anew=anew)
 

@@ -20,8 +20,8 @@ from optim.progress import Progress
 from optim.words import between, count, megabytes, share, times
 
 if TYPE_CHECKING:
+    from optim.analysis.diagnosis import Diagnosis
     from optim.candidate import Candidate
-    from optim.diagnosis import Diagnosis
     from optim.graph.fuse import FuseReport
     from optim.measure.measurement import Latency
     from optim.measure.profile import OperatorTime, Profile
@@ -52,7 +52,7 @@ def profile(candidate: str, workspace: Path | None, as_json: bool) -> None:
         own = _profile(opened, found, progress)
         with_parent = parent is not None and parent.id != found.id and parent.artifact is not None
         before = _profile(opened, parent, progress) if parent and with_parent else None
-    from optim.diagnosis import diagnose_candidate
+    from optim.analysis.diagnosis import diagnose_candidate
 
     told = diagnose_candidate(found, own, parent, before, opened.candidates(found.task))
     if as_json:
@@ -125,9 +125,9 @@ def fuse(file: Path, output: Path, workspace: Path | None, as_json: bool) -> Non
       edge-optim fuse model.onnx --output fused.onnx
       edge-optim fuse int8.onnx --output faster.onnx --json
     """
+    from optim.analysis.time_files import time_in_turn
     from optim.artifact import write_atomically
     from optim.graph.fuse import fuse_report
-    from optim.time_files import time_in_turn
 
     try:
         content = file.read_bytes()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from optim import sensitivity, waterfall
+from optim.analysis import sensitivity, waterfall
 from optim.cli import run_command_line
 
 TASK = "motion-cnn"

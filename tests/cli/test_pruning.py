@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from optim import layer_cost, pruning_curves
+from optim.analysis import layer_cost, pruning_curves
 from optim.cli import run_command_line
 from optim.cli.run import read_recipe
 from optim.compress import cut_alone

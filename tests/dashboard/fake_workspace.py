@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from optim.analyses import Analysis
+from optim.analysis.analyses import Analysis
 from optim.artifact import store_artifact
 from optim.candidate import Candidate, role_of
 from optim.errors import OptimError

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from optim.analysis.sensitivity import LayerSensitivity, Sensitivity
+from optim.analysis.waterfall import KeptInFloat, Stage, Waterfall
 from optim.measure.profile import OperatorTime, Profile
 from optim.recipe import Precision
-from optim.sensitivity import LayerSensitivity, Sensitivity
-from optim.waterfall import KeptInFloat, Stage, Waterfall
 
 LAYERS = {"stem": "Conv", "block.conv1": "Conv", "block.conv2": "Conv", "head": "Gemm"}
 FLOAT_BYTES = {"stem": 4_000, "block.conv1": 400_000, "block.conv2": 800_000, "head": 40_000}

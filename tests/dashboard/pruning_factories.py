@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from optim.analysis.layer_cost import Ends, LayerTimes
+from optim.analysis.pruning_curves import CurvePoint, LayerCurve, PruningCurves
 from optim.compress.layer_shapes import LayerShape
-from optim.layer_cost import Ends, LayerTimes
-from optim.pruning_curves import CurvePoint, LayerCurve, PruningCurves
 from optim.recipe import Precision
 
 CHANNELS = {"stem": 32, "block.0.conv1": 64, "block.0.conv2": 64, "block.1.conv1": 128}

@@ -12,7 +12,7 @@ from dashboard.charts import (
     waterfall_alt,
     waterfall_figure,
 )
-from dashboard.layer_rows import layer_rows, mixed_recipe, precisions_of, remainders
+from optim.analysis.layer_rows import layer_rows, mixed_recipe, precisions_of, remainders
 from optim.recipe import (
     MixedPrecision,
     Precision,

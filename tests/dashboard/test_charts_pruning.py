@@ -21,7 +21,7 @@ from dashboard.words.channels import (
     source_recipe,
     tells_its_cuts,
 )
-from optim.pruning_curves import PruningCurves
+from optim.analysis.pruning_curves import PruningCurves
 from optim.recipe import (
     Activation,
     Criterion,

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
+import optim.channel_plan
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import optim.channel_plan
 from dashboard.state import keys as state
 from optim.candidate import Candidate
 from optim.errors import Refusal, RefusedError
@@ -213,7 +213,7 @@ def test_a_budget_fills_the_sliders(
         calls.append((budget, of, precision))
         return (("block.1.conv1", 0.75),)
 
-    monkeypatch.setattr(optim.channel_plan, "plan_channels", plan)
+    monkeypatch.setattr(optim.analysis.channel_plan, "plan_channels", plan)
     page = channels(open_page, known(fake), cuts="stem:0.5")
     stays = next(each for each in page.slider if "latency may stay" in each.label)
     assert stays.min == 20  # what is left with one block of channels in every layer, in steps of 5
@@ -236,7 +236,7 @@ def test_a_plan_that_cannot_be_made_is_one_sentence(
     def plan(curves, **options):
         raise error
 
-    monkeypatch.setattr(optim.channel_plan, "plan_channels", plan)
+    monkeypatch.setattr(optim.analysis.channel_plan, "plan_channels", plan)
     page = channels(open_page, known(fake), cuts="stem:0.5")
     button(page, "plan_channels").click().run()
     assert not page.exception

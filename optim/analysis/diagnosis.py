@@ -13,10 +13,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from optim.candidate import Candidate
-from optim.measure.profile import OperatorTime, Profile
-from optim.recipe import Quantize, Recipe
-from optim.remedies import (
+from optim.analysis.remedies import (
     MOST_LAYERS,
     NO_KERNEL,
     WORTH_TELLING,
@@ -25,6 +22,9 @@ from optim.remedies import (
     is_layer,
     slower_layers,
 )
+from optim.candidate import Candidate
+from optim.measure.profile import OperatorTime, Profile
+from optim.recipe import Quantize, Recipe
 
 MOST_GROUPS = 4
 NOTHING_MEASURED: Mapping[str, float] = MappingProxyType({})

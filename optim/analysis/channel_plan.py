@@ -29,10 +29,10 @@ from math import prod
 
 import numpy as np
 
+from optim.analysis.layer_cost import network_ms
+from optim.analysis.pruning_curves import LayerCurve, PruningCurves
 from optim.compress.layer_shapes import LayerShape, network_macs, network_parameters
 from optim.errors import Refusal, RefusedError
-from optim.layer_cost import network_ms
-from optim.pruning_curves import LayerCurve, PruningCurves
 from optim.recipe import Precision
 from optim.search.coupled_choice import Choice, best_choices
 

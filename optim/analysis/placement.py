@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optim.analysis.sensitivity import layer_times
 from optim.artifact import store_artifact
 from optim.engines import engine_named
 from optim.errors import Refusal, RefusedError
@@ -24,7 +25,6 @@ from optim.measuring import ENGINE, LATENCY_THREADS, here
 from optim.pipeline import file_of
 from optim.progress import Progress
 from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
-from optim.sensitivity import layer_times
 from optim.task import Task
 
 if TYPE_CHECKING:

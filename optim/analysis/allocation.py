@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optim.analysis.sensitivity import LayerSensitivity, Sensitivity
 from optim.errors import Refusal, RefusedError
 from optim.measure.noise import noise_power
 from optim.pipeline import file_of
 from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
-from optim.sensitivity import LayerSensitivity, Sensitivity
 from optim.task import Task
 
 if TYPE_CHECKING:

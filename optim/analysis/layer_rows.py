@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
 
 if TYPE_CHECKING:
+    from optim.analysis.sensitivity import LayerSensitivity, Sensitivity
     from optim.measure.profile import OperatorTime, Profile
-    from optim.sensitivity import LayerSensitivity, Sensitivity
 
 WHOLE = (Precision.INT8, Precision.INT4)
 WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from optim.analysis.layer_pieces import Piece, input_shape, layers_file
 from optim.compress.layer_shapes import Kept, LayerShape
-from optim.graph.layer_pieces import Piece, input_shape, layers_file
 from optim.measuring import LATENCY_THREADS
 from optim.progress import Progress
 from optim.recipe import Precision, Quantize
@@ -190,9 +190,9 @@ def measure_ends(
         sums: of the layers of both, by ``network_ms``.
         calibration: float32, shape (n, ...): for the ranges of INT8 files.
     """
+    from optim.analysis.time_files import time_in_turn
     from optim.graph.export import export_onnx
     from optim.graph.quantize import quantize
-    from optim.time_files import time_in_turn
 
     floats = [export_onnx(network, calibration.shape[1:]) for network in (whole, least)]
     found = []

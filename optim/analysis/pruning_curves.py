@@ -16,6 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from optim.analysis.layer_cost import (
+    TIMED,
+    Ends,
+    LayerTimes,
+    measure_ends,
+    measure_layers,
+    network_ms,
+)
 from optim.candidate import Candidate
 from optim.compress.layer_shapes import (
     LayerShape,
@@ -24,7 +32,6 @@ from optim.compress.layer_shapes import (
     network_parameters,
 )
 from optim.errors import Refusal, RefusedError
-from optim.layer_cost import TIMED, Ends, LayerTimes, measure_ends, measure_layers, network_ms
 from optim.pipeline import trained_network
 from optim.progress import Progress, part
 from optim.recipe import Criterion, Precision, QuantizeAware

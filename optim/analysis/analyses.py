@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
+from optim.analysis.pruning_curves import PruningCurves, measure_pruning_curves
+from optim.analysis.sensitivity import Sensitivity, measure_sensitivity
+from optim.analysis.waterfall import Waterfall, measure_waterfall
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.measure.profile import Profile, profile
 from optim.measuring import LATENCY_THREADS, here
 from optim.progress import Progress
-from optim.pruning_curves import PruningCurves, measure_pruning_curves
-from optim.sensitivity import Sensitivity, measure_sensitivity
 from optim.store.analyses import Analyses, AnalysisKind
 from optim.task import Task
-from optim.waterfall import Waterfall, measure_waterfall
 
 if TYPE_CHECKING:
     from optim.store.results import Results

@@ -118,7 +118,7 @@ def measure_waterfall(
             )
         )
     artifact = candidate.artifact
-    assert artifact is not None  # optim.analyses sees to that
+    assert artifact is not None  # optim.analysis.analyses sees to that
     split = task.split("validation").take(EXAMPLES)
     with tempfile.TemporaryDirectory() as folder:
         files = _Files(results, task, split, Path(folder))
