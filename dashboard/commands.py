@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from enum import StrEnum
 
-from optim.cli.pruning_options import usual_pruning
+from optim.cli.step_options import usual_pruning
 from optim.recipe import (
     Distill,
     Fuse,

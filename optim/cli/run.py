@@ -17,15 +17,9 @@ from optim.cli.output import (
     progress_bar,
     wrong_input,
 )
-from optim.cli.pruning_options import (
-    PRUNING_OPTIONS,
-    ZEROS_OPTIONS,
-    Pruning,
-    Zeros,
-    pruning_options,
-)
 from optim.cli.quantization import QUANTIZATION_OPTIONS, Quantization, quantization_options
 from optim.cli.rows import candidate_card
+from optim.cli.step_options import PRUNING_OPTIONS, ZEROS_OPTIONS, Pruning, Zeros, pruning_options
 from optim.cli.training_options import (
     STUDENT_OPTIONS,
     TEACHING_OPTIONS,
