@@ -173,7 +173,7 @@ def trained_network(
     name = candidate_id(task, prefix)
     known = results.checkpoint(name)
     if known is not None and known.path.exists():
-        from optim.compress.cutting import fit_to_state
+        from optim.compress.pruning.cutting import fit_to_state
 
         return fit_to_state(_same_shape(task, prefix), load(known.path.read_bytes()))
     before = _before(prefix)
@@ -276,7 +276,7 @@ def _step_done(task: Task, prefix: Recipe, network: nn.Module, follow: Follow) -
             return fine_tune(task, network, step, seed=seed, follow=follow)
         case Prune():
             from optim.compress.fine_tune import fine_tune
-            from optim.compress.prune import fresh_weights, prune
+            from optim.compress.pruning.prune import fresh_weights, prune
 
             follow.progress(0.0, "choosing what is removed")
             network = prune(

@@ -17,7 +17,7 @@ from optim.analysis.channel_plan import (
 )
 from optim.analysis.layer_cost import Ends, LayerTimes, network_ms
 from optim.analysis.pruning_curves import CurvePoint, LayerCurve, PruningCurves
-from optim.compress.layer_shapes import LayerShape, network_macs, network_parameters
+from optim.compress.pruning.layer_shapes import LayerShape, network_macs, network_parameters
 from optim.errors import RefusedError
 from optim.recipe import Precision, Prune
 

@@ -10,7 +10,7 @@ import pytest
 from optim.analysis import layer_cost
 from optim.analysis.layer_cost import Ends, LayerTimes, kernel_times, measure_layers, network_ms
 from optim.analysis.layer_pieces import Piece, input_shape, layers_file
-from optim.compress.layer_shapes import LayerShape
+from optim.compress.pruning.layer_shapes import LayerShape
 from optim.engines.onnxruntime import ONNX_RUNTIME
 from optim.recipe import Precision
 

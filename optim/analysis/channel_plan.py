@@ -31,7 +31,7 @@ import numpy as np
 
 from optim.analysis.layer_cost import network_ms
 from optim.analysis.pruning_curves import LayerCurve, PruningCurves
-from optim.compress.layer_shapes import LayerShape, network_macs, network_parameters
+from optim.compress.pruning.layer_shapes import LayerShape, network_macs, network_parameters
 from optim.errors import Refusal, RefusedError
 from optim.recipe import Precision
 from optim.search.coupled_choice import Choice, best_choices

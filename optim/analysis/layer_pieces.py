@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from optim.compress.layer_shapes import LayerShape
+from optim.compress.pruning.layer_shapes import LayerShape
 from optim.recipe import Precision
 
 

@@ -25,7 +25,7 @@ from optim.analysis.layer_cost import (
     network_ms,
 )
 from optim.candidate import Candidate
-from optim.compress.layer_shapes import (
+from optim.compress.pruning.layer_shapes import (
     LayerShape,
     layer_shapes,
     network_macs,
@@ -39,8 +39,8 @@ from optim.task import Task
 from optim.words import points, share
 
 if TYPE_CHECKING:
-    from optim.compress.channel_groups import ChannelGroup
-    from optim.compress.cut_alone import Score
+    from optim.compress.pruning.cut_alone import Score
+    from optim.compress.pruning.find_groups import ChannelGroup
     from optim.store.results import Results
 
 
@@ -211,8 +211,8 @@ def measure_pruning_curves(
     Raises:
         RefusedError: if no layer can lose channels, or the weights were trained for one precision.
     """
-    from optim.compress.channel_groups import channel_groups
-    from optim.compress.cut_alone import cut_alone, narrowest, widths
+    from optim.compress.pruning.cut_alone import cut_alone, narrowest, widths
+    from optim.compress.pruning.find_groups import channel_groups
 
     if candidate.recipe.step(QuantizeAware) is not None:
         raise RefusedError(

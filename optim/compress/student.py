@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from optim.architectures import FOR_SERIES, build
-from optim.compress.prune import fresh_weights, narrow
+from optim.compress.pruning.prune import fresh_weights, narrow
 from optim.errors import Refusal, RefusedError
 from optim.recipe import Replace
 from optim.task import Task

@@ -7,7 +7,7 @@ import pytest
 from optim.analysis import layer_cost, pruning_curves
 from optim.cli import run_command_line
 from optim.cli.run import read_recipe
-from optim.compress import cut_alone
+from optim.compress.pruning import cut_alone
 
 TASK = "motion-cnn"
 

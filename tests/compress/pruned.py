@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from optim.compress.channel_groups import ChannelGroup
-from optim.compress.prune import prune
+from optim.compress.pruning.find_groups import ChannelGroup
+from optim.compress.pruning.prune import prune
 from optim.datasets import Split
 from optim.recipe import Prune
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from optim.architectures import build
-from optim.compress.blocks import removable_blocks, remove_blocks
-from optim.compress.cutting import fit_to_state
+from optim.compress.pruning.blocks import removable_blocks, remove_blocks
+from optim.compress.pruning.cutting import fit_to_state
 from optim.errors import RefusedError
 from optim.recipe import Prune
 from tests.compress.pruned import pruned

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from optim.architectures import build
-from optim.compress.channel_groups import channel_groups
-from optim.compress.cutting import cut
+from optim.compress.pruning.cutting import cut
+from optim.compress.pruning.find_groups import channel_groups
 from optim.recipe import Prune
 from tests.compress.pruned import lively, pruned, zeroed
 

@@ -6,9 +6,9 @@ import timm
 import torch
 import torchvision
 
-from optim.compress.channel_groups import channel_groups
-from optim.compress.cutting import cut, fit_to_state
-from optim.compress.prune import choose_channels, prune
+from optim.compress.pruning.cutting import cut, fit_to_state
+from optim.compress.pruning.find_groups import channel_groups
+from optim.compress.pruning.prune import choose_channels, prune
 from optim.recipe import Prune
 from tests.compress.pruned import assert_equal, lively, noise, zeroed
 

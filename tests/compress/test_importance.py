@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from optim.architectures import build
-from optim.compress.channel_groups import channel_groups
-from optim.compress.importance import comparable, fill_gradients, scores
+from optim.compress.pruning.find_groups import channel_groups
+from optim.compress.pruning.importance import comparable, fill_gradients, scores
 from optim.datasets import Split
 from optim.errors import RefusedError
 from optim.recipe import Criterion, Prune

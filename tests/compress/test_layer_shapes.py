@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from optim.architectures import build
-from optim.compress.channel_groups import channel_groups
-from optim.compress.cutting import cut
-from optim.compress.layer_shapes import (
+from optim.compress.pruning.cutting import cut
+from optim.compress.pruning.find_groups import channel_groups
+from optim.compress.pruning.layer_shapes import (
     LayerShape,
     layer_shapes,
     network_macs,

@@ -7,7 +7,6 @@ from torch import nn
 
 from optim.architectures import ARCHITECTURES, build
 from optim.compress.activation_grids import observe, with_activation_grids
-from optim.compress.cutting import fit_to_state
 from optim.compress.fake_quantize import (
     ActivationGrid,
     LearnedScale,
@@ -16,6 +15,7 @@ from optim.compress.fake_quantize import (
     round_straight_through,
 )
 from optim.compress.fold import Layer, fold_batchnorm
+from optim.compress.pruning.cutting import fit_to_state
 from optim.compress.qat import scales_of, with_rounded_weights, with_scales
 from optim.graph.int4 import int4_scale
 from optim.graph.int8 import quantize_weight_int8

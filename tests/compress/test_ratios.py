@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from optim.architectures import build
-from optim.compress.channel_groups import ChannelGroup, Part, channel_groups
-from optim.compress.ratios import (
+from optim.compress.pruning.find_groups import ChannelGroup, Part, channel_groups
+from optim.compress.pruning.ratios import (
     Room,
     block_of,
     channels_to_keep,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from optim.artifact import Artifact
-from optim.compress.prune import narrow
+from optim.compress.pruning.prune import narrow
 from optim.compress.sparsify import RAMP, Ramp, sparsify
 from optim.compress.training import Follow
 from optim.compress.zeros import lowest, magnitudes, places, zeros_of

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from optim.architectures import FOR_SERIES
-from optim.compress.cutting import fit_to_state
+from optim.compress.pruning.cutting import fit_to_state
 from optim.compress.student import student
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx

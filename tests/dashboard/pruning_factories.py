@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from optim.analysis.layer_cost import Ends, LayerTimes
 from optim.analysis.pruning_curves import CurvePoint, LayerCurve, PruningCurves
-from optim.compress.layer_shapes import LayerShape
+from optim.compress.pruning.layer_shapes import LayerShape
 from optim.recipe import Precision
 
 CHANNELS = {"stem": 32, "block.0.conv1": 64, "block.0.conv2": 64, "block.1.conv1": 128}

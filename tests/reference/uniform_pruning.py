@@ -13,7 +13,7 @@ import torch
 import torch_pruning as tp
 from torch import nn
 
-from optim.compress.ratios import channels_to_keep
+from optim.compress.pruning.ratios import channels_to_keep
 
 
 def uniformly_pruned(

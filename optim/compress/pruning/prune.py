@@ -16,11 +16,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from optim.compress.blocks import bypassed, missing_blocks, remove_blocks
-from optim.compress.channel_groups import ChannelGroup, Side, channel_groups
-from optim.compress.cutting import cut, cut_in_place
-from optim.compress.importance import comparable, fill_gradients, scores, unscorable
-from optim.compress.ratios import Family, Kept, Room, cost_of, named, nearest_to, ranked, uniform
+from optim.compress.pruning.blocks import bypassed, missing_blocks, remove_blocks
+from optim.compress.pruning.cutting import cut, cut_in_place
+from optim.compress.pruning.find_groups import ChannelGroup, Side, channel_groups
+from optim.compress.pruning.importance import comparable, fill_gradients, scores, unscorable
+from optim.compress.pruning.ratios import (
+    Family,
+    Kept,
+    Room,
+    cost_of,
+    named,
+    nearest_to,
+    ranked,
+    uniform,
+)
 from optim.datasets import Split
 from optim.errors import Refusal, RefusedError
 from optim.recipe import Criterion, Prune, PruningUnit, Scope

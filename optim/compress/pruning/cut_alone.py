@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from optim.compress.channel_groups import ChannelGroup
-from optim.compress.cutting import cut
 from optim.compress.evaluation import logits_of, reestimate_batchnorm
-from optim.compress.importance import scores
-from optim.compress.ratios import block_of, channels_to_keep
+from optim.compress.pruning.cutting import cut
+from optim.compress.pruning.find_groups import ChannelGroup
+from optim.compress.pruning.importance import scores
+from optim.compress.pruning.ratios import block_of, channels_to_keep
 from optim.datasets import Split
 from optim.progress import Progress
 from optim.recipe import Criterion

@@ -15,8 +15,8 @@ from typing import Any, assert_never
 import torch
 from torch import nn
 
-from optim.compress.channel_groups import ChannelGroup, Part
-from optim.compress.cutting import tensors
+from optim.compress.pruning.cutting import tensors
+from optim.compress.pruning.find_groups import ChannelGroup, Part
 from optim.datasets import Split
 from optim.recipe import Criterion
 

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from optim.compress.coupled_channels import Walk, dependency_graph, walk
-from optim.compress.cutting import cut, is_attention, masked
+from optim.compress.pruning.coupled_channels import Walk, dependency_graph, walk
+from optim.compress.pruning.cutting import cut, is_attention, masked
 
 Side = Literal["inputs", "outputs", "both"]
 

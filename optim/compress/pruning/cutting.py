@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from optim.compress.blocks import bypassed
+from optim.compress.pruning.blocks import bypassed
 
 if TYPE_CHECKING:
-    from optim.compress.channel_groups import ChannelGroup, Side
+    from optim.compress.pruning.find_groups import ChannelGroup, Side
 
 Leaving = Mapping[str, tuple[int, ...]]
 """By the name of a group: which of its units leave."""
