@@ -25,7 +25,7 @@ import numpy as np
 
 from optim import Recipe, load_task
 from optim.compress.fine_tune import fine_tuning_schedule
-from optim.compress.fold import fold_batchnorm
+from optim.compress.qat.fold import fold_batchnorm
 from optim.compress.teachers import teacher_answers
 from optim.compress.training import train
 from optim.engines import engine_named

@@ -236,7 +236,7 @@ def _same_shape(task: Task, prefix: Recipe) -> nn.Module:
 
                 network = replace_activations(network, step)
             case QuantizeAware():
-                from optim.compress.qat import with_scales
+                from optim.compress.qat.qat import with_scales
 
                 network = with_scales(network, step)
             case Prune() | Distill() | Sparsify():
@@ -298,7 +298,7 @@ def _step_done(task: Task, prefix: Recipe, network: nn.Module, follow: Follow) -
 
             return sparsify(task, network, step, seed=seed, follow=follow)
         case QuantizeAware():
-            from optim.compress.qat import train_quantized
+            from optim.compress.qat.qat import train_quantized
 
             return train_quantized(task, network, step, seed=seed, follow=follow)
         case _:
@@ -318,6 +318,6 @@ def _weight_scales(results: Results, task: Task, prefix: Recipe) -> dict[str, np
     step = prefix.step(QuantizeAware)
     if step is None:
         return {}
-    from optim.compress.qat import scales_of
+    from optim.compress.qat.qat import scales_of
 
     return scales_of(trained_network(results, task, prefix), step)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from optim.architectures import ARCHITECTURES, build
-from optim.compress.fold import BatchNorm, fold_batchnorm
+from optim.compress.qat.fold import BatchNorm, fold_batchnorm
 from optim.errors import RefusedError
 from optim.recipe import Prune
 from tests.compress.pruned import pruned

@@ -6,17 +6,17 @@ from hypothesis import strategies as st
 from torch import nn
 
 from optim.architectures import ARCHITECTURES, build
-from optim.compress.activation_grids import observe, with_activation_grids
-from optim.compress.fake_quantize import (
+from optim.compress.pruning.cutting import fit_to_state
+from optim.compress.qat.activation_grids import observe, with_activation_grids
+from optim.compress.qat.fake_quantize import (
     ActivationGrid,
     LearnedScale,
     WeightGrid,
     round_learned,
     round_straight_through,
 )
-from optim.compress.fold import Layer, fold_batchnorm
-from optim.compress.pruning.cutting import fit_to_state
-from optim.compress.qat import scales_of, with_rounded_weights, with_scales
+from optim.compress.qat.fold import Layer, fold_batchnorm
+from optim.compress.qat.qat import scales_of, with_rounded_weights, with_scales
 from optim.graph.int4 import int4_scale
 from optim.graph.int8 import quantize_weight_int8
 from optim.recipe import Prune, QuantizeAware

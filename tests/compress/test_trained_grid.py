@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from optim import pipeline
-from optim.compress.qat import scales_of, train_quantized
+from optim.compress.qat.qat import scales_of, train_quantized
 from optim.compress.training import Follow
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx

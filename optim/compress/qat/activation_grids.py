@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from optim.compress.fake_quantize import ActivationGrid
-from optim.compress.fold import Layer, trace
+from optim.compress.qat.fake_quantize import ActivationGrid
+from optim.compress.qat.fold import Layer, trace
 
 CLAMPS = (nn.ReLU, nn.ReLU6, nn.Hardtanh, F.relu, F.relu6, torch.relu, "relu", "relu_", "clamp")
 PASSES = (nn.Identity, nn.Dropout, nn.Dropout2d)
