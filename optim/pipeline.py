@@ -294,7 +294,7 @@ def _step_done(task: Task, prefix: Recipe, network: nn.Module, follow: Follow) -
 
             return distill(task, network, step, seed=seed, fresh=_fresh(prefix), follow=follow)
         case Sparsify():
-            from optim.compress.sparsify import sparsify
+            from optim.compress.sparsity.sparsify import sparsify
 
             return sparsify(task, network, step, seed=seed, follow=follow)
         case QuantizeAware():

@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from optim.compress import repair as repair_module
-from optim.compress.repair import refit, repair
-from optim.compress.sparsify import sparsify
+from optim.compress.sparsity import repair as repair_module
+from optim.compress.sparsity.repair import refit, repair
+from optim.compress.sparsity.sparsify import sparsify
+from optim.compress.sparsity.zeros import lowest, magnitudes, places, with_zeros
 from optim.compress.training import Follow
-from optim.compress.zeros import lowest, magnitudes, places, with_zeros
 from optim.engines import engine_named
 from optim.graph.export import export_onnx
 from optim.measure.accuracy import predict_classes

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from optim.compress.zeros import (
+from optim.compress.sparsity.zeros import (
     GROUP,
     holding,
     lowest,

@@ -14,9 +14,8 @@ from torch import nn
 
 from optim.compress.evaluation import reestimate_batchnorm
 from optim.compress.fine_tune import fine_tune
-from optim.compress.repair import repair
-from optim.compress.training import Follow
-from optim.compress.zeros import (
+from optim.compress.sparsity.repair import repair
+from optim.compress.sparsity.zeros import (
     Places,
     Zeros,
     holding,
@@ -27,6 +26,7 @@ from optim.compress.zeros import (
     with_zeros,
     zeros_of,
 )
+from optim.compress.training import Follow
 from optim.recipe import Sparsify, SparsifyMethod
 from optim.task import Task
 
