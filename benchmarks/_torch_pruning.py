@@ -17,8 +17,8 @@ import torch.nn.functional as F
 import torch_pruning as tp
 from torch import nn
 
-from optim.compress.augment import augment
-from optim.compress.evaluation import accuracy_of
+from optim.compress.training.augment import augment
+from optim.compress.training.evaluation import accuracy_of
 from optim.task import Task
 
 RATE, MOMENTUM, DECAY, BATCH = 0.01, 0.9, 5e-4, 128

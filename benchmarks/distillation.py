@@ -36,7 +36,7 @@ import numpy as np
 
 from optim import Recipe, Workspace, load_task
 from optim.compress.distill import distillation_schedule
-from optim.compress.evaluation import accuracy_of
+from optim.compress.training.evaluation import accuracy_of
 from optim.engines import engine_named
 from optim.measure.accuracy import predict_classes
 from optim.measuring import ENGINE

@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 
 from optim import Recipe, load_task
-from optim.compress.fine_tune import fine_tuning_schedule
 from optim.compress.qat.fold import fold_batchnorm
-from optim.compress.teachers import teacher_answers
-from optim.compress.training import train
+from optim.compress.training.fine_tune import fine_tuning_schedule
+from optim.compress.training.loop import train
+from optim.compress.training.teachers import teacher_answers
 from optim.engines import engine_named
 from optim.graph.export import export_onnx
 from optim.graph.quantize import quantize

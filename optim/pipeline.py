@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
-    from optim.compress.training import Follow
+    from optim.compress.training.loop import Follow
     from optim.store.results import Results
 
 
@@ -210,7 +210,7 @@ def _whole(prefix: Recipe) -> Recipe:
 
 def _follow(results: Results, name: str, progress: Progress) -> Follow:
     """Keep each epoch in the log, and the state of the training until it is finished."""
-    from optim.compress.training import Follow
+    from optim.compress.training.loop import Follow
 
     folder = results.folder / "training"
     folder.mkdir(exist_ok=True)
@@ -263,20 +263,20 @@ def _step_done(task: Task, prefix: Recipe, network: nn.Module, follow: Follow) -
     step: TrainingStep = prefix.training_steps()[-1]
     match step:
         case Replace():
-            from optim.compress.fine_tune import fine_tune
             from optim.compress.student import student
+            from optim.compress.training.fine_tune import fine_tune
 
             network = student(task, step, seed=seed)
             return fine_tune(task, network, step, seed=seed, follow=follow)
         case ReplaceActivation():
-            from optim.compress.fine_tune import fine_tune
             from optim.compress.replace import replace_activations
+            from optim.compress.training.fine_tune import fine_tune
 
             network = replace_activations(network, step)
             return fine_tune(task, network, step, seed=seed, follow=follow)
         case Prune():
-            from optim.compress.fine_tune import fine_tune
             from optim.compress.pruning.prune import fresh_weights, prune
+            from optim.compress.training.fine_tune import fine_tune
 
             follow.progress(0.0, "choosing what is removed")
             network = prune(

@@ -19,10 +19,10 @@ import torch
 from safetensors.torch import save_file
 
 from optim.architectures import build
-from optim.compress.evaluation import accuracy_of
-from optim.compress.schedule import Schedule
-from optim.compress.teachers import label_views
-from optim.compress.training import Follow, train
+from optim.compress.training.evaluation import accuracy_of
+from optim.compress.training.loop import Follow, train
+from optim.compress.training.schedule import Schedule
+from optim.compress.training.teachers import label_views
 from optim.datasets import DATASETS, SAMPLES, load_split
 from optim.graph.export import export_onnx
 from optim.graph.inspect import graph_facts

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from optim import jobs, pipeline, recipe
-from optim.compress import fine_tune as training_module
+from optim.compress.training import fine_tune as training_module
 from optim.errors import BrokenArtifactError, RefusedError
 from optim.jobs import make_and_measure, measure_starters
 from optim.pipeline import candidate_id, make_candidate, trained_network

@@ -15,11 +15,11 @@ from optim.analysis.pruning_curves import (
     answer_examples,
     redundancy_words,
 )
-from optim.compress.evaluation import logits_of
 from optim.compress.pruning.cut_alone import widths, with_norms
 from optim.compress.pruning.find_groups import ChannelGroup, channel_groups
 from optim.compress.pruning.prune import prune
 from optim.compress.pruning.ratios import channels_to_keep
+from optim.compress.training.evaluation import logits_of
 from optim.errors import RefusedError
 from optim.measuring import here
 from optim.pipeline import make_candidate

@@ -19,10 +19,10 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
-from optim.compress.fine_tune import fine_tuning_schedule
-from optim.compress.schedule import Schedule
-from optim.compress.teachers import answers_of, teachers_of
-from optim.compress.training import Follow, train
+from optim.compress.training.fine_tune import fine_tuning_schedule
+from optim.compress.training.loop import Follow, train
+from optim.compress.training.schedule import Schedule
+from optim.compress.training.teachers import answers_of, teachers_of
 from optim.datasets import Split
 from optim.errors import Refusal, RefusedError
 from optim.recipe import Distill, DistillationLoss

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from optim.compress.distill import SMALLEST_BATCH, distill, distillation_schedule, share_of
-from optim.compress.fine_tune import fine_tuning_schedule
 from optim.compress.student import student
-from optim.compress.training import Follow, train
+from optim.compress.training.fine_tune import fine_tuning_schedule
+from optim.compress.training.loop import Follow, train
 from optim.datasets import Split
 from optim.errors import RefusedError
 from optim.pipeline import candidate_id, make_candidate, trained_network

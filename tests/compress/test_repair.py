@@ -9,7 +9,7 @@ from optim.compress.sparsity import repair as repair_module
 from optim.compress.sparsity.repair import refit, repair
 from optim.compress.sparsity.sparsify import sparsify
 from optim.compress.sparsity.zeros import lowest, magnitudes, places, with_zeros
-from optim.compress.training import Follow
+from optim.compress.training.loop import Follow
 from optim.engines import engine_named
 from optim.graph.export import export_onnx
 from optim.measure.accuracy import predict_classes

@@ -10,7 +10,7 @@ from optim.artifact import Artifact
 from optim.compress.pruning.prune import narrow
 from optim.compress.sparsity.sparsify import RAMP, Ramp, sparsify
 from optim.compress.sparsity.zeros import lowest, magnitudes, places, zeros_of
-from optim.compress.training import Follow
+from optim.compress.training.loop import Follow
 from optim.graph.export import export_onnx
 from optim.graph.inspect import graph_facts
 from optim.graph.onnx_file import LAYERS, constants

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from optim.compress import teachers
-from optim.compress.evaluation import logits_of
-from optim.compress.teachers import answers_of, teacher_answers, teachers_of
+from optim.compress.training import teachers
+from optim.compress.training.evaluation import logits_of
+from optim.compress.training.teachers import answers_of, teacher_answers, teachers_of
 from optim.datasets import Split
 from optim.errors import RefusedError
 from optim.task import load_task

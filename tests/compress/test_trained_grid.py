@@ -6,7 +6,7 @@ import torch
 
 from optim import pipeline
 from optim.compress.qat.qat import scales_of, train_quantized
-from optim.compress.training import Follow
+from optim.compress.training.loop import Follow
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx
 from optim.graph.onnx_file import constants, producers, read_model

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from optim.compress.evaluation import logits_of, reestimate_batchnorm
 from optim.compress.pruning.cutting import cut
 from optim.compress.pruning.find_groups import ChannelGroup
 from optim.compress.pruning.importance import scores
 from optim.compress.pruning.ratios import block_of, channels_to_keep
+from optim.compress.training.evaluation import logits_of, reestimate_batchnorm
 from optim.datasets import Split
 from optim.progress import Progress
 from optim.recipe import Criterion

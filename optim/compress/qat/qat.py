@@ -20,12 +20,12 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from optim.compress.fine_tune import fine_tuning_schedule
 from optim.compress.qat.activation_grids import observe, with_activation_grids
 from optim.compress.qat.fake_quantize import FollowedScale, LearnedScale, WeightGrid
 from optim.compress.qat.fold import Layer, fold_batchnorm, layers_in_order, trace
-from optim.compress.teachers import teacher_answers
-from optim.compress.training import Follow, train
+from optim.compress.training.fine_tune import fine_tuning_schedule
+from optim.compress.training.loop import Follow, train
+from optim.compress.training.teachers import teacher_answers
 from optim.recipe import QuantizeAware
 from optim.task import Task
 

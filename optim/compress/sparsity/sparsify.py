@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from optim.compress.evaluation import reestimate_batchnorm
-from optim.compress.fine_tune import fine_tune
 from optim.compress.sparsity.repair import repair
 from optim.compress.sparsity.zeros import (
     Places,
@@ -26,7 +24,9 @@ from optim.compress.sparsity.zeros import (
     with_zeros,
     zeros_of,
 )
-from optim.compress.training import Follow
+from optim.compress.training.evaluation import reestimate_batchnorm
+from optim.compress.training.fine_tune import fine_tune
+from optim.compress.training.loop import Follow
 from optim.recipe import Sparsify, SparsifyMethod
 from optim.task import Task
 

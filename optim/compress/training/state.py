@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from optim.compress.batches import device, network_on
-from optim.compress.schedule import Schedule
+from optim.compress.training.batches import device, network_on
+from optim.compress.training.schedule import Schedule
 from optim.store.training_log import Epoch
 
 UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError)

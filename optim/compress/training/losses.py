@@ -20,7 +20,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from optim.compress.schedule import Schedule
+from optim.compress.training.schedule import Schedule
 from optim.recipe import DistillationLoss
 
 BETA = 2.0

@@ -22,13 +22,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from optim.compress.augment import augment
-from optim.compress.batches import batch_on, bfloat16_is_fast, device, network_on, training_batches
-from optim.compress.evaluation import accuracy_of
-from optim.compress.hints import HINT_WEIGHT, Hints, hints_for, watched
-from optim.compress.losses import training_loss
-from optim.compress.schedule import Schedule
-from optim.compress.training_state import TrainingState
+from optim.compress.training.augment import augment
+from optim.compress.training.batches import (
+    batch_on,
+    bfloat16_is_fast,
+    device,
+    network_on,
+    training_batches,
+)
+from optim.compress.training.evaluation import accuracy_of
+from optim.compress.training.hints import HINT_WEIGHT, Hints, hints_for, watched
+from optim.compress.training.losses import training_loss
+from optim.compress.training.schedule import Schedule
+from optim.compress.training.state import TrainingState
 from optim.datasets import Split
 from optim.progress import Progress
 from optim.recipe import DistillationLoss

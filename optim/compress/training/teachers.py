@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from optim.compress.augment import views
-from optim.compress.evaluation import logits_of
+from optim.compress.training.augment import views
+from optim.compress.training.evaluation import logits_of
 from optim.datasets import Split
 from optim.errors import Refusal, RefusedError, UnknownTaskError
 from optim.progress import Progress

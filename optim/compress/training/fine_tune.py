@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from torch import nn
 
-from optim.compress.evaluation import reestimate_batchnorm
-from optim.compress.schedule import Schedule
-from optim.compress.teachers import teacher_answers
-from optim.compress.training import AfterStep, Follow, train
+from optim.compress.training.evaluation import reestimate_batchnorm
+from optim.compress.training.loop import AfterStep, Follow, train
+from optim.compress.training.schedule import Schedule
+from optim.compress.training.teachers import teacher_answers
 from optim.recipe import Distill, Prune, QuantizeAware, Replace, ReplaceActivation, Sparsify
 from optim.task import SHORT, USUAL_RATE_SHARE, Task
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from optim.compress.batches import batch_on, batches
+from optim.compress.training.batches import batch_on, batches
 from optim.datasets import Split
 
 
