@@ -27,7 +27,7 @@ import onnx
 
 from optim import load_task, sample_tasks
 from optim.artifact import Artifact, store_artifact
-from optim.engines.onnxruntime import ONNX_RUNTIME
+from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx
 from optim.graph.quantize import quantize

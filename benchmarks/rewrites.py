@@ -36,11 +36,11 @@ from torch import nn
 
 from optim.analysis.remedies import slow_start
 from optim.compress.replace import replace_activations
-from optim.engines.onnxruntime import ONNX_RUNTIME
+from optim.engines.onnxruntime.engine import ONNX_RUNTIME
+from optim.engines.onnxruntime.profiler import profile
 from optim.graph import quantize as quantization
 from optim.graph.export import export_onnx
 from optim.graph.quantize import quantize
-from optim.measure.profile import profile
 from optim.measuring import here
 from optim.recipe import Precision, Quantize, ReplaceActivation
 

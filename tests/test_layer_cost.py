@@ -11,7 +11,7 @@ from optim.analysis import layer_cost
 from optim.analysis.layer_cost import Ends, LayerTimes, kernel_times, measure_layers, network_ms
 from optim.analysis.layer_pieces import Piece, input_shape, layers_file
 from optim.compress.pruning.layer_shapes import LayerShape
-from optim.engines.onnxruntime import ONNX_RUNTIME
+from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.recipe import Precision
 
 SPACE = {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "size": (8, 8)}

@@ -25,7 +25,7 @@ from optim.task import Task
 if TYPE_CHECKING:
     from optim.analysis.sensitivity import Sensitivity
     from optim.analysis.waterfall import Waterfall
-    from optim.measure.profile import Profile
+    from optim.engines.onnxruntime.profiler import Profile
 
 Look = tuple[Candidate, AnalysisKind]
 """One analysis of one file."""

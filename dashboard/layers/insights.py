@@ -28,7 +28,7 @@ from optim.task import Task
 if TYPE_CHECKING:
     from optim.analysis.diagnosis import Remedy
     from optim.analysis.waterfall import KeptInFloat, Waterfall
-    from optim.measure.profile import Profile
+    from optim.engines.onnxruntime.profiler import Profile
 
 MOST_KEPT = 4
 SHARES = (0.74, 0.26)

@@ -10,8 +10,8 @@ from optim.analysis.pruning_curves import PruningCurves, measure_pruning_curves
 from optim.analysis.sensitivity import Sensitivity, measure_sensitivity
 from optim.analysis.waterfall import Waterfall, measure_waterfall
 from optim.candidate import Candidate
+from optim.engines.onnxruntime.profiler import Profile, profile
 from optim.errors import OptimError
-from optim.measure.profile import Profile, profile
 from optim.measuring import LATENCY_THREADS, here
 from optim.progress import Progress
 from optim.store.analyses import Analyses, AnalysisKind

@@ -220,7 +220,7 @@ def kernel_times(model: bytes, x: np.ndarray, runs: int) -> dict[int, float]:
     Raises:
         EngineError: if the engine cannot run the file.
     """
-    from optim.engines.onnxruntime import ONNX_RUNTIME
+    from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 
     found: dict[int, float] = {}
     kernels = ONNX_RUNTIME.kernel_times(

@@ -13,7 +13,7 @@ from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
 
 if TYPE_CHECKING:
     from optim.analysis.sensitivity import LayerSensitivity, Sensitivity
-    from optim.measure.profile import OperatorTime, Profile
+    from optim.engines.onnxruntime.profiler import OperatorTime, Profile
 
 WHOLE = (Precision.INT8, Precision.INT4)
 WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")

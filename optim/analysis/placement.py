@@ -17,10 +17,10 @@ import numpy as np
 from optim.analysis.sensitivity import layer_times
 from optim.artifact import store_artifact
 from optim.engines import engine_named
+from optim.engines.onnxruntime.profiler import Profile, profile
 from optim.errors import Refusal, RefusedError
 from optim.measure.latency import measure_latency
 from optim.measure.measurement import Latency
-from optim.measure.profile import Profile, profile
 from optim.measuring import ENGINE, LATENCY_THREADS, here
 from optim.pipeline import file_of
 from optim.progress import Progress

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from optim.measure.profile import OperatorTime, Profile
+from optim.engines.onnxruntime.profiler import OperatorTime, Profile
 from optim.recipe import (
     Activations,
     Fuse,

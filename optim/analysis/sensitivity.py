@@ -19,9 +19,9 @@ import numpy as np
 
 from optim.candidate import Candidate
 from optim.datasets import Split
+from optim.engines.onnxruntime.profiler import Profile, profile
 from optim.errors import Refusal, RefusedError
 from optim.measure.noise import sqnr_db
-from optim.measure.profile import Profile, profile
 from optim.measuring import LATENCY_THREADS
 from optim.pipeline import file_of, make_candidate
 from optim.progress import Progress, part

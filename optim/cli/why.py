@@ -22,9 +22,9 @@ from optim.words import between, count, megabytes, share, times
 if TYPE_CHECKING:
     from optim.analysis.diagnosis import Diagnosis
     from optim.candidate import Candidate
+    from optim.engines.onnxruntime.profiler import OperatorTime, Profile
     from optim.graph.fuse import FuseReport
     from optim.measure.measurement import Latency
-    from optim.measure.profile import OperatorTime, Profile
     from optim.workspace import Workspace
 
 MOST_ROWS = 15
@@ -64,7 +64,7 @@ def profile(candidate: str, workspace: Path | None, as_json: bool) -> None:
 
 
 def _profile(opened: Workspace, found: Candidate, progress: Progress) -> Profile:
-    from optim.measure.profile import Profile
+    from optim.engines.onnxruntime.profiler import Profile
     from optim.store.analyses import AnalysisKind
 
     made = opened.analyse(found.id, AnalysisKind.PROFILE, progress=progress)

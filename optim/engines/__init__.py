@@ -9,7 +9,7 @@ from optim.errors import EngineError
 
 
 def _onnxruntime() -> Engine:
-    from optim.engines.onnxruntime import ONNX_RUNTIME
+    from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 
     return ONNX_RUNTIME
 

@@ -17,7 +17,7 @@ from typing import Any
 import onnx
 from onnx import ModelProto
 
-from optim.engines.onnxruntime import ONNX_RUNTIME
+from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.errors import BrokenArtifactError
 from optim.graph.onnx_file import producers, read_model, tidy
 from optim.graph.rules.all_rules import FLOAT_RULES, INTEGER_RULES, is_quantized

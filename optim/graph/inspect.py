@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto
 
-from optim.engines.onnxruntime import ONNX_RUNTIME
+from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.graph.onnx_file import (
     INTEGER_LAYERS,
     LAYERS,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from streamlit.testing.v1 import AppTest
 
 from optim.candidate import Candidate
+from optim.engines.onnxruntime.profiler import Profile
 from optim.errors import Refusal
-from optim.measure.profile import Profile
 from optim.recipe import MixedPrecision, Precision, Recipe, recipe_of
 from optim.store.analyses import AnalysisKind
 from optim.store.job import JobKind

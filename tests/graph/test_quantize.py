@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from optim.engines.onnxruntime import ONNX_RUNTIME
+from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.graph.fuse import fuse
 from optim.graph.inspect import graph_facts
 from optim.graph.quantize import quantize

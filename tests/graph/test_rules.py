@@ -3,7 +3,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from optim.engines.onnxruntime import ONNX_RUNTIME
+from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.graph.rules.all_rules import FLOAT_RULES, INTEGER_RULES, rewrite_integers
 from optim.graph.rules.global_pool import GLOBAL_POOL
 from optim.graph.rules.hard_gate import HARD_GATE

@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from optim.engines.kernels import read_kernel_times
+from optim.engines.onnxruntime.kernels import read_kernel_times
+from optim.engines.onnxruntime.origins import FileGraph, activation_name
+from optim.engines.onnxruntime.profiler import Profile, profile
+from optim.engines.onnxruntime.reasons import why_float
 from optim.errors import EngineError
 from optim.graph.export import export_onnx
 from optim.graph.quantize import quantize
 from optim.graph.rules.rule import apply_rules
 from optim.graph.rules.soft_gate import SOFT_GATE
-from optim.measure.origins import FileGraph, activation_name
-from optim.measure.profile import Profile, profile
-from optim.measure.reasons import why_float
 from optim.recipe import Precision, Quantize
 from tests.graph.quantized import hard_swish, silu
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from optim.engines.kernels import KernelTimes, read_kernel_times
+from optim.engines.onnxruntime.kernels import KernelTimes, read_kernel_times
 from optim.errors import EngineError, Refusal
 from optim.progress import Progress
 

@@ -14,11 +14,17 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto
 
-from optim.engines.kernels import KernelTimes
-from optim.engines.onnxruntime import ONNX_RUNTIME
+from optim.engines.onnxruntime.engine import ONNX_RUNTIME
+from optim.engines.onnxruntime.kernels import KernelTimes
+from optim.engines.onnxruntime.origins import (
+    CONVERSIONS,
+    LAYERS,
+    FileGraph,
+    activation_name,
+    read_graph,
+)
+from optim.engines.onnxruntime.reasons import why_float
 from optim.errors import EngineError
-from optim.measure.origins import CONVERSIONS, LAYERS, FileGraph, activation_name, read_graph
-from optim.measure.reasons import why_float
 from optim.progress import Progress
 
 

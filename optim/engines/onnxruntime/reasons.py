@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import NodeProto, TensorProto
 
-from optim.measure.origins import (
+from optim.engines.onnxruntime.origins import (
     CONVERSIONS,
     DEQUANTIZE,
     LAYERS,
