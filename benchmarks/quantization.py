@@ -30,7 +30,7 @@ from optim.artifact import Artifact, store_artifact
 from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx
-from optim.graph.quantize import quantize
+from optim.graph.quantization.quantize import quantize
 from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
 from optim.measuring import here

@@ -30,7 +30,7 @@ from optim.compress.training.loop import train
 from optim.compress.training.teachers import teacher_answers
 from optim.engines import engine_named
 from optim.graph.export import export_onnx
-from optim.graph.quantize import quantize
+from optim.graph.quantization.quantize import quantize
 from optim.measure.accuracy import predict_classes
 from optim.measure.statistics import paired_difference_interval
 from optim.pipeline import make_candidate, trained_network

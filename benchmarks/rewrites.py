@@ -38,9 +38,9 @@ from optim.analysis.remedies import slow_start
 from optim.compress.replace import replace_activations
 from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.engines.onnxruntime.profiler import profile
-from optim.graph import quantize as quantization
 from optim.graph.export import export_onnx
-from optim.graph.quantize import quantize
+from optim.graph.quantization import quantize as quantization
+from optim.graph.quantization.quantize import quantize
 from optim.measuring import here
 from optim.recipe import Precision, Quantize, ReplaceActivation
 

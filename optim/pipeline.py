@@ -131,7 +131,7 @@ def _build(results: Results, task: Task, recipe: Recipe, progress: Progress) -> 
                 progress(TRAINING_SHARE, "folding layers")
                 content = fuse(content)
             case Quantize():
-                from optim.graph.quantize import quantize
+                from optim.graph.quantization.quantize import quantize
 
                 progress(TRAINING_SHARE, f"quantizing to {step.precision.upper()}")
                 content = quantize(

@@ -192,7 +192,7 @@ def measure_ends(
     """
     from optim.analysis.time_files import time_in_turn
     from optim.graph.export import export_onnx
-    from optim.graph.quantize import quantize
+    from optim.graph.quantization.quantize import quantize
 
     floats = [export_onnx(network, calibration.shape[1:]) for network in (whole, least)]
     found = []

@@ -17,8 +17,8 @@ from optim.compress.qat.fake_quantize import (
 )
 from optim.compress.qat.fold import Layer, fold_batchnorm
 from optim.compress.qat.qat import scales_of, with_rounded_weights, with_scales
-from optim.graph.int4 import int4_scale
-from optim.graph.int8 import quantize_weight_int8
+from optim.graph.quantization.int4 import int4_scale
+from optim.graph.quantization.int8 import quantize_weight_int8
 from optim.recipe import Prune, QuantizeAware
 from tests.compress.pruned import pruned
 from tests.compress.test_fold import INPUTS, with_statistics

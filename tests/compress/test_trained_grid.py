@@ -10,7 +10,7 @@ from optim.compress.training.loop import Follow
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx
 from optim.graph.onnx_file import constants, producers, read_model
-from optim.graph.quantize import quantize
+from optim.graph.quantization.quantize import quantize
 from optim.pipeline import make_candidate, trained_network
 from optim.recipe import Prune, Quantize, QuantizeAware, Recipe, ReplaceActivation
 from optim.store.results import Results

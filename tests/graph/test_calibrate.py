@@ -2,7 +2,7 @@ import numpy as np
 import onnx
 import pytest
 
-from optim.graph.calibrate import (
+from optim.graph.quantization.calibrate import (
     activation_ranges,
     cut_entropy,
     cut_mse,

@@ -4,7 +4,7 @@ from onnx import helper
 
 from optim.errors import BrokenArtifactError
 from optim.graph.inspect import graph_facts
-from optim.graph.quantize import quantize
+from optim.graph.quantization.quantize import quantize
 from optim.measure.measurement import GraphFacts
 from optim.recipe import Activations, Precision, Quantize
 from tests.graph.test_fuse import model_of

@@ -11,7 +11,7 @@ from optim.graph.layerwise import (
     walk,
 )
 from optim.graph.onnx_file import read_model
-from optim.graph.quantize import quantize
+from optim.graph.quantization.quantize import quantize
 from optim.measure.noise import sqnr_db
 from optim.recipe import Precision, Quantize
 from tests.graph.conftest import examples_of, exported_of
@@ -79,7 +79,7 @@ def test_float_layers_keep_their_weights(calibrated):
 def test_the_activation_grid_is_the_engines():
     from onnx import helper, numpy_helper
 
-    from optim.graph.int8 import activation_grid
+    from optim.graph.quantization.int8 import activation_grid
 
     low, high = -1.3, 2.9
     scale, zero = activation_grid(low, high)

@@ -4,12 +4,12 @@ import numpy as np
 import onnx
 import pytest
 
-from optim.graph.calibrate import activation_ranges
 from optim.graph.fuse import fuse
-from optim.graph.int8 import plan_int8
-from optim.graph.learned_rounding import learn_rounding
-from optim.graph.quantize import quantize
-from optim.graph.walk import grid_of_activations, meetings
+from optim.graph.quantization.adaround import learn_rounding
+from optim.graph.quantization.calibrate import activation_ranges
+from optim.graph.quantization.int8 import plan_int8
+from optim.graph.quantization.quantize import quantize
+from optim.graph.quantization.side_by_side import grid_of_activations, meetings
 from optim.recipe import Activations, Calibration, Quantize
 from tests.graph.conftest import examples_of, exported_of
 from tests.graph.running import answers, noise_db
@@ -69,7 +69,7 @@ def test_the_walk_sees_what_the_file_computes(activations):
     """The last layer's input in the simulation gives the file's logits."""
     step = Quantize(precision="int8", activations=activations)
     x = examples_of("motion_cnn")
-    from optim.graph.own_constants import with_own_constants
+    from optim.graph.quantization.own_constants import with_own_constants
 
     model = with_own_constants(
         onnx.load_model_from_string(fuse(exported_of("motion_cnn"))), biases=False

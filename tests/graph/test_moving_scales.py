@@ -9,10 +9,10 @@ from onnx import helper
 
 from optim.errors import RefusedError
 from optim.graph.fuse import fuse
-from optim.graph.moving_scales import equalize, largest_by_input, smooth
 from optim.graph.onnx_file import constants
-from optim.graph.own_constants import with_own_constants
-from optim.graph.quantize import quantize
+from optim.graph.quantization.equalization import equalize, largest_by_input, smooth
+from optim.graph.quantization.own_constants import with_own_constants
+from optim.graph.quantization.quantize import quantize
 from optim.recipe import Quantize
 from tests.graph.conftest import examples_of, exported_of
 from tests.graph.running import answers, noise_db

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.graph.fuse import fuse
 from optim.graph.inspect import graph_facts
-from optim.graph.quantize import quantize
+from optim.graph.quantization.quantize import quantize
 from optim.recipe import Activations, Calibration, Precision, Quantize, Rounding, step_words
 from optim.recipe.presets import PRESETS
 from tests.graph.conftest import examples_of, exported_of

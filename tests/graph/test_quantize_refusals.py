@@ -6,7 +6,7 @@ import pytest
 from onnx import helper
 
 from optim.errors import RefusedError
-from optim.graph.quantize import quantize
+from optim.graph.quantization.quantize import quantize
 from optim.recipe import Precision, Quantize
 from tests.graph.conftest import examples_of, exported_of
 from tests.graph.test_fuse import model_of

@@ -3,8 +3,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from optim.graph.layer_inputs import grouped, second_moments, ungrouped
-from optim.graph.rounding import round_compensated
+from optim.graph.quantization.gptq import round_compensated
+from optim.graph.quantization.layer_inputs import grouped, second_moments, ungrouped
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from optim.engines.onnxruntime.profiler import Profile, profile
 from optim.engines.onnxruntime.reasons import why_float
 from optim.errors import EngineError
 from optim.graph.export import export_onnx
-from optim.graph.quantize import quantize
+from optim.graph.quantization.quantize import quantize
 from optim.graph.rules.rule import apply_rules
 from optim.graph.rules.soft_gate import SOFT_GATE
 from optim.recipe import Precision, Quantize

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from onnx import ModelProto, NodeProto, helper
 
-from optim.graph.calibrate import BATCH, expose
-from optim.graph.int8 import output_axis
 from optim.graph.onnx_file import attribute, constants
+from optim.graph.quantization.calibrate import BATCH, expose
+from optim.graph.quantization.int8 import output_axis
 
 EXAMPLES = 256
 MIN_PATCHES, PATCHES_PER_INPUT = 4096, 3

@@ -17,7 +17,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from optim.graph.onnx_file import attribute, constants, tidy
-from optim.graph.stored_weights import StoredWeights
+from optim.graph.quantization.stored_weights import StoredWeights
 from optim.recipe import Precision
 
 KERNELS = {"Conv": "ConvInteger", "Gemm": "MatMulInteger", "MatMul": "MatMulInteger"}

@@ -21,10 +21,15 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from optim.graph.calibrate import Ranges
-from optim.graph.int8 import Plan, activation_grid, dequantize_node, signed_activation_grid
 from optim.graph.onnx_file import constants, tidy
-from optim.graph.stored_weights import StoredWeights
+from optim.graph.quantization.calibrate import Ranges
+from optim.graph.quantization.int8 import (
+    Plan,
+    activation_grid,
+    dequantize_node,
+    signed_activation_grid,
+)
+from optim.graph.quantization.stored_weights import StoredWeights
 from optim.recipe import Precision
 
 

@@ -18,15 +18,15 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from optim.graph.calibrate import Ranges
-from optim.graph.int8 import (
+from optim.graph.onnx_file import constants, consumers
+from optim.graph.quantization.calibrate import Ranges
+from optim.graph.quantization.int8 import (
     Plan,
     activation_grid,
     clamp_bounds,
     following_clamp,
     signed_activation_grid,
 )
-from optim.graph.onnx_file import constants, consumers
 from optim.recipe import Activations
 
 OnGrid = Callable[[str, np.ndarray], np.ndarray]

@@ -16,8 +16,11 @@ from dataclasses import replace
 import numpy as np
 from onnx import ModelProto, NodeProto
 
-from optim.graph.int8 import Plan
-from optim.graph.layer_inputs import (
+from optim.graph.onnx_file import constants
+from optim.graph.quantization.adaround import learn_rounding
+from optim.graph.quantization.gptq import round_compensated
+from optim.graph.quantization.int8 import Plan
+from optim.graph.quantization.layer_inputs import (
     MIN_PATCHES,
     PATCHES_PER_INPUT,
     grouped,
@@ -25,12 +28,9 @@ from optim.graph.layer_inputs import (
     rows_and_outputs,
     ungrouped,
 )
-from optim.graph.learned_rounding import learn_rounding
-from optim.graph.onnx_file import constants
-from optim.graph.own_constants import bias_name, weight_name
-from optim.graph.rounding import round_compensated
-from optim.graph.stored_weights import LIMITS, StoredWeights, by_row
-from optim.graph.walk import Meeting, OnGrid, meetings, run_node
+from optim.graph.quantization.own_constants import bias_name, weight_name
+from optim.graph.quantization.side_by_side import Meeting, OnGrid, meetings, run_node
+from optim.graph.quantization.stored_weights import LIMITS, StoredWeights, by_row
 
 EXAMPLES = 256
 

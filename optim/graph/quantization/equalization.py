@@ -26,9 +26,6 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from optim.graph.calibrate import BATCH, expose
-from optim.graph.int8 import clamp_bounds, is_quantizable_layer
-from optim.graph.layer_inputs import grouped, ungrouped
 from optim.graph.onnx_file import (
     LAYERS,
     attribute,
@@ -37,7 +34,10 @@ from optim.graph.onnx_file import (
     float_tensor_shapes,
     producers,
 )
-from optim.graph.own_constants import bias_name, replaced, weight_name
+from optim.graph.quantization.calibrate import BATCH, expose
+from optim.graph.quantization.int8 import clamp_bounds, is_quantizable_layer
+from optim.graph.quantization.layer_inputs import grouped, ungrouped
+from optim.graph.quantization.own_constants import bias_name, replaced, weight_name
 
 HOMOGENEOUS = ("MaxPool", "AveragePool", "GlobalAveragePool")
 FLATTENERS = ("Flatten", "Reshape", "Squeeze")

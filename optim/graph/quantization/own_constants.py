@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from optim.graph.int8 import is_quantizable_layer, output_axis
 from optim.graph.onnx_file import constants, consumers
+from optim.graph.quantization.int8 import is_quantizable_layer, output_axis
 
 
 def with_own_constants(model: ModelProto, *, biases: bool) -> ModelProto:

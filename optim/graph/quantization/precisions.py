@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from onnx import ModelProto
 
 from optim.errors import Refusal, RefusedError
-from optim.graph.int8 import is_quantizable_layer
 from optim.graph.onnx_file import constants, opset
+from optim.graph.quantization.int8 import is_quantizable_layer
 from optim.recipe import Activations, Precision, Quantize, Rounding
 
 OLDEST_OPSET = 13

@@ -16,20 +16,20 @@ import onnx
 from onnx import ModelProto
 
 from optim.errors import Refusal, RefusedError
-from optim.graph.calibrate import Ranges, activation_ranges
-from optim.graph.float16 import convert_float16
 from optim.graph.fuse import fuse
-from optim.graph.int8 import Plan, plan_int8
-from optim.graph.moving_scales import equalize, smooth
 from optim.graph.onnx_file import opset, read_model
-from optim.graph.own_constants import replaced, with_own_constants
-from optim.graph.precisions import layer_precisions, refuse_options, rounding_of
+from optim.graph.quantization.bias_correction import settle
+from optim.graph.quantization.calibrate import Ranges, activation_ranges
+from optim.graph.quantization.equalization import equalize, smooth
+from optim.graph.quantization.float16 import convert_float16
+from optim.graph.quantization.int8 import Plan, plan_int8
+from optim.graph.quantization.own_constants import replaced, with_own_constants
+from optim.graph.quantization.precisions import layer_precisions, refuse_options, rounding_of
+from optim.graph.quantization.side_by_side import grid_of_activations
+from optim.graph.quantization.stored_weights import Choice, store_weights
+from optim.graph.quantization.write_dynamic import write_dynamic
+from optim.graph.quantization.write_qdq import write_qdq, write_weight_only
 from optim.graph.rules.all_rules import rewrite_integers
-from optim.graph.settle import settle
-from optim.graph.stored_weights import Choice, store_weights
-from optim.graph.walk import grid_of_activations
-from optim.graph.write_dynamic import write_dynamic
-from optim.graph.write_qdq import write_qdq, write_weight_only
 from optim.recipe import Activations, Precision, Quantize
 
 INT4_OPSET = 21
