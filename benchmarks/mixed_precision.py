@@ -108,8 +108,8 @@ def _time_sensitivity(name: str) -> None:
     from optim.graph.export import export_onnx
     from optim.graph.fuse import fuse
     from optim.graph.inspect import count_macs
-    from optim.graph.layerwise import calibrate_layers
     from optim.graph.onnx_file import read_model
+    from optim.graph.simulation.layerwise import calibrate_layers
     from optim.recipe import Quantize
 
     torch.manual_seed(0)

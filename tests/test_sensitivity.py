@@ -9,8 +9,8 @@ import pytest
 from optim.analysis.sensitivity import Sensitivity, layer_noise, measure_sensitivity
 from optim.errors import RefusedError
 from optim.graph.fuse import fuse
-from optim.graph.layerwise import calibrate_layers
 from optim.graph.onnx_file import read_model
+from optim.graph.simulation.layerwise import calibrate_layers
 from optim.pipeline import make_candidate
 from optim.recipe import Precision, Quantize, QuantizeAware, Recipe, recipe_of
 from optim.store.results import Results
@@ -90,7 +90,7 @@ def make_model(task):
 
 def test_noise_of_layers_adds_up_to_that_of_all_of_them(task):
     """What allocation relies on. The noise of tensors that no layer reads is nobody's."""
-    from optim.graph.layerwise import quantized_throughout, walk
+    from optim.graph.simulation.layerwise import quantized_throughout, walk
     from optim.measure.noise import noise_power, sqnr_db
 
     model = read_model(fuse(make_model(task)))

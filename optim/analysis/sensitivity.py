@@ -29,7 +29,7 @@ from optim.recipe import Precision, Quantize, QuantizeAware
 from optim.task import Task
 
 if TYPE_CHECKING:
-    from optim.graph.layerwise import Calibrated, Layer
+    from optim.graph.simulation.layerwise import Calibrated, Layer
     from optim.store.results import Results
 
 
@@ -123,8 +123,8 @@ def measure_sensitivity(
     """
     from optim.graph.fuse import fuse
     from optim.graph.inspect import count_macs
-    from optim.graph.layerwise import calibrate_layers
     from optim.graph.onnx_file import read_model
+    from optim.graph.simulation.layerwise import calibrate_layers
 
     parent = float_parent(results, task, candidate)
     assert parent.artifact is not None  # float_parent sees to that
@@ -173,7 +173,7 @@ def layer_noise(
     found: Calibrated, split: Split, *, progress: Progress = lambda share, words: None
 ) -> Sensitivity:
     """Each layer alone in each precision, and all but each layer; nothing is timed."""
-    from optim.graph.layerwise import quantized_throughout, walk
+    from optim.graph.simulation.layerwise import quantized_throughout, walk
 
     layers = {layer.name: layer for layer in found.layers}
     reference: np.ndarray | None = None

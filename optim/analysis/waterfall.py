@@ -200,8 +200,8 @@ class _Files:
 def _loudest_layers(float_file: Artifact, task: Task, recipe: Recipe) -> list[str]:
     """Names of the layers whose return to FP32 wins most, best first; simulated."""
     from optim.graph.fuse import fuse
-    from optim.graph.layerwise import calibrate_layers, quantized_throughout, walk
     from optim.graph.onnx_file import read_model
+    from optim.graph.simulation.layerwise import calibrate_layers, quantized_throughout, walk
 
     step = recipe.step(Quantize)
     assert step is not None  # measure_waterfall has looked

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from optim.graph.fuse import fuse
-from optim.graph.layerwise import (
+from optim.graph.onnx_file import read_model
+from optim.graph.quantization.quantize import quantize
+from optim.graph.simulation.layerwise import (
     calibrate_layers,
     on_activation_grid,
     quantized_throughout,
     walk,
 )
-from optim.graph.onnx_file import read_model
-from optim.graph.quantization.quantize import quantize
 from optim.measure.noise import sqnr_db
 from optim.recipe import Precision, Quantize
 from tests.graph.conftest import examples_of, exported_of

@@ -22,13 +22,13 @@ import onnxruntime as ort
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from optim.graph.onnx_file import constants
-from optim.graph.pieces import Loader, reads, run, run_piece
 from optim.graph.quantization.calibrate import Ranges, activation_ranges
 from optim.graph.quantization.int8 import Plan, activation_grid, is_quantizable_layer, plan_int8
 from optim.graph.quantization.layer_inputs import grouped
 from optim.graph.quantization.own_constants import weight_name, with_own_constants
 from optim.graph.quantization.precisions import rounding_of
 from optim.graph.quantization.stored_weights import Choice, StoredWeights, store_weights
+from optim.graph.simulation.pieces import Loader, reads, run, run_piece
 from optim.recipe import Precision, Quantize, Rounding
 
 WIDEST_COMPENSATED = 2400
