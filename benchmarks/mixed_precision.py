@@ -25,7 +25,7 @@ from optim.analysis.allocation import WHOLE_NUMBERS, Cost, allocate, recipe_with
 from optim.analysis.sensitivity import Sensitivity
 from optim.candidate import Candidate
 from optim.errors import RefusedError
-from optim.jobs import make_and_measure
+from optim.jobs.run import make_and_measure
 from optim.recipe import Precision, recipe_of
 from optim.store.analyses import AnalysisKind
 from optim.task import Task

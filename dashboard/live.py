@@ -19,8 +19,8 @@ from dashboard.words import (
 )
 from dashboard.words.markup import plain
 from optim.errors import OptimError
+from optim.jobs.job import Job, JobKind, JobState
 from optim.recipe import Recipe
-from optim.store.job import Job, JobKind, JobState
 
 QUICK_S, SLOW_S = 1.0, 5.0
 

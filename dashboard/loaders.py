@@ -19,6 +19,7 @@ from optim.datasets import Split
 from optim.errors import OptimError
 from optim.headlines import Headline
 from optim.headlines import headlines as read_headlines
+from optim.jobs.job import Job, JobKind, JobState
 from optim.measure.measurement import Environment
 from optim.recipe import Recipe
 from optim.search.hypervolume import HypervolumeStep, hypervolume_history
@@ -26,7 +27,6 @@ from optim.search.pareto import Front, Limits, Objective, ranked_front
 from optim.search.predict import Prediction, predict
 from optim.search.recommend import Recommendation, recommend
 from optim.store.analyses import AnalysisKind
-from optim.store.job import Job, JobKind, JobState
 from optim.task import Task, load_task, sample_tasks
 from optim.training_curves import Training
 from optim.training_curves import trainings as trainings_of

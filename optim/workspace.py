@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from optim.candidate import Candidate
 from optim.errors import OptimError
+from optim.jobs.job import Job, JobKind
 from optim.progress import Progress
 from optim.recipe import Recipe
 from optim.search.predict import Prediction, predict
-from optim.store.job import Job, JobKind
 from optim.task import Task, load_task
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from optim.analysis.analyses import Analysis
+    from optim.jobs.queue import JobQueue
     from optim.measure.measurement import Environment
     from optim.store.analyses import AnalysisKind
-    from optim.store.jobs import JobQueue
     from optim.store.results import Results
     from optim.store.training_log import Epoch
 
@@ -52,7 +52,7 @@ class Workspace:
     """
 
     def __init__(self, path: Path | str) -> None:
-        from optim.store.jobs import JobQueue
+        from optim.jobs.queue import JobQueue
         from optim.store.results import Results
 
         self.path = Path(path).expanduser().resolve()
@@ -230,7 +230,7 @@ class Workspace:
 
     def ensure_worker(self) -> None:
         """Start the background worker of this workspace unless one is alive."""
-        from optim.worker import ensure_worker
+        from optim.jobs.worker import ensure_worker
 
         ensure_worker(self.path)
 
@@ -252,7 +252,7 @@ class Workspace:
         Raises:
             RefusedError: if the recipe cannot be done; the refusal is kept as a row, too.
         """
-        from optim.jobs import make_and_measure
+        from optim.jobs.run import make_and_measure
         from optim.starters import take_in_if_shipped
 
         loaded = load_task(task) if isinstance(task, str) else task
@@ -294,7 +294,7 @@ class Workspace:
         self, task: str, *, progress: Progress = lambda share, words: None
     ) -> tuple[Candidate, ...]:
         """Take in a task's ready artifacts and time those that are not timed here yet."""
-        from optim.jobs import measure_starters
+        from optim.jobs.run import measure_starters
 
         measure_starters(self.results, load_task(task), progress)
         return self.candidates(task)

@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "optim.pipeline",
         "optim.measuring",
         "optim.starters",
-        "optim.jobs",
+        "optim.jobs.run",
         "optim.measure_file",
         "optim.analysis.time_files",
         "optim.analysis.analyses",
@@ -49,7 +49,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "optim.analysis.placement",
         "optim.analysis.waterfall",
     ),
-    ("optim.child", "optim.worker"),
+    ("optim.jobs.child", "optim.jobs.worker"),
     ("optim.workspace",),
     ("optim.sweep",),
     ("dashboard", "optim.cli", "optim.__main__", "sample_models"),
@@ -138,7 +138,7 @@ def test_the_walls_are_seen() -> None:
         "import a.b\nif TYPE_CHECKING:\n    import c\ndef f():\n    from d.e import x\n"
     )
     assert list(imports(tree)) == ["a.b", "d.e"]
-    assert floor_of("optim.store.jobs") < floor_of("optim.workspace") < floor_of("dashboard.app")
+    assert floor_of("optim.jobs.queue") < floor_of("optim.workspace") < floor_of("dashboard.app")
     with pytest.raises(AssertionError, match="stands on no floor"):
         floor_of("optim.new_module")
 

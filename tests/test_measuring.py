@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optim import measuring
-from optim.jobs import make_and_measure
+from optim.jobs.run import make_and_measure
 from optim.measure.measurement import Latency
 from optim.measuring import here, settle_latency_of
 from optim.recipe import recipe_of

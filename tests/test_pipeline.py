@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from optim import jobs, pipeline, recipe
+from optim import (
+    pipeline,
+    recipe,
+)
 from optim.compress.training import fine_tune as training_module
 from optim.errors import BrokenArtifactError, RefusedError
-from optim.jobs import make_and_measure, measure_starters
+from optim.jobs import (
+    run as jobs,
+)
+from optim.jobs.run import make_and_measure, measure_starters
 from optim.pipeline import candidate_id, make_candidate, trained_network
 from optim.recipe import Prune, Quantize, Recipe, Replace, recipe_of
 from optim.starters import starter_recipes, take_in, write_starters

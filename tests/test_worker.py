@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from optim import worker
-from optim.store.job import Job, JobKind, JobState
-from optim.store.jobs import GIVEN_UP, JobQueue
-from optim.worker import MARKER, ensure_worker, run_worker, sweep_orphans, worker_alive
+from optim.jobs import worker
+from optim.jobs.job import Job, JobKind, JobState
+from optim.jobs.queue import GIVEN_UP, JobQueue
+from optim.jobs.worker import MARKER, ensure_worker, run_worker, sweep_orphans, worker_alive
 
 RUNNER = "job_runners:run"
 RUNNER_FOLDER = Path(__file__).parent / "store"
@@ -72,7 +72,7 @@ def results_of(folder: Path) -> list[str]:
 
 @contextmanager
 def worker_process(folder: Path, *, lease_s: float = 1.5) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "optim.worker", str(folder), "--runner", RUNNER]
+    command = [sys.executable, "-m", "optim.jobs.worker", str(folder), "--runner", RUNNER]
     root = str(Path(worker.__file__).parent.parent)
     path = os.pathsep.join([root, os.environ["PYTHONPATH"]])
     process = subprocess.Popen(
@@ -269,7 +269,7 @@ def workers_of(folder: Path) -> list[int]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.cmdline()[1:] == ["-m", "optim.worker", str(folder)]:
+            if process.cmdline()[1:] == ["-m", "optim.jobs.worker", str(folder)]:
                 found.append(process.pid)
     return found
 
@@ -288,7 +288,7 @@ def test_half_written_files_are_swept_once_they_are_old(tmp_path: Path) -> None:
 
 def test_a_child_cannot_fill_memory_or_leave_a_core_dump(tmp_path: Path) -> None:
     code = (
-        "import resource as r; from optim.child import _set_limits; _set_limits(); "
+        "import resource as r; from optim.jobs.child import _set_limits; _set_limits(); "
         "print(r.getrlimit(r.RLIMIT_AS)[0] <= 16 * 2**30, r.getrlimit(r.RLIMIT_CORE)[0] == 0)"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(worker.__file__).parent.parent)}

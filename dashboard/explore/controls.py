@@ -26,10 +26,10 @@ from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.errors import OptimError
+from optim.jobs.job import JobKind
 from optim.recipe import Recipe
 from optim.search.effort import seconds_to_measure
 from optim.search.predict import Prediction, student_of
-from optim.store.job import JobKind
 from optim.task import Task, load_task
 
 NO_BREAK = "\N{NO-BREAK SPACE}"

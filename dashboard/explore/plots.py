@@ -17,10 +17,10 @@ from dashboard.state import (
     keys as state,
 )
 from dashboard.words.glossary import what_is
+from optim.jobs.job import JobKind
 from optim.recipe import Recipe
 from optim.search.pareto import Front
 from optim.search.predict import Prediction
-from optim.store.job import JobKind
 from optim.task import Task
 
 PLOT_HEIGHT = 380

@@ -15,7 +15,7 @@ from dashboard.words import (
 )
 from dashboard.words.markup import plain
 from optim.errors import OptimError
-from optim.store.job import Job, JobState
+from optim.jobs.job import Job, JobState
 
 COLOURS: dict[JobState, Literal["gray", "blue", "green", "red", "orange"]] = {
     JobState.QUEUED: "gray",

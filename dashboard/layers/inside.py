@@ -18,8 +18,8 @@ from dashboard.words.markup import plain
 from optim.analysis.layer_rows import WHOLE, LayerRow, Remainder, layer_rows, remainders
 from optim.candidate import Candidate
 from optim.errors import OptimError
+from optim.jobs.job import Job, JobKind, JobState
 from optim.store.analyses import AnalysisKind
-from optim.store.job import Job, JobKind, JobState
 from optim.task import Task
 
 if TYPE_CHECKING:

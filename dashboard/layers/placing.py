@@ -21,9 +21,9 @@ from dashboard.words.markup import plain
 from optim.analysis.layer_rows import WHOLE, layer_rows, mixed_recipe, precisions_of
 from optim.analysis.placement import Trial, compared, tries
 from optim.candidate import Candidate
+from optim.jobs.job import JobKind
 from optim.recipe import MixedPrecision, Precision, Recipe
 from optim.store.analyses import AnalysisKind
-from optim.store.job import JobKind
 from optim.task import Task
 
 MOST_NAMED = 3

@@ -27,9 +27,9 @@ from dashboard.words.channels import redundancy_sentences, source_recipe, tells_
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate
+from optim.jobs.job import JobKind
 from optim.recipe import Prune, Recipe
 from optim.store.analyses import AnalysisKind
-from optim.store.job import JobKind
 from optim.task import Task
 
 if TYPE_CHECKING:

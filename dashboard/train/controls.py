@@ -30,8 +30,8 @@ from dashboard.words import (
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.errors import OptimError
+from optim.jobs.job import JobKind
 from optim.recipe import DistillationLoss, Precision, Recipe
-from optim.store.job import JobKind
 from optim.task import Task, load_task
 from optim.teaching import without_teacher
 from optim.training_curves import seconds_to_train

@@ -24,7 +24,7 @@ from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate, Role
 from optim.errors import OptimError
-from optim.store.job import JobKind
+from optim.jobs.job import JobKind
 from optim.task import Task, load_task
 
 

@@ -22,9 +22,9 @@ from dashboard.words import (
 )
 from dashboard.words.markup import plain
 from optim.candidate import Candidate
+from optim.jobs.job import JobKind
 from optim.search.pareto import Front
 from optim.search.recommend import Recommendation
-from optim.store.job import JobKind
 from optim.task import Task, load_task
 
 

@@ -29,8 +29,8 @@ from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.analysis.layer_rows import WHOLE
 from optim.candidate import Candidate
+from optim.jobs.job import JobKind
 from optim.recipe import MixedPrecision, Recipe
-from optim.store.job import JobKind
 from optim.task import Task, load_task
 
 

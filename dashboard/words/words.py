@@ -27,6 +27,7 @@ from dashboard.words.quantities import (
     times,
 )
 from optim.candidate import Candidate
+from optim.jobs.job import Job, JobKind, JobState
 from optim.measure.measurement import Accuracy, Environment, GraphFacts, Latency
 from optim.recipe import (
     Distill,
@@ -38,7 +39,6 @@ from optim.recipe import (
     Sparsify,
 )
 from optim.search.predict import Prediction
-from optim.store.job import Job, JobKind, JobState
 from optim.task import sample_tasks
 
 __all__ = [

@@ -16,8 +16,8 @@ from optim.cli.output import (
     workspace_folder,
 )
 from optim.errors import OptimError
+from optim.jobs.job import Job
 from optim.report.record import job_record
-from optim.store.job import Job
 
 
 @click.command()
@@ -85,7 +85,7 @@ def worker(idle_exit: float | None, workspace: Path | None, as_json: bool) -> No
       edge-optim worker
       edge-optim worker --idle-exit 60
     """
-    from optim.worker import run_worker
+    from optim.jobs.worker import run_worker
 
     folder = workspace_folder(workspace)
     stop = threading.Event()

@@ -8,8 +8,8 @@ from typing import Any
 
 from optim.artifact import Artifact
 from optim.candidate import Candidate
+from optim.jobs.job import Job
 from optim.measure.measurement import Accuracy, GraphFacts, Latency
-from optim.store.job import Job
 
 
 def candidate_record(candidate: Candidate) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from optim.jobs.queue import JobQueue
 from optim.recipe import Prune, QuantizeAware, Recipe, recipe_of
-from optim.store.jobs import JobQueue
 from optim.task import load_task
 from optim.workspace import Workspace
 from tests.cli.conftest import TASK, Run

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from optim.store.job import JobKind
-from optim.store.jobs import JobQueue
+from optim.jobs.job import JobKind
+from optim.jobs.queue import JobQueue
 from optim.store.schema import SCHEMA_VERSION, STORE_NAME, connect
 from optim.workspace import Workspace
 from tests.cli.conftest import TASK, Run, is_one_sentence_for_people

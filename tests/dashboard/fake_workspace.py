@@ -13,11 +13,11 @@ from optim.analysis.analyses import Analysis
 from optim.artifact import store_artifact
 from optim.candidate import Candidate, role_of
 from optim.errors import OptimError
+from optim.jobs.job import Job, JobKind, JobState
 from optim.measure.measurement import Environment
 from optim.pipeline import candidate_id
 from optim.recipe import Recipe
 from optim.store.analyses import AnalysisKind
-from optim.store.job import Job, JobKind, JobState
 from optim.store.training_log import Epoch
 from optim.task import load_task
 from tests.dashboard.factories import ENVIRONMENT, candidate, sample_candidates

@@ -9,10 +9,10 @@ from dashboard.charts import PLOT_CONFIG, Pending, pareto_figure, theme
 from dashboard.charts.pareto.points import staircase_of
 from dashboard.charts.theme import METHOD_SYMBOLS
 from optim.candidate import Candidate
+from optim.jobs.job import JobState
 from optim.recipe import recipe_of
 from optim.search.pareto import Front, Limits, Objective, ranked_front
 from optim.search.predict import Prediction
-from optim.store.job import JobState
 from tests.dashboard.factories import candidate, control, many_candidates
 from tests.dashboard.figures import clickable, labels, legend, listed, names, trace
 

@@ -11,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 from dashboard.state import keys as state
 from optim.candidate import Candidate
 from optim.errors import Refusal
+from optim.jobs.job import JobKind
 from optim.recipe import Prune, Quantize, QuantizeAware, Recipe, recipe_of
 from optim.recipe.presets import PRESETS
-from optim.store.job import JobKind
 from optim.task import load_task
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace
 

@@ -17,9 +17,9 @@ from dashboard.state import (
 )
 from optim.candidate import Candidate
 from optim.errors import Refusal
+from optim.jobs.job import JobKind
 from optim.recipe import MixedPrecision, Precision, Recipe, recipe_of
 from optim.store.analyses import AnalysisKind
-from optim.store.job import JobKind
 from tests.dashboard.factories import candidate, latency_of
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace
 from tests.dashboard.layer_factories import LAYERS, profile_of, sensitivity, waterfall

@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 from optim.candidate import Candidate
 from optim.engines.onnxruntime.profiler import Profile
 from optim.errors import Refusal
+from optim.jobs.job import JobKind
 from optim.recipe import MixedPrecision, Precision, Recipe, recipe_of
 from optim.store.analyses import AnalysisKind
-from optim.store.job import JobKind
 from tests.dashboard.factories import candidate
 from tests.dashboard.fake_workspace import FakeWorkspace
 from tests.dashboard.layer_factories import profile_of, slower_profile

@@ -14,6 +14,7 @@ from dashboard.charts.pareto.legend import SHORT
 from dashboard.charts.theme import METHOD_COLOURS, METHOD_SYMBOLS
 from dashboard.words import words
 from dashboard.words.glossary import GLOSSARY, what_is
+from optim.jobs.job import Job, JobKind, JobState
 from optim.measure.measurement import GraphFacts
 from optim.recipe import (
     Distill,
@@ -27,7 +28,6 @@ from optim.recipe import (
     recipe_of,
 )
 from optim.search.predict import predict
-from optim.store.job import Job, JobKind, JobState
 from tests.any_recipe import recipes
 from tests.dashboard.factories import (
     ENVIRONMENT,

@@ -96,7 +96,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 def _end_workers(folder: Path) -> None:
     """The worker outlives the dashboard on purpose; here nobody needs it any more."""
     for process in psutil.process_iter(["cmdline"]):
-        if "optim.worker" in (words := process.info["cmdline"] or []) and str(folder) in words:
+        if "optim.jobs.worker" in (words := process.info["cmdline"] or []) and str(folder) in words:
             process.terminate()
             process.wait(20)
 

@@ -9,9 +9,9 @@ from playwright.sync_api import Page, TimeoutError, expect
 
 from optim.candidate import Candidate
 from optim.engines.onnxruntime.profiler import Profile
+from optim.jobs.job import JobKind
 from optim.recipe import MixedPrecision, Precision, Prune, Recipe, recipe_of
 from optim.store.analyses import Analyses, AnalysisKind
-from optim.store.job import JobKind
 from tests.dashboard.layer_factories import sensitivity, waterfall
 from tests.e2e.conftest import TASK, App, OpenTab, ready, wait_until
 from tests.e2e.test_explore import address

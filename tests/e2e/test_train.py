@@ -5,8 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import Locator, Page, expect
 
 from dashboard.state.training_settings import Student, TrainingSettings
+from optim.jobs.job import JobKind
 from optim.recipe import Recipe
-from optim.store.job import JobKind
 from optim.task import load_task
 from optim.teaching import without_teacher
 from tests.e2e.conftest import TASK, App, OpenTab, ready, settled, wait_until

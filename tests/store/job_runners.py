@@ -13,7 +13,7 @@ from pathlib import Path
 
 from optim.artifact import workspace_error
 from optim.errors import WorkspaceError
-from optim.store.job import Job
+from optim.jobs.job import Job
 
 
 def run(folder: Path, job: Job, progress: Callable[[float, str], None]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from optim.store.job import JobKind, JobState
-from optim.store.jobs import GIVEN_UP, MAX_ATTEMPTS, JobQueue
+from optim.jobs.job import JobKind, JobState
+from optim.jobs.queue import GIVEN_UP, MAX_ATTEMPTS, JobQueue
 
 
 class Clock:

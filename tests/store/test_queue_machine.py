@@ -20,8 +20,8 @@ from hypothesis.stateful import (
 )
 from queue_reference import ReferenceJob, ReferenceQueue
 
-from optim.store.job import JobKind
-from optim.store.jobs import JobQueue
+from optim.jobs.job import JobKind
+from optim.jobs.queue import JobQueue
 
 MEMORY_DISK = Path("/dev/shm")
 

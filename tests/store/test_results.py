@@ -11,11 +11,11 @@ import pytest
 from optim.artifact import Artifact, store_artifact
 from optim.candidate import Candidate, Role
 from optim.errors import Refusal
+from optim.jobs.job import JobKind
+from optim.jobs.queue import JobQueue
 from optim.measure.measurement import Accuracy, Environment, GraphFacts, Latency
 from optim.recipe import Recipe, recipe_of
 from optim.store import schema
-from optim.store.job import JobKind
-from optim.store.jobs import JobQueue
 from optim.store.results import Results
 
 HERE = Environment(

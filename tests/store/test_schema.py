@@ -10,9 +10,9 @@ import pytest
 
 from optim.artifact import workspace_error
 from optim.errors import WorkspaceError
+from optim.jobs.job import JobKind
+from optim.jobs.queue import JobQueue
 from optim.store import schema
-from optim.store.job import JobKind
-from optim.store.jobs import JobQueue
 from optim.store.results import Results
 from optim.store.schema import (
     SCHEMA_VERSION,

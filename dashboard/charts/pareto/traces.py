@@ -23,8 +23,8 @@ from dashboard.charts.pareto.points import (
 from dashboard.charts.theme import METHOD_SYMBOLS
 from dashboard.words import words
 from optim.candidate import Candidate, Role
+from optim.jobs.job import JobState
 from optim.search.predict import Prediction
-from optim.store.job import JobState
 
 MOST_BARS = 40
 """A trace gets error bars only while it has few points."""

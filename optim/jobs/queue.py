@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from optim.store.job import Job, JobKind, JobState
+from optim.jobs.job import Job, JobKind, JobState
 from optim.store.schema import reading, writing
 
 LEASE_S = 30.0

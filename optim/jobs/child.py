@@ -19,13 +19,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from optim.errors import OptimError, WorkspaceError
-from optim.store.job import Job
-from optim.store.jobs import PROGRESS_EVERY_S, JobQueue
+from optim.jobs.job import Job
+from optim.jobs.queue import PROGRESS_EVERY_S, JobQueue
 from optim.store.schema import disk_is_full
 
 Runner = Callable[[Path, Job, Callable[[float, str], None]], None]
 
-RUNNER = "optim.jobs:run_job"
+RUNNER = "optim.jobs.run:run_job"
 """``module:function`` that does a job's work."""
 
 GIB = 2**30
@@ -137,8 +137,8 @@ def _die_with_worker() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``python -m optim.child FOLDER JOB TOKEN``; started by ``optim.worker`` alone."""
-    parser = argparse.ArgumentParser(prog="python -m optim.child", description=main.__doc__)
+    """``python -m optim.jobs.child FOLDER JOB TOKEN``; started by ``optim.jobs.worker`` alone."""
+    parser = argparse.ArgumentParser(prog="python -m optim.jobs.child", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="the workspace")
     parser.add_argument("job", help="the job's id")
     parser.add_argument("token", type=int, help="its fencing token")

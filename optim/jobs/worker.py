@@ -26,10 +26,10 @@ from typing import IO
 
 import optim
 from optim.artifact import workspace_error
-from optim.child import EXIT_DISK_FULL, RUNNER, unexpected
 from optim.errors import WorkspaceError
-from optim.store.job import Job, JobState
-from optim.store.jobs import LEASE_S, JobQueue
+from optim.jobs.child import EXIT_DISK_FULL, RUNNER, unexpected
+from optim.jobs.job import Job, JobState
+from optim.jobs.queue import LEASE_S, JobQueue
 from optim.store.schema import connect, disk_is_full
 
 LOCK_NAME = "worker.lock"
@@ -100,7 +100,7 @@ def ensure_worker(folder: Path) -> None:
         return
     with _log(folder, "worker") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "optim.worker", str(folder)],
+            [sys.executable, "-m", "optim.jobs.worker", str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -209,7 +209,7 @@ def _supervise(
 
 
 def _spawn(folder: Path, job: Job, token: int, runner: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "optim.child", str(folder), job.id, str(token)]
+    command = [sys.executable, "-m", "optim.jobs.child", str(folder), job.id, str(token)]
     with _log(folder, job.id) as log:
         return subprocess.Popen(
             [*command, "--runner", runner],
@@ -349,8 +349,8 @@ def _environment() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``python -m optim.worker FOLDER``: work on a workspace's jobs until none is left."""
-    parser = argparse.ArgumentParser(prog="python -m optim.worker", description=main.__doc__)
+    """``python -m optim.jobs.worker FOLDER``: work on a workspace's jobs until none is left."""
+    parser = argparse.ArgumentParser(prog="python -m optim.jobs.worker", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="the workspace")
     parser.add_argument("--runner", default=RUNNER, help="module:function that does a job")
     parser.add_argument("--lease", type=float, default=LEASE_S, help="seconds a claim lasts")

@@ -8,6 +8,8 @@ from typing import assert_never
 from optim.analysis.analyses import analyse
 from optim.candidate import Candidate
 from optim.errors import OptimError, RefusedError
+from optim.jobs.job import Job, JobKind
+from optim.jobs.queue import JobQueue
 from optim.measuring import (
     here,
     measure_accuracy_of,
@@ -20,8 +22,6 @@ from optim.progress import Progress, part
 from optim.recipe import Recipe
 from optim.starters import take_in
 from optim.store.analyses import AnalysisKind
-from optim.store.job import Job, JobKind
-from optim.store.jobs import JobQueue
 from optim.store.results import Results
 from optim.task import Task, load_task
 
