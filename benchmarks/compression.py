@@ -19,8 +19,8 @@ from pathlib import Path
 from optim import Recipe, Workspace, load_task, sample_tasks
 from optim.candidate import Candidate, Role
 from optim.errors import RefusedError
+from optim.pipeline.starters import starter_recipes
 from optim.recipe import Precision, Prune, Quantize, Step
-from optim.starters import starter_recipes
 
 LOSSES = (0.01, 0.02, 0.05, 0.10)
 RATIOS = (0.3, 0.5, 0.625, 0.75, 0.85)

@@ -18,7 +18,7 @@ import numpy as np
 
 from optim import Recipe, Workspace, load_task
 from optim.compress.training.evaluation import accuracy_of
-from optim.pipeline import trained_network
+from optim.pipeline.make import trained_network
 from optim.recipe import Criterion, Prune, PruningUnit, Scope
 from optim.task import Task
 

@@ -39,8 +39,8 @@ from optim.compress.distill import distillation_schedule
 from optim.compress.training.evaluation import accuracy_of
 from optim.engines import engine_named
 from optim.measure.accuracy import predict_classes
-from optim.measuring import ENGINE
-from optim.pipeline import candidate_id, make_candidate, trained_network
+from optim.pipeline.make import candidate_id, make_candidate, trained_network
+from optim.pipeline.measure import ENGINE
 from optim.recipe import Architecture, Distill, DistillationLoss, Prune, PruningUnit, Replace
 from optim.store.training_log import TrainingLog
 from optim.task import Task, sample_tasks

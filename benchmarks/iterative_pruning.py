@@ -19,8 +19,8 @@ import numpy as np
 from optim import Recipe, Workspace, load_task
 from optim.engines import engine_named
 from optim.measure.accuracy import predict_classes
-from optim.measuring import ENGINE
-from optim.pipeline import candidate_id, make_candidate
+from optim.pipeline.make import candidate_id, make_candidate
+from optim.pipeline.measure import ENGINE
 from optim.recipe import Prune
 from optim.store.training_log import TrainingLog
 from optim.task import Task

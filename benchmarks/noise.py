@@ -21,7 +21,7 @@ import numpy as np
 from optim import Workspace
 from optim.headlines import find_headlines
 from optim.measure.measurement import Latency
-from optim.measuring import measure_latency_of, settle_latency_of
+from optim.pipeline.measure import measure_latency_of, settle_latency_of
 from optim.recipe import Recipe
 from optim.task import load_task
 

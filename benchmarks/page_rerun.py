@@ -21,7 +21,7 @@ from optim import Recipe, Workspace, recipe_of
 from optim.artifact import store_artifact
 from optim.candidate import role_of
 from optim.measure.measurement import Accuracy, GraphFacts, Latency
-from optim.pipeline import candidate_id
+from optim.pipeline.make import candidate_id
 from optim.recipe import Precision
 from optim.task import sample_tasks
 from optim.workspace import FOLDER_VARIABLE

@@ -29,8 +29,8 @@ from optim.engines import engine_named
 from optim.graph.export import export_onnx
 from optim.measure.accuracy import predict_classes
 from optim.measure.latency import measure_latency
-from optim.measuring import ENGINE, here
-from optim.pipeline import make_candidate
+from optim.pipeline.make import make_candidate
+from optim.pipeline.measure import ENGINE, here
 from optim.recipe import PruningUnit
 from optim.task import Task
 

@@ -33,7 +33,7 @@ from optim.graph.export import export_onnx
 from optim.graph.quantization.quantize import quantize
 from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
-from optim.measuring import here
+from optim.pipeline.measure import here
 from optim.recipe import Quantize
 from optim.recipe.presets import PRESETS
 from optim.task import Task

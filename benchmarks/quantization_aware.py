@@ -33,7 +33,7 @@ from optim.graph.export import export_onnx
 from optim.graph.quantization.quantize import quantize
 from optim.measure.accuracy import predict_classes
 from optim.measure.statistics import paired_difference_interval
-from optim.pipeline import make_candidate, trained_network
+from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import Precision, Prune, Quantize, QuantizeAware, TrainingStep
 from optim.store.results import Results
 from optim.task import Task

@@ -41,7 +41,7 @@ from optim.engines.onnxruntime.profiler import profile
 from optim.graph.export import export_onnx
 from optim.graph.quantization import quantize as quantization
 from optim.graph.quantization.quantize import quantize
-from optim.measuring import here
+from optim.pipeline.measure import here
 from optim.recipe import Precision, Quantize, ReplaceActivation
 
 NETWORKS = (

@@ -27,8 +27,8 @@ from optim.engines import engine_named
 from optim.measure.accuracy import predict_classes
 from optim.measure.latency import measure_latency
 from optim.measure.statistics import paired_difference_interval
-from optim.measuring import ENGINE, here
-from optim.pipeline import make_candidate
+from optim.pipeline.make import make_candidate
+from optim.pipeline.measure import ENGINE, here
 from optim.recipe import Fuse, Pattern, Quantize, Sparsify, SparsifyMethod
 from optim.store.results import Results
 from optim.task import Task

@@ -15,7 +15,7 @@ from statistics import median
 
 from optim.candidate import Candidate
 from optim.measure.measurement import Accuracy
-from optim.pipeline import candidate_id
+from optim.pipeline.make import candidate_id
 from optim.recipe import Distill, Precision, Prune, Quantize, Recipe, Replace
 from optim.recipe.step_words import step_words
 from optim.recipe.steps import TrainingStep

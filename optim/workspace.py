@@ -63,7 +63,7 @@ class Workspace:
     @cached_property
     def environment(self) -> Environment:
         """Where this machine measures: processor, engine, threads."""
-        from optim.measuring import here
+        from optim.pipeline.measure import here
 
         return here()
 
@@ -77,7 +77,7 @@ class Workspace:
         Raises:
             UnknownTaskError: if there is no such task.
         """
-        from optim.pipeline import candidate_id
+        from optim.pipeline.make import candidate_id
 
         loaded = load_task(task)
         rows = self.results.candidates(loaded.name, self.environment.fingerprint)
@@ -100,7 +100,7 @@ class Workspace:
 
     def candidate_of(self, task: str, recipe: Recipe) -> Candidate | None:
         """The candidate that this recipe gives, if the workspace knows it."""
-        from optim.pipeline import candidate_id
+        from optim.pipeline.make import candidate_id
 
         name = candidate_id(load_task(task), recipe)
         return self.results.candidate(name, self.environment.fingerprint)
@@ -134,7 +134,7 @@ class Workspace:
     # --- doing, in the background -----------------------------------------------------------------
     def submit(self, task: str, recipe: Recipe) -> Job:
         """Ask for a candidate: made if needed, then measured. Asked twice, it is one job."""
-        from optim.pipeline import registered
+        from optim.pipeline.make import registered
 
         found = registered(self.results, load_task(task), recipe)
         return self._submit(
@@ -169,8 +169,8 @@ class Workspace:
 
     def start_task(self, task: str) -> Job | None:
         """First look at a task: take in its starters. None if nothing is left to do."""
-        from optim.pipeline import candidate_id
-        from optim.starters import starter_recipes
+        from optim.pipeline.make import candidate_id
+        from optim.pipeline.starters import starter_recipes
 
         loaded = load_task(task)
         wanted = [candidate_id(loaded, recipe) for recipe in starter_recipes(loaded)]
@@ -253,7 +253,7 @@ class Workspace:
             RefusedError: if the recipe cannot be done; the refusal is kept as a row, too.
         """
         from optim.jobs.run import make_and_measure
-        from optim.starters import take_in_if_shipped
+        from optim.pipeline.starters import take_in_if_shipped
 
         loaded = load_task(task) if isinstance(task, str) else task
         take_in_if_shipped(self.results, loaded, recipe)
@@ -267,7 +267,7 @@ class Workspace:
         Raises:
             OptimError: if there is no such candidate, or it has no file.
         """
-        from optim.measuring import measure_candidate
+        from optim.pipeline.measure import measure_candidate
 
         found = self.candidate(candidate_id)
         return measure_candidate(self.results, load_task(found.task), found, progress=progress)

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from optim import (
-    pipeline,
     recipe,
 )
 from optim.compress.training import fine_tune as training_module
@@ -14,9 +13,12 @@ from optim.jobs import (
     run as jobs,
 )
 from optim.jobs.run import make_and_measure, measure_starters
-from optim.pipeline import candidate_id, make_candidate, trained_network
+from optim.pipeline import (
+    make as pipeline,
+)
+from optim.pipeline.make import candidate_id, make_candidate, trained_network
+from optim.pipeline.starters import starter_recipes, take_in, write_starters
 from optim.recipe import Prune, Quantize, Recipe, Replace, recipe_of
-from optim.starters import starter_recipes, take_in, write_starters
 from optim.store.results import Results
 from optim.store.training_log import TrainingLog
 from tests.small_task import small_task

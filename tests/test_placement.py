@@ -62,7 +62,7 @@ def results(tmp_path):
 
 def names_of(task, results) -> list[str]:
     from optim.graph.onnx_file import LAYERS, read_model
-    from optim.pipeline import file_of
+    from optim.pipeline.make import file_of
 
     nodes = read_model(file_of(results, task, recipe_of(precision="int8"))).graph.node
     return [node.name for node in nodes if node.op_type in LAYERS]

@@ -21,8 +21,8 @@ from optim.compress.pruning.prune import prune
 from optim.compress.pruning.ratios import channels_to_keep
 from optim.compress.training.evaluation import logits_of
 from optim.errors import RefusedError
-from optim.measuring import here
-from optim.pipeline import make_candidate
+from optim.pipeline.make import make_candidate
+from optim.pipeline.measure import here
 from optim.recipe import Precision, Prune, Quantize, QuantizeAware, Recipe
 from optim.store.analyses import AnalysisKind
 from optim.store.results import Results

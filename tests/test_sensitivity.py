@@ -11,7 +11,7 @@ from optim.errors import RefusedError
 from optim.graph.fuse import fuse
 from optim.graph.onnx_file import read_model
 from optim.graph.simulation.layerwise import calibrate_layers
-from optim.pipeline import make_candidate
+from optim.pipeline.make import make_candidate
 from optim.recipe import Precision, Quantize, QuantizeAware, Recipe, recipe_of
 from optim.store.results import Results
 from tests.small_task import small_task

@@ -9,7 +9,7 @@ from optim.artifact import sha256_of
 from optim.engines import engine_named
 from optim.headlines import control_of, headlines
 from optim.measure.accuracy import predict_classes
-from optim.pipeline import candidate_id, make_candidate
+from optim.pipeline.make import candidate_id, make_candidate
 from optim.recipe import Precision, Prune, Recipe
 from optim.store.results import Results
 from optim.task import sample_tasks

@@ -9,7 +9,7 @@ from optim.analysis import waterfall
 from optim.analysis.waterfall import Waterfall, keep_in_float, measure_waterfall
 from optim.engines import engine_named
 from optim.errors import RefusedError
-from optim.pipeline import make_candidate
+from optim.pipeline.make import make_candidate
 from optim.recipe import (
     Activations,
     MixedPrecision,

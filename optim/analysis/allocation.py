@@ -25,7 +25,7 @@ import numpy as np
 from optim.analysis.sensitivity import LayerSensitivity, Sensitivity
 from optim.errors import Refusal, RefusedError
 from optim.measure.noise import noise_power
-from optim.pipeline import file_of
+from optim.pipeline.make import file_of
 from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
 from optim.task import Task
 

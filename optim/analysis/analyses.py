@@ -12,7 +12,7 @@ from optim.analysis.waterfall import Waterfall, measure_waterfall
 from optim.candidate import Candidate
 from optim.engines.onnxruntime.profiler import Profile, profile
 from optim.errors import OptimError
-from optim.measuring import LATENCY_THREADS, here
+from optim.pipeline.measure import LATENCY_THREADS, here
 from optim.progress import Progress
 from optim.store.analyses import Analyses, AnalysisKind
 from optim.task import Task

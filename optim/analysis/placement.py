@@ -21,8 +21,8 @@ from optim.engines.onnxruntime.profiler import Profile, profile
 from optim.errors import Refusal, RefusedError
 from optim.measure.latency import measure_latency
 from optim.measure.measurement import Latency
-from optim.measuring import ENGINE, LATENCY_THREADS, here
-from optim.pipeline import file_of
+from optim.pipeline.make import file_of
+from optim.pipeline.measure import ENGINE, LATENCY_THREADS, here
 from optim.progress import Progress
 from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
 from optim.task import Task

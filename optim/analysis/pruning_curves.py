@@ -32,7 +32,7 @@ from optim.compress.pruning.layer_shapes import (
     network_parameters,
 )
 from optim.errors import Refusal, RefusedError
-from optim.pipeline import trained_network
+from optim.pipeline.make import trained_network
 from optim.progress import Progress, part
 from optim.recipe import Criterion, Precision, QuantizeAware
 from optim.task import Task

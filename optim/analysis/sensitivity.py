@@ -22,8 +22,8 @@ from optim.datasets import Split
 from optim.engines.onnxruntime.profiler import Profile, profile
 from optim.errors import Refusal, RefusedError
 from optim.measure.noise import sqnr_db
-from optim.measuring import LATENCY_THREADS
-from optim.pipeline import file_of, make_candidate
+from optim.pipeline.make import file_of, make_candidate
+from optim.pipeline.measure import LATENCY_THREADS
 from optim.progress import Progress, part
 from optim.recipe import Precision, Quantize, QuantizeAware
 from optim.task import Task

@@ -13,7 +13,7 @@ from optim.errors import EngineError
 from optim.graph.onnx_file import read_model
 from optim.measure.latency import measure_latency
 from optim.measure.measurement import Latency
-from optim.measuring import ENGINE, here
+from optim.pipeline.measure import ENGINE, here
 
 
 def time_in_turn(before: bytes, after: bytes) -> Latency:

@@ -19,8 +19,8 @@ from optim.engines import engine_named
 from optim.errors import Refusal, RefusedError
 from optim.measure.latency import measure_latency
 from optim.measure.noise import sqnr_db
-from optim.measuring import ENGINE, here
-from optim.pipeline import file_of
+from optim.pipeline.make import file_of
+from optim.pipeline.measure import ENGINE, here
 from optim.progress import Progress
 from optim.recipe import Activations, MixedPrecision, Precision, Quantize, Recipe
 from optim.task import Task

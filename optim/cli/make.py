@@ -106,7 +106,7 @@ def measure(file: Path, task: str, workspace: Path | None, as_json: bool) -> Non
       edge-optim measure my-model/model.onnx --task fashion-resnet
       edge-optim measure other.onnx --task motion-cnn --json
     """
-    from optim.measure_file import measure_file, measured_record
+    from optim.pipeline.measure_file import measure_file, measured_record
 
     opened = open_workspace(workspace)
     with progress_bar(file.name) as progress:

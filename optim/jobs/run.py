@@ -10,17 +10,17 @@ from optim.candidate import Candidate
 from optim.errors import OptimError, RefusedError
 from optim.jobs.job import Job, JobKind
 from optim.jobs.queue import JobQueue
-from optim.measuring import (
+from optim.pipeline.make import candidate_id, make_candidate
+from optim.pipeline.measure import (
     here,
     measure_accuracy_of,
     measure_candidate,
     measure_latency_of,
     settle_latency_of,
 )
-from optim.pipeline import candidate_id, make_candidate
+from optim.pipeline.starters import take_in
 from optim.progress import Progress, part
 from optim.recipe import Recipe
-from optim.starters import take_in
 from optim.store.analyses import AnalysisKind
 from optim.store.results import Results
 from optim.task import Task, load_task

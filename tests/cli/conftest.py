@@ -44,7 +44,7 @@ def no_making(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     asked: list[Recipe] = []
 
     def make(self: Workspace, task: str, recipe: Recipe, *, progress: object) -> object:
-        from optim.pipeline import registered
+        from optim.pipeline.make import registered
         from optim.task import load_task
 
         asked.append(recipe)

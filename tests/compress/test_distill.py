@@ -12,7 +12,7 @@ from optim.compress.training.fine_tune import fine_tuning_schedule
 from optim.compress.training.loop import Follow, train
 from optim.datasets import Split
 from optim.errors import RefusedError
-from optim.pipeline import candidate_id, make_candidate, trained_network
+from optim.pipeline.make import candidate_id, make_candidate, trained_network
 from optim.recipe import Distill, DistillationLoss, Prune, Recipe, Replace
 from optim.store.results import Results
 from optim.store.training_log import TrainingLog

@@ -15,7 +15,7 @@ from optim.graph.export import export_onnx
 from optim.graph.inspect import graph_facts
 from optim.graph.onnx_file import LAYERS, constants
 from optim.graph.quantization.quantize import quantize
-from optim.pipeline import make_candidate, trained_network
+from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import (
     Pattern,
     Precision,

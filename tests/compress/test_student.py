@@ -9,7 +9,7 @@ from optim.compress.pruning.cutting import fit_to_state
 from optim.compress.student import student
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx
-from optim.pipeline import make_candidate, trained_network
+from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import Architecture, Recipe, Replace
 from optim.store.results import Results
 from optim.task import load_task

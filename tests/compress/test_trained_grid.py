@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from optim import pipeline
 from optim.compress.qat.qat import scales_of, train_quantized
 from optim.compress.training.loop import Follow
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx
 from optim.graph.onnx_file import constants, producers, read_model
 from optim.graph.quantization.quantize import quantize
-from optim.pipeline import make_candidate, trained_network
+from optim.pipeline import make as pipeline
+from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import Prune, Quantize, QuantizeAware, Recipe, ReplaceActivation
 from optim.store.results import Results
 from tests.compress.test_fold import with_statistics

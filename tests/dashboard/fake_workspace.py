@@ -15,7 +15,7 @@ from optim.candidate import Candidate, role_of
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState
 from optim.measure.measurement import Environment
-from optim.pipeline import candidate_id
+from optim.pipeline.make import candidate_id
 from optim.recipe import Recipe
 from optim.store.analyses import AnalysisKind
 from optim.store.training_log import Epoch

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from optim.candidate import Candidate, role_of
-from optim.pipeline import candidate_id
+from optim.pipeline.make import candidate_id
 from optim.recipe import Distill, Prune, Quantize, Recipe, Replace
 from optim.store.training_log import Epoch
 from optim.task import load_task

@@ -16,7 +16,7 @@ from optim.engines import engine_named
 from optim.errors import BrokenArtifactError
 from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
-from optim.pipeline import make_candidate
+from optim.pipeline.make import make_candidate
 from optim.progress import Progress, part
 from optim.recipe import Recipe
 from optim.task import Task

@@ -18,7 +18,7 @@ from optim.artifact import sha256_of, store_artifact
 from optim.candidate import Candidate
 from optim.errors import BrokenArtifactError
 from optim.measure.measurement import Accuracy
-from optim.pipeline import candidate_id, keep_file, make_candidate, registered
+from optim.pipeline.make import candidate_id, keep_file, make_candidate, registered
 from optim.progress import Progress
 from optim.recipe import Recipe
 from optim.store.training_log import Epoch, TrainingLog

@@ -18,12 +18,12 @@ from optim.errors import BrokenArtifactError
 from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
 from optim.measure.measurement import Accuracy, GraphFacts, Latency
-from optim.measuring import ENGINE, here, measure_accuracy_of
-from optim.pipeline import make_candidate
+from optim.pipeline.make import make_candidate
+from optim.pipeline.measure import ENGINE, here, measure_accuracy_of
+from optim.pipeline.starters import take_in_if_shipped
 from optim.progress import Progress
 from optim.recipe import Recipe
 from optim.report.record import accuracy_record, artifact_record, graph_record, latency_record
-from optim.starters import take_in_if_shipped
 from optim.task import Task, load_task
 
 if TYPE_CHECKING:
