@@ -6,9 +6,9 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import commands
 from dashboard.words.markup import plain
 from optim.recipe import Recipe
+from optim.report import commands
 from optim.task import Task
 
 

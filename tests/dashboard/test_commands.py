@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import optim
-from dashboard import commands
 from optim.cli import cli
 from optim.recipe import (
     Activations,
@@ -29,6 +28,7 @@ from optim.recipe import (
     Sparsify,
     recipe_of,
 )
+from optim.report import commands
 from optim.task import load_task
 from tests.any_recipe import recipes as any_recipes
 from tests.dashboard.factories import control
