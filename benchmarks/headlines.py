@@ -5,7 +5,7 @@
 Accuracy is that of the very file on the test split, as a difference from the original in points:
 mean and standard deviation over the seeds. Speed is the ratio of lower quartiles of interleaved
 runs against the FP32 original, size that of the bytes on disk; both of the last seed's file. The
-control is the same small network trained from scratch (`optim.headlines.control_of`). What is
+control is the same small network trained from scratch (`optim.search.headlines.control_of`). What is
 trained is kept in the workspace: a run that was stopped goes on.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from optim import Recipe, Workspace, load_task, sample_tasks
 from optim.candidate import Candidate
-from optim.headlines import control_of, headlines
+from optim.search.headlines import control_of, headlines
 from optim.task import Task
 
 

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from optim import Workspace
-from optim.headlines import find_headlines
 from optim.measure.measurement import Latency
 from optim.pipeline.measure import measure_latency_of, settle_latency_of
 from optim.recipe import Recipe
+from optim.search.headlines import find_headlines
 from optim.task import load_task
 
 WITHIN = 0.05

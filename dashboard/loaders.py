@@ -17,11 +17,11 @@ from dashboard.words.story import Lesson
 from optim.candidate import Candidate, Role
 from optim.datasets import Split
 from optim.errors import OptimError
-from optim.headlines import Headline
-from optim.headlines import headlines as read_headlines
 from optim.jobs.job import Job, JobKind, JobState
 from optim.measure.measurement import Environment
 from optim.recipe import Recipe
+from optim.search.headlines import Headline
+from optim.search.headlines import headlines as read_headlines
 from optim.search.hypervolume import HypervolumeStep, hypervolume_history
 from optim.search.pareto import Front, Limits, Objective, ranked_front
 from optim.search.predict import Prediction, predict

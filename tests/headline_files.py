@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from optim import headlines, task
+from optim import (
+    task,
+)
+from optim.search import (
+    headlines,
+)
 
 
 def write_headlines(

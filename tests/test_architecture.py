@@ -39,7 +39,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "optim.analysis.sensitivity",
         "optim.analysis.allocation",
         "optim.analysis.channel_plan",
-        "optim.headlines",
+        "optim.search.headlines",
         "optim.analysis.pruning_curves",
         "optim.analysis.layer_cost",
         "optim.training_curves",

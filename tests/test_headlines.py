@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from optim.errors import BrokenArtifactError, OptimError
-from optim.headlines import Headline, control_of, find_headlines, headlines, outcome
 from optim.recipe import Architecture, Distill, Prune, Recipe, Replace, recipe_of
+from optim.search.headlines import Headline, control_of, find_headlines, headlines, outcome
 from optim.task import Task, load_task
 from tests.dashboard.factories import sample_candidates
 

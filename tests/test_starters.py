@@ -7,10 +7,10 @@ import pytest
 
 from optim.artifact import sha256_of
 from optim.engines import engine_named
-from optim.headlines import control_of, headlines
 from optim.measure.accuracy import predict_classes
 from optim.pipeline.make import candidate_id, make_candidate
 from optim.recipe import Precision, Prune, Recipe
+from optim.search.headlines import control_of, headlines
 from optim.store.results import Results
 from optim.task import sample_tasks
 

@@ -24,9 +24,9 @@ from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate, Role
 from optim.errors import OptimError
-from optim.headlines import outcome
 from optim.recipe import Recipe, Replace
 from optim.report.sparse_words import sparse_words
+from optim.search.headlines import outcome
 from optim.search.pareto import Front
 from optim.search.recommend import Recommendation
 from optim.task import Task

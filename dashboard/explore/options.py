@@ -26,10 +26,10 @@ from dashboard.words.markup import plain
 from dashboard.words.step_words import CRITERIA, FAMILIES, PATTERNS, SCOPES, ZEROS
 from optim.architectures import FOR_SERIES
 from optim.errors import OptimError
-from optim.headlines import Headline
-from optim.headlines import headlines as read_headlines
 from optim.recipe import Architecture
 from optim.recipe.presets import PRESETS
+from optim.search.headlines import Headline
+from optim.search.headlines import headlines as read_headlines
 from optim.task import Task, load_task, teachers
 
 POPOVER_PX = 430

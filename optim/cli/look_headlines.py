@@ -8,8 +8,8 @@ import click
 
 from optim.candidate import Candidate
 from optim.cli.output import common_options, known_task, open_workspace, print_json, print_table
-from optim.headlines import Headline, find_headlines, outcome
 from optim.recipe import Recipe
+from optim.search.headlines import Headline, find_headlines, outcome
 from optim.task import load_task, sample_tasks
 from optim.workspace import Workspace
 

@@ -28,9 +28,9 @@ from optim.cli.training_options import (
     training_options,
 )
 from optim.errors import BrokenRecipeError, RefusedError
-from optim.headlines import find_headlines, outcome
 from optim.recipe import MAX_RECIPE_BYTES, Fuse, Precision, QuantizeAware, Recipe, Step
 from optim.report.record import candidate_record, job_record
+from optim.search.headlines import find_headlines, outcome
 from optim.task import load_task
 
 PRECISIONS = click.Choice([str(precision) for precision in Precision], case_sensitive=False)
