@@ -19,7 +19,7 @@ from torch import nn
 
 from optim.compress.training.augment import augment
 from optim.compress.training.evaluation import accuracy_of
-from optim.task import Task
+from optim.task.task import Task
 
 RATE, MOMENTUM, DECAY, BATCH = 0.01, 0.9, 5e-4, 128
 MILESTONES = (0.6, 0.8)

@@ -20,7 +20,7 @@ from optim import Recipe, Workspace, load_task
 from optim.compress.training.evaluation import accuracy_of
 from optim.pipeline.make import trained_network
 from optim.recipe import Criterion, Prune, PruningUnit, Scope
-from optim.task import Task
+from optim.task.task import Task
 
 
 def main() -> None:

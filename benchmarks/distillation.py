@@ -43,7 +43,7 @@ from optim.pipeline.make import candidate_id, make_candidate, trained_network
 from optim.pipeline.measure import ENGINE
 from optim.recipe import Architecture, Distill, DistillationLoss, Prune, PruningUnit, Replace
 from optim.store.training_log import TrainingLog
-from optim.task import Task, sample_tasks
+from optim.task.task import Task, sample_tasks
 
 WAYS = ("labels", "gentle", *DistillationLoss, "ensemble")
 NEXT_TO_NOTHING = 1e-6

@@ -20,7 +20,7 @@ import numpy as np
 from optim import Recipe, Workspace, load_task, sample_tasks
 from optim.candidate import Candidate
 from optim.search.headlines import control_of, headlines
-from optim.task import Task
+from optim.task.task import Task
 
 
 def main() -> None:

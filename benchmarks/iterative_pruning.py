@@ -23,7 +23,7 @@ from optim.pipeline.make import candidate_id, make_candidate
 from optim.pipeline.measure import ENGINE
 from optim.recipe import Prune
 from optim.store.training_log import TrainingLog
-from optim.task import Task
+from optim.task.task import Task
 
 
 def main() -> None:

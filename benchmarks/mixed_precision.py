@@ -28,7 +28,7 @@ from optim.errors import RefusedError
 from optim.jobs.run import make_and_measure
 from optim.recipe import Precision, recipe_of
 from optim.store.analyses import AnalysisKind
-from optim.task import Task
+from optim.task.task import Task
 
 TASKS = ("fashion-mobilenetv2", "fashion-efficientnet-lite0", "motion-cnn", "fashion-squeezenet")
 SHARES = (0.0, 0.03, 0.06, 0.1, 0.2, 0.4, 0.7)
@@ -104,13 +104,13 @@ def _time_sensitivity(name: str) -> None:
     import torch
 
     from optim.analysis.sensitivity import answer_examples, calibration_examples, layer_noise
-    from optim.datasets import Split
     from optim.graph.export import export_onnx
     from optim.graph.fuse import fuse
     from optim.graph.inspect import count_macs
     from optim.graph.onnx_file import read_model
     from optim.graph.simulation.layerwise import calibrate_layers
     from optim.recipe import Quantize
+    from optim.task.datasets import Split
 
     torch.manual_seed(0)
     network = timm.create_model(name, pretrained=False).eval()

@@ -23,7 +23,7 @@ from optim.measure.measurement import Latency
 from optim.pipeline.measure import measure_latency_of, settle_latency_of
 from optim.recipe import Recipe
 from optim.search.headlines import find_headlines
-from optim.task import load_task
+from optim.task.task import load_task
 
 WITHIN = 0.05
 PAUSE_S = 2.0

@@ -23,7 +23,7 @@ from optim.candidate import role_of
 from optim.measure.measurement import Accuracy, GraphFacts, Latency
 from optim.pipeline.make import candidate_id
 from optim.recipe import Precision
-from optim.task import sample_tasks
+from optim.task.task import sample_tasks
 from optim.workspace import FOLDER_VARIABLE
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"

@@ -32,7 +32,7 @@ from optim.measure.latency import measure_latency
 from optim.pipeline.make import make_candidate
 from optim.pipeline.measure import ENGINE, here
 from optim.recipe import PruningUnit
-from optim.task import Task
+from optim.task.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,7 +36,7 @@ from optim.measure.latency import measure_latency
 from optim.pipeline.measure import here
 from optim.recipe import Quantize
 from optim.recipe.presets import PRESETS
-from optim.task import Task
+from optim.task.task import Task
 
 QUICK = ("motion-cnn", "fashion-squeezenet")
 EXAMPLES = Quantize().calibration_examples

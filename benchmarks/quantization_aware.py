@@ -36,7 +36,7 @@ from optim.measure.statistics import paired_difference_interval
 from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import Precision, Prune, Quantize, QuantizeAware, TrainingStep
 from optim.store.results import Results
-from optim.task import Task
+from optim.task.task import Task
 
 RATIO = 0.75
 GRIDS = {

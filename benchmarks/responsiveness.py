@@ -17,7 +17,7 @@ from pathlib import Path
 from optim import Recipe, Workspace, recipe_of
 from optim.pipeline.make import candidate_id
 from optim.recipe import Calibration, Quantize
-from optim.task import load_task
+from optim.task.task import load_task
 
 TASK = "fashion-resnet"
 

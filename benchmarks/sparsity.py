@@ -31,7 +31,7 @@ from optim.pipeline.make import make_candidate
 from optim.pipeline.measure import ENGINE, here
 from optim.recipe import Fuse, Pattern, Quantize, Sparsify, SparsifyMethod
 from optim.store.results import Results
-from optim.task import Task
+from optim.task.task import Task
 
 SPARSITIES = (0.5, 0.7, 0.9)
 UNTRAINED = (SparsifyMethod.MAGNITUDE, SparsifyMethod.REPAIR)

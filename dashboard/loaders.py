@@ -15,7 +15,6 @@ import streamlit as st
 from dashboard.words import story
 from dashboard.words.story import Lesson
 from optim.candidate import Candidate, Role
-from optim.datasets import Split
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState
 from optim.measure.measurement import Environment
@@ -27,7 +26,8 @@ from optim.search.pareto import Front, Limits, Objective, ranked_front
 from optim.search.predict import Prediction, predict
 from optim.search.recommend import Recommendation, recommend
 from optim.store.analyses import AnalysisKind
-from optim.task import Task, load_task, sample_tasks
+from optim.task.datasets import Split
+from optim.task.task import Task, load_task, sample_tasks
 from optim.training_curves import Training
 from optim.training_curves import trainings as trainings_of
 from optim.workspace import Workspace, default_folder

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from optim.report.figure import pareto_figure
     from optim.store.analyses import AnalysisKind
     from optim.sweep import sweep
-    from optim.task import Task, load_task, sample_tasks
+    from optim.task.task import Task, load_task, sample_tasks
     from optim.workspace import Workspace
 
 __version__ = "0.1.0"
@@ -78,12 +78,12 @@ _HOMES = {
     "Replace": "optim.recipe",
     "ReplaceActivation": "optim.recipe",
     "Sparsify": "optim.recipe",
-    "Task": "optim.task",
+    "Task": "optim.task.task",
     "Workspace": "optim.workspace",
-    "load_task": "optim.task",
+    "load_task": "optim.task.task",
     "pareto_figure": "optim.report.figure",
     "recipe_of": "optim.recipe",
-    "sample_tasks": "optim.task",
+    "sample_tasks": "optim.task.task",
     "sweep": "optim.sweep",
 }
 

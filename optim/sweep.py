@@ -17,7 +17,7 @@ from optim.candidate import Candidate
 from optim.errors import RefusedError
 from optim.progress import Progress
 from optim.recipe import Precision, Recipe, recipe_of
-from optim.task import load_task
+from optim.task.task import load_task
 from optim.workspace import Workspace, default_folder
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from optim.recipe.step_words import step_words
 from optim.recipe.steps import TrainingStep
 from optim.search.effort import GRAPH_STEPS_S, MEASURING_S, seconds_to_measure
 from optim.store.training_log import Epoch
-from optim.task import Task
+from optim.task.task import Task
 
 Log = Callable[[str], tuple[Epoch, ...]]
 """The epochs of a training by the name of its candidate."""

@@ -18,7 +18,7 @@ from optim.jobs.job import Job, JobKind
 from optim.progress import Progress
 from optim.recipe import Recipe
 from optim.search.predict import Prediction, predict
-from optim.task import Task, load_task
+from optim.task.task import Task, load_task
 
 if TYPE_CHECKING:
     import numpy as np

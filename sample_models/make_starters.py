@@ -18,7 +18,7 @@ from optim.pipeline.measure import measure_accuracy_of
 from optim.pipeline.starters import take_in, write_starters
 from optim.recipe import Precision, Quantize, Recipe, Step
 from optim.search.headlines import control_of, headlines
-from optim.task import Task, load_task
+from optim.task.task import Task, load_task
 from optim.workspace import Workspace
 
 

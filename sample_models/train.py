@@ -18,15 +18,15 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from optim.architectures import build
 from optim.compress.training.evaluation import accuracy_of
 from optim.compress.training.loop import Follow, train
 from optim.compress.training.schedule import Schedule
 from optim.compress.training.teachers import label_views
-from optim.datasets import DATASETS, SAMPLES, load_split
 from optim.graph.export import export_onnx
 from optim.graph.inspect import graph_facts
-from optim.task import load_task
+from optim.task.architectures import build
+from optim.task.datasets import DATASETS, SAMPLES, load_split
+from optim.task.task import load_task
 
 
 def main(name: str, scratch: Path) -> None:

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from optim import (
-    task,
-)
 from optim.search import (
     headlines,
 )
+from optim.task import task
 
 
 def write_headlines(

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from optim.architectures import build
-from optim.datasets import MOTION
-from optim.task import Task
+from optim.task.architectures import build
+from optim.task.datasets import MOTION
+from optim.task.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

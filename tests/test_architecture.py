@@ -20,8 +20,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     # Ground floor first. A module may import from its own floor and from those below.
-    ("optim", "optim.errors", "optim.progress", "optim.datasets", "optim.recipe", "optim.artifact"),
-    ("optim.task", "optim.architectures", "optim.motion_cnn", "optim.engines"),
+    (
+        "optim",
+        "optim.errors",
+        "optim.progress",
+        "optim.task.datasets",
+        "optim.recipe",
+        "optim.artifact",
+    ),
+    ("optim.task.task", "optim.task.architectures", "optim.task.motion_cnn", "optim.engines"),
     ("optim.measure", "optim.devices"),
     ("optim.candidate",),
     ("optim.store",),

@@ -9,8 +9,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from optim import datasets
-from optim.datasets import (
+from optim.task import datasets
+from optim.task.datasets import (
     CALIBRATION_EXAMPLES,
     DATASETS,
     MOTION_TEST_SUBJECTS,

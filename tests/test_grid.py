@@ -9,7 +9,7 @@ import pytest
 from optim import sweep as grid
 from optim.recipe import Criterion, Prune
 from optim.sweep import Grid
-from optim.task import load_task
+from optim.task.task import load_task
 
 
 def test_a_sweep_prunes_as_the_card_says_is_best(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from optim.errors import BrokenArtifactError, OptimError
 from optim.recipe import Architecture, Distill, Prune, Recipe, Replace, recipe_of
 from optim.search.headlines import Headline, control_of, find_headlines, headlines, outcome
-from optim.task import Task, load_task
+from optim.task.task import Task, load_task
 from tests.dashboard.factories import sample_candidates
 
 RECIPE = recipe_of(pruning_ratio=0.5, precision="int8")

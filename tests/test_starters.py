@@ -12,7 +12,7 @@ from optim.pipeline.make import candidate_id, make_candidate
 from optim.recipe import Precision, Prune, Recipe
 from optim.search.headlines import control_of, headlines
 from optim.store.results import Results
-from optim.task import sample_tasks
+from optim.task.task import sample_tasks
 
 TASKS = sample_tasks()
 TARGETS = {

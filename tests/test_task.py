@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from optim.architectures import ARCHITECTURES
-from optim.datasets import DATASETS, SAMPLES
 from optim.errors import BrokenArtifactError, UnknownTaskError
 from optim.recipe import Prune
-from optim.task import SAMPLE_ORDER, Task, load_task, sample_tasks
+from optim.task.architectures import ARCHITECTURES
+from optim.task.datasets import DATASETS, SAMPLES
+from optim.task.task import SAMPLE_ORDER, Task, load_task, sample_tasks
 
 ALL = [task.name for task in sample_tasks()]
 

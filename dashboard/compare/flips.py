@@ -22,8 +22,8 @@ from dashboard.state import (
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate
-from optim.datasets import normalisation
-from optim.task import Task
+from optim.task.datasets import normalisation
+from optim.task.task import Task
 
 Kind = Literal["worse", "better", "other"]
 KINDS: dict[str, str] = {"worse": "Became wrong", "better": "Became right", "other": "Wrong twice"}

@@ -29,7 +29,7 @@ from optim.report.sparse_words import sparse_words
 from optim.search.headlines import outcome
 from optim.search.pareto import Front
 from optim.search.recommend import Recommendation
-from optim.task import Task
+from optim.task.task import Task
 
 BADGE_COLOURS: dict[str, Literal["green", "blue", "gray", "orange"]] = {
     "on the front": "green",

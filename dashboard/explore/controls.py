@@ -30,7 +30,7 @@ from optim.jobs.job import JobKind
 from optim.recipe import Recipe
 from optim.search.effort import seconds_to_measure
 from optim.search.predict import Prediction, student_of
-from optim.task import Task, load_task
+from optim.task.task import Task, load_task
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 

@@ -11,7 +11,7 @@ from dashboard.state import (
     keys as state,
 )
 from dashboard.words.markup import plain
-from optim.task import Task
+from optim.task.task import Task
 
 
 def strip(task: Task) -> None:

@@ -24,13 +24,13 @@ from dashboard.state.settings import (
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from dashboard.words.step_words import CRITERIA, FAMILIES, PATTERNS, SCOPES, ZEROS
-from optim.architectures import FOR_SERIES
 from optim.errors import OptimError
 from optim.recipe import Architecture
 from optim.recipe.presets import PRESETS
 from optim.search.headlines import Headline
 from optim.search.headlines import headlines as read_headlines
-from optim.task import Task, load_task, teachers
+from optim.task.architectures import FOR_SERIES
+from optim.task.task import Task, load_task, teachers
 
 POPOVER_PX = 430
 """The same for every tab, or the popover would change its width when another is opened."""

@@ -21,7 +21,7 @@ from optim.jobs.job import JobKind
 from optim.recipe import Recipe
 from optim.search.pareto import Front
 from optim.search.predict import Prediction
-from optim.task import Task
+from optim.task.task import Task
 
 PLOT_HEIGHT = 380
 """Pixels: the card begins above the fold of a small laptop."""

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.words.markup import plain
 from optim.recipe import Recipe
 from optim.report import commands
-from optim.task import Task
+from optim.task.task import Task
 
 
 def popover(

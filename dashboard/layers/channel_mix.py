@@ -34,7 +34,7 @@ from optim.analysis.layer_rows import WHOLE
 from optim.candidate import Candidate
 from optim.errors import RefusedError
 from optim.recipe import Precision
-from optim.task import Task
+from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.analysis.pruning_curves import LayerCurve, PruningCurves

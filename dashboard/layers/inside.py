@@ -20,7 +20,7 @@ from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState
 from optim.store.analyses import AnalysisKind
-from optim.task import Task
+from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.analysis.sensitivity import Sensitivity

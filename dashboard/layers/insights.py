@@ -23,7 +23,7 @@ from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.analysis.layer_rows import mixed_recipe, precisions_of
 from optim.recipe import Precision
-from optim.task import Task
+from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.analysis.diagnosis import Remedy

@@ -32,7 +32,7 @@ from optim.analysis.layer_rows import LayerRow, mixed_recipe
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.recipe import Precision, Recipe
-from optim.task import Task
+from optim.task.task import Task
 
 CHOICES = (Precision.FP32, Precision.INT8, Precision.INT4)
 CHOSEN = "Precision"

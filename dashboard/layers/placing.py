@@ -24,7 +24,7 @@ from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.recipe import MixedPrecision, Precision, Recipe
 from optim.store.analyses import AnalysisKind
-from optim.task import Task
+from optim.task.task import Task
 
 MOST_NAMED = 3
 

@@ -30,7 +30,7 @@ from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.recipe import Prune, Recipe
 from optim.store.analyses import AnalysisKind
-from optim.task import Task
+from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.analysis.pruning_curves import PruningCurves

@@ -30,7 +30,7 @@ from optim.recipe import (
     SparsifyMethod,
 )
 from optim.search.pareto import Limits
-from optim.task import SAMPLE_ORDER, Task
+from optim.task.task import SAMPLE_ORDER, Task
 
 # --- pages, as streamlit names them ---------------------------------------------------------------
 EXPLORE, COMPARE = "views/explore.py", "views/compare.py"

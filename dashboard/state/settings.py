@@ -26,7 +26,7 @@ from optim.recipe import (
     SparsifyMethod,
     Step,
 )
-from optim.task import Task, teachers
+from optim.task.task import Task, teachers
 
 FINEST_RATIO, LARGEST_RATIO, MOST_BLOCKS, MOST_ROUNDS = 5, 90, 8, 6
 """Steps and ends of the pruning sliders; the ratio in percent."""

@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard.state.training_settings import Student, TrainingSettings, families, teachers
 from optim.recipe import Architecture, DistillationLoss, Precision
-from optim.task import Task
+from optim.task.task import Task
 
 PAGE = "views/train.py"
 """As streamlit names it."""

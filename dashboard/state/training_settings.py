@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from optim.architectures import ARCHITECTURES, FOR_SERIES
 from optim.recipe import (
     Architecture,
     Distill,
@@ -17,7 +16,8 @@ from optim.recipe import (
     Replace,
     Step,
 )
-from optim.task import Task, teachers
+from optim.task.architectures import ARCHITECTURES, FOR_SERIES
+from optim.task.task import Task, teachers
 
 SHARES = (1, 3, 10, 30, 100)
 """Percent of the training split that the slider knows."""

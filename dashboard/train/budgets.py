@@ -36,7 +36,7 @@ from dashboard.words.markup import plain
 from optim.little_data import LittleData, little_data
 from optim.pruning_rounds import PruningPath, pruning_paths
 from optim.recipe import Prune, Recipe
-from optim.task import Task
+from optim.task.task import Task
 from optim.teaching import without_teacher
 from optim.training_curves import Training, network_words, seconds_to_train
 

@@ -32,7 +32,7 @@ from dashboard.words.markup import plain
 from optim.errors import OptimError
 from optim.jobs.job import JobKind
 from optim.recipe import DistillationLoss, Precision, Recipe
-from optim.task import Task, load_task
+from optim.task.task import Task, load_task
 from optim.teaching import without_teacher
 from optim.training_curves import seconds_to_train
 

@@ -15,7 +15,7 @@ from dashboard.train import (
 )
 from dashboard.words.markup import plain
 from dashboard.words.story import Lesson
-from optim.task import Task
+from optim.task.task import Task
 from optim.teaching import pairs
 
 

@@ -25,7 +25,7 @@ from dashboard.words.markup import plain
 from optim.candidate import Candidate, Role
 from optim.errors import OptimError
 from optim.jobs.job import JobKind
-from optim.task import Task, load_task
+from optim.task.task import Task, load_task
 
 
 def page() -> None:

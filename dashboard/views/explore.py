@@ -25,7 +25,7 @@ from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.search.pareto import Front
 from optim.search.recommend import Recommendation
-from optim.task import Task, load_task
+from optim.task.task import Task, load_task
 
 
 def page() -> None:

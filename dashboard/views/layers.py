@@ -31,7 +31,7 @@ from optim.analysis.layer_rows import WHOLE
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.recipe import MixedPrecision, Recipe
-from optim.task import Task, load_task
+from optim.task.task import Task, load_task
 
 
 def page() -> None:

@@ -34,7 +34,7 @@ from dashboard.words import (
 from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind
-from optim.task import Task, load_task
+from optim.task.task import Task, load_task
 from optim.teaching import Pair, pairs, without_teacher
 from optim.training_curves import Training, network_words
 

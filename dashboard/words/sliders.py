@@ -15,7 +15,7 @@ from dashboard.words.quantities import NOTHING, faster, percent, smaller
 from optim.candidate import Candidate, Role
 from optim.recipe import Activations, Precision, Prune, PruningUnit, Quantize, Recipe
 from optim.search.predict import Prediction, channel_ratio
-from optim.task import FOUND_FIELDS, Task
+from optim.task.task import FOUND_FIELDS, Task
 
 
 @dataclass(frozen=True, kw_only=True)

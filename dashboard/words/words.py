@@ -39,7 +39,7 @@ from optim.recipe import (
     Sparsify,
 )
 from optim.search.predict import Prediction
-from optim.task import sample_tasks
+from optim.task.task import sample_tasks
 
 __all__ = [
     "NOTHING",

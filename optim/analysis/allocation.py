@@ -27,7 +27,7 @@ from optim.errors import Refusal, RefusedError
 from optim.measure.noise import noise_power
 from optim.pipeline.make import file_of
 from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
-from optim.task import Task
+from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.store.results import Results

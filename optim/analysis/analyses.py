@@ -15,7 +15,7 @@ from optim.errors import OptimError
 from optim.pipeline.measure import LATENCY_THREADS, here
 from optim.progress import Progress
 from optim.store.analyses import Analyses, AnalysisKind
-from optim.task import Task
+from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.store.results import Results

@@ -25,7 +25,7 @@ from optim.pipeline.make import file_of
 from optim.pipeline.measure import ENGINE, LATENCY_THREADS, here
 from optim.progress import Progress
 from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
-from optim.task import Task
+from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.store.results import Results

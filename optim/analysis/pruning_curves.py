@@ -35,7 +35,7 @@ from optim.errors import Refusal, RefusedError
 from optim.pipeline.make import trained_network
 from optim.progress import Progress, part
 from optim.recipe import Criterion, Precision, QuantizeAware
-from optim.task import Task
+from optim.task.task import Task
 from optim.words import points, share
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optim.candidate import Candidate
-from optim.datasets import Split
 from optim.engines.onnxruntime.profiler import Profile, profile
 from optim.errors import Refusal, RefusedError
 from optim.measure.noise import sqnr_db
@@ -26,7 +25,8 @@ from optim.pipeline.make import file_of, make_candidate
 from optim.pipeline.measure import LATENCY_THREADS
 from optim.progress import Progress, part
 from optim.recipe import Precision, Quantize, QuantizeAware
-from optim.task import Task
+from optim.task.datasets import Split
+from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.graph.simulation.layerwise import Calibrated, Layer

@@ -14,7 +14,6 @@ import numpy as np
 
 from optim.artifact import Artifact, store_artifact
 from optim.candidate import Candidate
-from optim.datasets import Split
 from optim.engines import engine_named
 from optim.errors import Refusal, RefusedError
 from optim.measure.latency import measure_latency
@@ -23,7 +22,8 @@ from optim.pipeline.make import file_of
 from optim.pipeline.measure import ENGINE, here
 from optim.progress import Progress
 from optim.recipe import Activations, MixedPrecision, Precision, Quantize, Recipe
-from optim.task import Task
+from optim.task.datasets import Split
+from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.store.results import Results

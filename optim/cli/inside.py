@@ -173,7 +173,7 @@ def _within_sizes(
     progress: Progress,
 ) -> list[Candidate]:
     from optim.analysis.allocation import WHOLE_NUMBERS, Cost, allocate, recipe_within_size
-    from optim.task import load_task
+    from optim.task.task import load_task
 
     budgets = allocate(known, Cost.SIZE, allowed=WHOLE_NUMBERS)
     if max_kb is not None:
@@ -220,7 +220,7 @@ def _profiled_ms(known: Sensitivity) -> float:
 
 def _place(opened: Workspace, task: str, progress: Progress) -> Placement:
     from optim.analysis.placement import place
-    from optim.task import load_task
+    from optim.task.task import load_task
 
     return place(opened.results, load_task(task), Recipe(), progress=progress)
 

@@ -17,7 +17,7 @@ from optim.cli.output import (
 from optim.cli.rows import candidate_row
 from optim.report.record import candidate_record
 from optim.search.pareto import Front, Limits, Objective, ranked_front
-from optim.task import Task, sample_tasks
+from optim.task.task import Task, sample_tasks
 from optim.words import count, share
 
 NOT_NEGATIVE = click.FloatRange(min=0, max=1e9)

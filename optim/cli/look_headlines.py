@@ -10,7 +10,7 @@ from optim.candidate import Candidate
 from optim.cli.output import common_options, known_task, open_workspace, print_json, print_table
 from optim.recipe import Recipe
 from optim.search.headlines import Headline, find_headlines, outcome
-from optim.task import load_task, sample_tasks
+from optim.task.task import load_task, sample_tasks
 from optim.workspace import Workspace
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from optim.progress import Progress
-from optim.task import load_task
+from optim.task.task import load_task
 from optim.workspace import Workspace, default_folder
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -31,7 +31,7 @@ from optim.errors import BrokenRecipeError, RefusedError
 from optim.recipe import MAX_RECIPE_BYTES, Fuse, Precision, QuantizeAware, Recipe, Step
 from optim.report.record import candidate_record, job_record
 from optim.search.headlines import find_headlines, outcome
-from optim.task import load_task
+from optim.task.task import load_task
 
 PRECISIONS = click.Choice([str(precision) for precision in Precision], case_sensitive=False)
 EPOCHS_HELP = "Fine-tuning after pruning, in passes over the data. Default: what suits TASK."

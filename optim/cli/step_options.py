@@ -11,7 +11,7 @@ import click
 
 from optim.cli.training_options import choice, given_of
 from optim.recipe import Criterion, Pattern, Prune, PruningUnit, Scope, Sparsify, SparsifyMethod
-from optim.task import FOUND_FIELDS, Task
+from optim.task.task import FOUND_FIELDS, Task
 
 
 @dataclass(frozen=True, kw_only=True)

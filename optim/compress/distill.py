@@ -23,10 +23,10 @@ from optim.compress.training.fine_tune import fine_tuning_schedule
 from optim.compress.training.loop import Follow, train
 from optim.compress.training.schedule import Schedule
 from optim.compress.training.teachers import answers_of, teachers_of
-from optim.datasets import Split
 from optim.errors import Refusal, RefusedError
 from optim.recipe import Distill, DistillationLoss
-from optim.task import Task
+from optim.task.datasets import Split
+from optim.task.task import Task
 
 STEPS = 20
 """An epoch over a share of the data has at least so many, while batches are not too small."""

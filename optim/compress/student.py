@@ -10,11 +10,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from optim.architectures import FOR_SERIES, build
 from optim.compress.pruning.prune import fresh_weights, narrow
 from optim.errors import Refusal, RefusedError
 from optim.recipe import Replace
-from optim.task import Task
+from optim.task.architectures import FOR_SERIES, build
+from optim.task.task import Task
 
 
 def student(task: Task, step: Replace, *, seed: int) -> nn.Module:

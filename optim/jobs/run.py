@@ -23,7 +23,7 @@ from optim.progress import Progress, part
 from optim.recipe import Recipe
 from optim.store.analyses import AnalysisKind
 from optim.store.results import Results
-from optim.task import Task, load_task
+from optim.task.task import Task, load_task
 
 
 def run_job(folder: Path, job: Job, progress: Progress) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from optim.datasets import Split
 from optim.engines.engine import Engine
 from optim.errors import EngineError
 from optim.measure.measurement import Accuracy
 from optim.progress import Progress
+from optim.task.datasets import Split
 
 
 def predict_classes(

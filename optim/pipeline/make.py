@@ -30,7 +30,7 @@ from optim.recipe import (
     TrainingStep,
 )
 from optim.store.training_log import TrainingLog
-from optim.task import Task
+from optim.task.task import Task
 
 if TYPE_CHECKING:
     import numpy as np

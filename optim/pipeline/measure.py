@@ -19,7 +19,7 @@ from optim.measure.latency import measure_latency
 from optim.pipeline.make import make_candidate
 from optim.progress import Progress, part
 from optim.recipe import Recipe
-from optim.task import Task
+from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.measure.measurement import Environment, Latency

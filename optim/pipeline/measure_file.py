@@ -24,7 +24,7 @@ from optim.pipeline.starters import take_in_if_shipped
 from optim.progress import Progress
 from optim.recipe import Recipe
 from optim.report.record import accuracy_record, artifact_record, graph_record, latency_record
-from optim.task import Task, load_task
+from optim.task.task import Task, load_task
 
 if TYPE_CHECKING:
     from optim.store.results import Results

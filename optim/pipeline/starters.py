@@ -22,7 +22,7 @@ from optim.pipeline.make import candidate_id, keep_file, make_candidate, registe
 from optim.progress import Progress
 from optim.recipe import Recipe
 from optim.store.training_log import Epoch, TrainingLog
-from optim.task import Task
+from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.store.results import Results

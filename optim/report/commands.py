@@ -23,7 +23,7 @@ from optim.recipe import (
     recipe_of,
     told_fields,
 )
-from optim.task import FOUND_FIELDS, Task
+from optim.task.task import FOUND_FIELDS, Task
 
 MOST_CODE = 400
 """Characters of a recipe in Python; a longer one is read from a file."""
@@ -32,7 +32,7 @@ MOST_CODE = 400
 def command_line(task: Task, recipe: Recipe) -> str:
     """The command that makes and measures a recipe; what options cannot say stands in a file.
 
-    >>> from optim.task import load_task
+    >>> from optim.task.task import load_task
     >>> command_line(load_task("fashion-resnet"), recipe_of(precision="int8", fuse=True))
     'edge-optim run fashion-resnet --fuse --quantize int8'
     """

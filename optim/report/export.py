@@ -17,11 +17,11 @@ from typing import Any
 import optim
 from optim.artifact import Artifact, sha256_of, write_atomically
 from optim.candidate import Candidate
-from optim.datasets import normalisation
 from optim.errors import OptimError
 from optim.recipe import Activations, Precision, Quantize, Recipe
 from optim.report.record import candidate_record
-from optim.task import Task
+from optim.task.datasets import normalisation
+from optim.task.task import Task
 from optim.words import between, count, megabytes, milliseconds, points, share, times
 
 MODEL, RECIPE, CARD, README = "model.onnx", "recipe.yaml", "card.json", "README.txt"

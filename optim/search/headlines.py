@@ -15,7 +15,7 @@ from pathlib import Path
 from optim.candidate import Candidate
 from optim.errors import BrokenArtifactError, BrokenRecipeError, OptimError
 from optim.recipe import Distill, Prune, Recipe, Replace
-from optim.task import Task
+from optim.task.task import Task
 from optim.words import points, times
 
 ALL = "all"

@@ -45,7 +45,7 @@ def no_making(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
 
     def make(self: Workspace, task: str, recipe: Recipe, *, progress: object) -> object:
         from optim.pipeline.make import registered
-        from optim.task import load_task
+        from optim.task.task import load_task
 
         asked.append(recipe)
         found = registered(self.results, load_task(task), recipe)

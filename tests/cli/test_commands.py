@@ -13,7 +13,7 @@ import pytest
 
 from optim.jobs.queue import JobQueue
 from optim.recipe import Prune, QuantizeAware, Recipe, recipe_of
-from optim.task import load_task
+from optim.task.task import load_task
 from optim.workspace import Workspace
 from tests.cli.conftest import TASK, Run
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from optim.compress.pruning.find_groups import ChannelGroup
 from optim.compress.pruning.prune import prune
-from optim.datasets import Split
 from optim.recipe import Prune
+from optim.task.datasets import Split
 
 Leaving = dict[str, tuple[int, ...]]
 

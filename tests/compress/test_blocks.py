@@ -4,11 +4,11 @@ import timm
 import torch
 from torch import nn
 
-from optim.architectures import build
 from optim.compress.pruning.blocks import removable_blocks, remove_blocks
 from optim.compress.pruning.cutting import fit_to_state
 from optim.errors import RefusedError
 from optim.recipe import Prune
+from optim.task.architectures import build
 from tests.compress.pruned import pruned
 
 

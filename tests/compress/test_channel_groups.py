@@ -3,10 +3,10 @@ import timm
 import torch
 from torch import nn
 
-from optim.architectures import build
 from optim.compress.pruning.cutting import cut
 from optim.compress.pruning.find_groups import channel_groups
 from optim.recipe import Prune
+from optim.task.architectures import build
 from tests.compress.pruned import lively, pruned, zeroed
 
 

@@ -10,13 +10,13 @@ from optim.compress.distill import SMALLEST_BATCH, distill, distillation_schedul
 from optim.compress.student import student
 from optim.compress.training.fine_tune import fine_tuning_schedule
 from optim.compress.training.loop import Follow, train
-from optim.datasets import Split
 from optim.errors import RefusedError
 from optim.pipeline.make import candidate_id, make_candidate, trained_network
 from optim.recipe import Distill, DistillationLoss, Prune, Recipe, Replace
 from optim.store.results import Results
 from optim.store.training_log import TrainingLog
-from optim.task import load_task
+from optim.task.datasets import Split
+from optim.task.task import load_task
 from tests.small_task import SmallTask, small_task
 
 

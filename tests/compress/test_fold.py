@@ -3,10 +3,10 @@ import timm
 import torch
 from torch import nn
 
-from optim.architectures import ARCHITECTURES, build
 from optim.compress.qat.fold import BatchNorm, fold_batchnorm
 from optim.errors import RefusedError
 from optim.recipe import Prune
+from optim.task.architectures import ARCHITECTURES, build
 from tests.compress.pruned import pruned
 
 INPUTS = dict.fromkeys(ARCHITECTURES, (1, 28, 28)) | {"motion_cnn": (6, 128)}

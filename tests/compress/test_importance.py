@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from optim.architectures import build
 from optim.compress.pruning.find_groups import channel_groups
 from optim.compress.pruning.importance import comparable, fill_gradients, scores
-from optim.datasets import Split
 from optim.errors import RefusedError
 from optim.recipe import Criterion, Prune
+from optim.task.architectures import build
+from optim.task.datasets import Split
 from tests.compress.pruned import lively, noise, pruned
 
 

@@ -8,7 +8,6 @@ import timm
 import torch
 from torch import nn
 
-from optim.architectures import build
 from optim.compress.pruning.cutting import cut
 from optim.compress.pruning.find_groups import channel_groups
 from optim.compress.pruning.layer_shapes import (
@@ -20,6 +19,7 @@ from optim.compress.pruning.layer_shapes import (
 from optim.graph.export import export_onnx
 from optim.graph.inspect import count_macs, count_parameters
 from optim.graph.onnx_file import read_model
+from optim.task.architectures import build
 
 
 class Joined(nn.Module):

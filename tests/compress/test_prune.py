@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from optim.architectures import ARCHITECTURES, build
 from optim.compress.pruning.cutting import cut, cut_in_place, fit_to_state, masked
 from optim.compress.pruning.find_groups import channel_groups, output_layer
 from optim.compress.pruning.prune import choose_channels, fresh_weights, narrow, prune
 from optim.compress.pruning.ratios import cost_of
 from optim.errors import RefusedError
 from optim.recipe import Criterion, Prune, PruningUnit, Scope
+from optim.task.architectures import ARCHITECTURES, build
 from tests.compress.pruned import assert_equal, lively, noise, pruned, zeroed
 from tests.reference.uniform_pruning import uniformly_pruned
 

@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from optim.architectures import ARCHITECTURES, build
 from optim.compress.pruning.cutting import fit_to_state
 from optim.compress.qat.activation_grids import observe, with_activation_grids
 from optim.compress.qat.fake_quantize import (
@@ -20,6 +19,7 @@ from optim.compress.qat.qat import scales_of, with_rounded_weights, with_scales
 from optim.graph.quantization.int4 import int4_scale
 from optim.graph.quantization.int8 import quantize_weight_int8
 from optim.recipe import Prune, QuantizeAware
+from optim.task.architectures import ARCHITECTURES, build
 from tests.compress.pruned import pruned
 from tests.compress.test_fold import INPUTS, with_statistics
 from tests.reference.grids import learned_step_gradients, on_grid

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from optim.architectures import build
 from optim.compress.pruning.find_groups import ChannelGroup, Part, channel_groups
 from optim.compress.pruning.ratios import (
     Room,
@@ -18,6 +17,7 @@ from optim.compress.pruning.ratios import (
 )
 from optim.errors import RefusedError
 from optim.recipe import PruningUnit
+from optim.task.architectures import build
 from tests.compress.pruned import lively
 
 CHANNELS, RATIOS, BLOCKS = st.integers(1, 512), st.floats(0.01, 1), st.sampled_from([1, 8, 16, 32])

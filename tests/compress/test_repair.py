@@ -14,7 +14,7 @@ from optim.engines import engine_named
 from optim.graph.export import export_onnx
 from optim.measure.accuracy import predict_classes
 from optim.recipe import Pattern, Scope, Sparsify, SparsifyMethod
-from optim.task import load_task
+from optim.task.task import load_task
 from tests.reference.optimal_brain import error, remove_cheapest, remove_in_order
 
 

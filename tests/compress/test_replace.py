@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from timm.layers import BatchNormAct2d, activations
 from torch import nn
 
-from optim.architectures import build
 from optim.compress.replace import SMOOTH, replace_activations
 from optim.errors import RefusedError
 from optim.recipe import ReplaceActivation
+from optim.task.architectures import build
 
 
 @pytest.mark.parametrize("name", ["mobilenetv3_large_100", "efficientnet_b0", "mobilevit_xxs"])

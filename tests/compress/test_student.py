@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from optim.architectures import FOR_SERIES
 from optim.compress.pruning.cutting import fit_to_state
 from optim.compress.student import student
 from optim.errors import RefusedError
@@ -12,7 +11,8 @@ from optim.graph.export import export_onnx
 from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import Architecture, Recipe, Replace
 from optim.store.results import Results
-from optim.task import load_task
+from optim.task.architectures import FOR_SERIES
+from optim.task.task import load_task
 from tests.graph.running import answers
 from tests.small_task import small_task
 

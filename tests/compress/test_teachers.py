@@ -8,9 +8,9 @@ import pytest
 from optim.compress.training import teachers
 from optim.compress.training.evaluation import logits_of
 from optim.compress.training.teachers import answers_of, teacher_answers, teachers_of
-from optim.datasets import Split
 from optim.errors import RefusedError
-from optim.task import load_task
+from optim.task.datasets import Split
+from optim.task.task import load_task
 from tests.small_task import small_task
 
 

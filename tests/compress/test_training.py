@@ -9,7 +9,7 @@ from optim.compress.training.evaluation import accuracy_of, logits_of, reestimat
 from optim.compress.training.loop import Follow, train
 from optim.compress.training.schedule import Schedule
 from optim.compress.training.teachers import label_views
-from optim.datasets import Split
+from optim.task.datasets import Split
 
 
 def _split(n=256, seed=0):

@@ -19,7 +19,7 @@ from optim.pipeline.make import candidate_id
 from optim.recipe import Recipe
 from optim.store.analyses import AnalysisKind
 from optim.store.training_log import Epoch
-from optim.task import load_task
+from optim.task.task import load_task
 from tests.dashboard.factories import ENVIRONMENT, candidate, sample_candidates
 
 TASK = "fashion-squeezenet"

@@ -29,7 +29,7 @@ from optim.recipe import (
     recipe_of,
 )
 from optim.report import commands
-from optim.task import load_task
+from optim.task.task import load_task
 from tests.any_recipe import recipes as any_recipes
 from tests.dashboard.factories import control
 

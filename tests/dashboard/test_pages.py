@@ -14,7 +14,7 @@ from optim.errors import Refusal
 from optim.jobs.job import JobKind
 from optim.recipe import Prune, Quantize, QuantizeAware, Recipe, recipe_of
 from optim.recipe.presets import PRESETS
-from optim.task import load_task
+from optim.task.task import load_task
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace
 
 Open = Callable[..., AppTest]

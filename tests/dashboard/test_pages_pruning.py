@@ -23,7 +23,7 @@ from optim.recipe import (
     recipe_of,
 )
 from optim.store.analyses import AnalysisKind
-from optim.task import load_task
+from optim.task.task import load_task
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace
 from tests.dashboard.pruning_factories import CHANNELS, curves_of, deep_curves
 from tests.dashboard.test_pages import button, has_button, row, texts

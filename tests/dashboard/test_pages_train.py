@@ -20,7 +20,7 @@ from dashboard.state.training_settings import (
 from optim.errors import Refusal
 from optim.recipe import Architecture, Distill, Precision, Prune, Quantize, Recipe, Replace
 from optim.store.training_log import Epoch
-from optim.task import load_task
+from optim.task.task import load_task
 from optim.teaching import without_teacher
 from optim.training_curves import stage_recipes
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace

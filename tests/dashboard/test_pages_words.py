@@ -45,7 +45,7 @@ from optim.recipe import (
 )
 from optim.search.effort import seconds_to_measure
 from optim.search.pareto import Objective, ranked_front
-from optim.task import Task, load_task
+from optim.task.task import Task, load_task
 from tests.any_recipe import STEPS
 from tests.any_recipe import recipes as any_recipes
 from tests.dashboard.factories import candidate, control, sample_candidates

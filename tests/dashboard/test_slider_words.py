@@ -24,7 +24,7 @@ from optim.recipe import (
     recipe_of,
 )
 from optim.search.predict import predict
-from optim.task import load_task
+from optim.task.task import load_task
 from tests.dashboard.factories import candidate, sample_candidates
 
 ROWS = sample_candidates()

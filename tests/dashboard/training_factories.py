@@ -9,7 +9,7 @@ from optim.candidate import Candidate, role_of
 from optim.pipeline.make import candidate_id
 from optim.recipe import Distill, Prune, Quantize, Recipe, Replace
 from optim.store.training_log import Epoch
-from optim.task import load_task
+from optim.task.task import load_task
 from optim.teaching import without_teacher
 from optim.training_curves import Training, stage_recipes, trainings
 from tests.dashboard.factories import candidate

@@ -14,7 +14,7 @@ from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.recipe import Recipe, recipe_of
 from optim.sweep import Grid
-from optim.task import load_task, sample_tasks
+from optim.task.task import load_task, sample_tasks
 from tests.e2e.conftest import IMAGES, TASK, App, OpenTab, ready, settled, tabs, wait_until
 
 INT8, INT4 = recipe_of(precision="int8"), recipe_of(precision="int4")

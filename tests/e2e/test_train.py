@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 from dashboard.state.training_settings import Student, TrainingSettings
 from optim.jobs.job import JobKind
 from optim.recipe import Recipe
-from optim.task import load_task
+from optim.task.task import load_task
 from optim.teaching import without_teacher
 from tests.e2e.conftest import TASK, App, OpenTab, ready, settled, wait_until
 from tests.e2e.test_explore import address

@@ -7,9 +7,9 @@ import pytest
 import torch
 from timm.models.resnet import BasicBlock, ResNet
 
-from optim.architectures import ARCHITECTURES, build
 from optim.graph.export import export_onnx
-from optim.motion_cnn import MotionCNN
+from optim.task.architectures import ARCHITECTURES, build
+from optim.task.motion_cnn import MotionCNN
 
 SHAPES = dict.fromkeys(ARCHITECTURES, (1, 28, 28)) | {"motion_cnn": (6, 128)}
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optim.datasets import Split
 from optim.errors import EngineError
 from optim.measure.accuracy import compare_accuracy, predict_classes
+from optim.task.datasets import Split
 
 N = 23
 CLASSES = np.random.default_rng(0).integers(0, 5, N)

@@ -16,11 +16,11 @@ from onnx import TensorProto, helper, numpy_helper
 import optim
 from optim.artifact import Artifact, sha256_of, store_artifact
 from optim.candidate import Candidate
-from optim.datasets import load_split
 from optim.errors import BrokenArtifactError, OptimError, Refusal
 from optim.recipe import Activations, Precision, Quantize, Recipe, recipe_of
 from optim.report.export import export_candidate
-from optim.task import Task, load_task
+from optim.task.datasets import load_split
+from optim.task.task import Task, load_task
 from tests.dashboard.factories import candidate
 
 FILES = ("model.onnx", "recipe.yaml", "card.json", "README.txt")

@@ -17,10 +17,10 @@ from optim.compress.pruning.find_groups import ChannelGroup
 from optim.compress.pruning.importance import scores
 from optim.compress.pruning.ratios import block_of, channels_to_keep
 from optim.compress.training.evaluation import logits_of, reestimate_batchnorm
-from optim.datasets import Split
 from optim.progress import Progress
 from optim.recipe import Criterion
 from optim.recipe.training_steps import MAX_RATIO
+from optim.task.datasets import Split
 
 ROUND_TO = 16
 """The block of ``Prune.round_to`` as it is by default."""

@@ -17,8 +17,8 @@ from torch import nn
 
 from optim.compress.pruning.cutting import tensors
 from optim.compress.pruning.find_groups import ChannelGroup, Part
-from optim.datasets import Split
 from optim.recipe import Criterion
+from optim.task.datasets import Split
 
 BATCH_SIZE = 64
 NO_BATCH_NORM = "it has no batch norm, whose factors are what bn_scale ranks channels by."

@@ -30,9 +30,9 @@ from optim.compress.pruning.ratios import (
     ranked,
     uniform,
 )
-from optim.datasets import Split
 from optim.errors import Refusal, RefusedError
 from optim.recipe import Criterion, Prune, PruningUnit, Scope
+from optim.task.datasets import Split
 
 BLOCK_EXAMPLES = 64
 """On so many a block shows how much it matters."""

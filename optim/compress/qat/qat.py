@@ -27,7 +27,7 @@ from optim.compress.training.fine_tune import fine_tuning_schedule
 from optim.compress.training.loop import Follow, train
 from optim.compress.training.teachers import teacher_answers
 from optim.recipe import QuantizeAware
-from optim.task import Task
+from optim.task.task import Task
 
 FIRST_LAYER_BITS = 8
 """The first layer sees the input itself and has a hundredth of the weights: never fewer bits."""

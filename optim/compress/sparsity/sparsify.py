@@ -28,7 +28,7 @@ from optim.compress.training.evaluation import reestimate_batchnorm
 from optim.compress.training.fine_tune import fine_tune
 from optim.compress.training.loop import Follow
 from optim.recipe import Sparsify, SparsifyMethod
-from optim.task import Task
+from optim.task.task import Task
 
 RAMP = 0.7
 """Share of the training after which a gradual step has all its zeros."""

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from optim.compress.training.batches import batch_on, batches
-from optim.datasets import Split
+from optim.task.datasets import Split
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from optim.compress.training.loop import AfterStep, Follow, train
 from optim.compress.training.schedule import Schedule
 from optim.compress.training.teachers import teacher_answers
 from optim.recipe import Distill, Prune, QuantizeAware, Replace, ReplaceActivation, Sparsify
-from optim.task import SHORT, USUAL_RATE_SHARE, Task
+from optim.task.task import SHORT, USUAL_RATE_SHARE, Task
 
 Tuned = Replace | ReplaceActivation | Prune | Sparsify | QuantizeAware
 """Steps whose training is the task's own schedule, shortened."""

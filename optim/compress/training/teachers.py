@@ -19,10 +19,10 @@ from torch import nn
 
 from optim.compress.training.augment import views
 from optim.compress.training.evaluation import logits_of
-from optim.datasets import Split
 from optim.errors import Refusal, RefusedError, UnknownTaskError
 from optim.progress import Progress
-from optim.task import Task, load_task, same_question, sample_tasks
+from optim.task.datasets import Split
+from optim.task.task import Task, load_task, same_question, sample_tasks
 
 
 def teachers_of(task: Task, names: Sequence[str]) -> tuple[Task, ...]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optim.datasets import DATASETS, SAMPLES, Dataset, Split, SplitName, load_split
 from optim.errors import BrokenArtifactError, UnknownTaskError
 from optim.recipe import Prune, SparsifyMethod
+from optim.task.datasets import DATASETS, SAMPLES, Dataset, Split, SplitName, load_split
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,7 +43,7 @@ class Task:
     Attributes:
         name: what the command line calls it.
         title: what a page calls it.
-        architecture: one of ``optim.architectures.ARCHITECTURES``.
+        architecture: one of ``optim.task.architectures.ARCHITECTURES``.
         dataset: labels, shape, licence of the data.
         folder: where card and weights lie.
         card: the card as read: licence, source, seed, schedule, results.
@@ -151,7 +151,7 @@ class Task:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        from optim.architectures import build
+        from optim.task.architectures import build
 
         network = build(
             self.architecture, in_channels=self.input_shape[0], classes=len(self.labels)

@@ -38,7 +38,7 @@ def build(architecture: str, *, in_channels: int, classes: int) -> nn.Module:
         raise ValueError(
             f"architecture must be one of {', '.join(ARCHITECTURES)}; got {architecture!r}."
         )
-    from optim.motion_cnn import MotionCNN
+    from optim.task.motion_cnn import MotionCNN
 
     match architecture:
         case Architecture.RESNET:
