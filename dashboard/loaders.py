@@ -28,8 +28,8 @@ from optim.search.recommend import Recommendation, recommend
 from optim.store.analyses import AnalysisKind
 from optim.task.datasets import Split
 from optim.task.task import Task, load_task, sample_tasks
-from optim.training_curves import Training
-from optim.training_curves import trainings as trainings_of
+from optim.training_history.history import Training
+from optim.training_history.history import trainings as trainings_of
 from optim.workspace import Workspace, default_folder
 
 if TYPE_CHECKING:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import doctest
 
-import pytest
-
 import optim.teaching
 import optim.training_curves
-from optim.little_data import Lesson, little_data
-from optim.pruning_rounds import pruning_paths
+import pytest
+
 from optim.recipe import Distill, Precision, Prune, Recipe, Replace, recipe_of
-from optim.teaching import pairs, without_teacher
-from optim.training_curves import (
+from optim.training_history.data_efficiency import Lesson, little_data
+from optim.training_history.history import (
     Standing,
     network_words,
     seconds_to_train,
     stage_recipes,
     trainings,
 )
+from optim.training_history.pruning_rounds import pruning_paths
+from optim.training_history.teacher_gain import pairs, without_teacher
 from tests.dashboard.training_factories import (
     ALONE,
     AT_ONCE,
@@ -223,7 +223,9 @@ def test_a_network_that_had_all_data_is_no_question_of_little_data() -> None:
     assert little_data(rows_of(), N) == ()
 
 
-@pytest.mark.parametrize("module", [optim.teaching, optim.training_curves])
+@pytest.mark.parametrize(
+    "module", [optim.training_history.teacher_gain, optim.training_history.history]
+)
 def test_examples_in_the_docstrings_hold(module: object) -> None:
     found = doctest.testmod(module)  # type: ignore[arg-type]
     assert found.attempted > 0

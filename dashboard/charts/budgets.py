@@ -12,10 +12,10 @@ import plotly.graph_objects as go
 from dashboard.charts.theme import ChartTheme, theme
 from dashboard.charts.training import DASHES, SYMBOLS, epochs, error_bar, network_name
 from dashboard.words import words
-from optim.little_data import DataPoint, Lesson, LittleData
-from optim.pruning_rounds import PruningPath, Round
 from optim.recipe import Prune
-from optim.teaching import interval
+from optim.training_history.data_efficiency import DataPoint, Lesson, LittleData
+from optim.training_history.pruning_rounds import PruningPath, Round
+from optim.training_history.teacher_gain import interval
 
 HEIGHT_PX = 330
 DECADES = (1.0, 10.0, 100.0)

@@ -16,10 +16,10 @@ import plotly.graph_objects as go
 from dashboard.charts.theme import ChartTheme, theme
 from dashboard.words import words
 from dashboard.words.step_words import FAMILIES
-from optim.little_data import Lesson, lesson_of
 from optim.recipe import Architecture
-from optim.teaching import interval
-from optim.training_curves import Moment, Standing, Training
+from optim.training_history.data_efficiency import Lesson, lesson_of
+from optim.training_history.history import Moment, Standing, Training
+from optim.training_history.teacher_gain import interval
 
 AgainstWhat = Literal["seconds", "epochs"]
 MOST_NETWORKS = 6

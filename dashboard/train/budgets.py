@@ -33,12 +33,12 @@ from dashboard.words import (
     words,
 )
 from dashboard.words.markup import plain
-from optim.little_data import LittleData, little_data
-from optim.pruning_rounds import PruningPath, pruning_paths
 from optim.recipe import Prune, Recipe
 from optim.task.task import Task
-from optim.teaching import without_teacher
-from optim.training_curves import Training, network_words, seconds_to_train
+from optim.training_history.data_efficiency import LittleData, little_data
+from optim.training_history.history import Training, network_words, seconds_to_train
+from optim.training_history.pruning_rounds import PruningPath, pruning_paths
+from optim.training_history.teacher_gain import without_teacher
 
 
 def rounds_panel(task: Task, rows: Sequence[Training]) -> None:

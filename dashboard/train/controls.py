@@ -33,8 +33,8 @@ from optim.errors import OptimError
 from optim.jobs.job import JobKind
 from optim.recipe import DistillationLoss, Precision, Recipe
 from optim.task.task import Task, load_task
-from optim.teaching import without_teacher
-from optim.training_curves import seconds_to_train
+from optim.training_history.history import seconds_to_train
+from optim.training_history.teacher_gain import without_teacher
 
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 NOTES = {

@@ -16,7 +16,7 @@ from dashboard.train import (
 from dashboard.words.markup import plain
 from dashboard.words.story import Lesson
 from optim.task.task import Task
-from optim.teaching import pairs
+from optim.training_history.teacher_gain import pairs
 
 
 def strip(task: Task) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from dashboard.charts.training import epochs, network_name
 from dashboard.words import words
-from optim.little_data import DataPoint, Lesson, LittleData, lesson_of
-from optim.pruning_rounds import PruningPath
-from optim.teaching import Comparison, Pair, interval
-from optim.training_curves import Standing, Training
+from optim.training_history.data_efficiency import DataPoint, Lesson, LittleData, lesson_of
+from optim.training_history.history import Standing, Training
+from optim.training_history.pruning_rounds import PruningPath
+from optim.training_history.teacher_gain import Comparison, Pair, interval
 
 HELPS = "the teacher helps"
 

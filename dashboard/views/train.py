@@ -35,8 +35,8 @@ from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.task.task import Task, load_task
-from optim.teaching import Pair, pairs, without_teacher
-from optim.training_curves import Training, network_words
+from optim.training_history.history import Training, network_words
+from optim.training_history.teacher_gain import Pair, pairs, without_teacher
 
 MOST_VERDICTS = 6
 # Colours of the badge; a teacher that hurts is orange.

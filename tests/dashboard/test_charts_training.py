@@ -28,11 +28,11 @@ from dashboard.train.words import (
     title,
     verdict,
 )
-from optim.little_data import Lesson, little_data
-from optim.pruning_rounds import pruning_paths
 from optim.recipe import Distill, Prune, Recipe
-from optim.teaching import pairs
-from optim.training_curves import stage_recipes
+from optim.training_history.data_efficiency import Lesson, little_data
+from optim.training_history.history import stage_recipes
+from optim.training_history.pruning_rounds import pruning_paths
+from optim.training_history.teacher_gain import pairs
 from tests.dashboard.training_factories import (
     ALONE,
     NARROW,

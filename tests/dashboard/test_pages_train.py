@@ -21,8 +21,8 @@ from optim.errors import Refusal
 from optim.recipe import Architecture, Distill, Precision, Prune, Quantize, Recipe, Replace
 from optim.store.training_log import Epoch
 from optim.task.task import load_task
-from optim.teaching import without_teacher
-from optim.training_curves import stage_recipes
+from optim.training_history.history import stage_recipes
+from optim.training_history.teacher_gain import without_teacher
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace
 from tests.dashboard.test_pages import button, figure, has_button, row, texts
 from tests.dashboard.training_factories import epochs

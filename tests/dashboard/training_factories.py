@@ -10,8 +10,8 @@ from optim.pipeline.make import candidate_id
 from optim.recipe import Distill, Prune, Quantize, Recipe, Replace
 from optim.store.training_log import Epoch
 from optim.task.task import load_task
-from optim.teaching import without_teacher
-from optim.training_curves import Training, stage_recipes, trainings
+from optim.training_history.history import Training, stage_recipes, trainings
+from optim.training_history.teacher_gain import without_teacher
 from tests.dashboard.factories import candidate
 
 TASK = load_task("fashion-squeezenet")

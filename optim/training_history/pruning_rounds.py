@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from optim.recipe import Prune
-from optim.training_curves import Training
+from optim.training_history.history import Training
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from optim.recipe import Distill, Precision, step_words
-from optim.teaching import interval
-from optim.training_curves import Standing, Training
+from optim.training_history.history import Standing, Training
+from optim.training_history.teacher_gain import interval
 
 
 class Lesson(StrEnum):

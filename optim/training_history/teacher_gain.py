@@ -23,7 +23,7 @@ from optim.recipe import (
     Sparsify,
     Step,
 )
-from optim.training_curves import Moment, Standing, Training
+from optim.training_history.history import Moment, Standing, Training
 
 
 @dataclass(frozen=True, kw_only=True)
