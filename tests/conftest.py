@@ -4,8 +4,15 @@ Hypothesis draws the same examples in every run, so that a change is judged by i
 luck; ``HYPOTHESIS_PROFILE=random`` (``make test-all`` sets it) draws new ones.
 """
 
-import os
+from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,3 +22,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+MEMORY_DISK = Path("/dev/shm")
+
+
+@pytest.fixture
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory where the system has one: thousands of flushed writes are quick there."""
+    root = 

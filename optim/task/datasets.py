@@ -18,7 +18,7 @@ import numpy as np
 
 SplitName = Literal["train", "calibration", "validation", "test"]
 
-SAMPLES = Path(__file__).resolve().parent.parent / "sample_models"
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_models"
 CALIBRATION_EXAMPLES = 512
 WINDOW = 128
 STEP = 32

@@ -5,10 +5,10 @@ from __future__ import annotations
 import doctest
 from dataclasses import replace
 
-import dashboard.channel_rows
 import pytest
 
 import dashboard.charts.pruning
+import dashboard.words.channels
 from dashboard.charts import layers_in_colour, pruning_alt, pruning_figure, pruning_map
 from dashboard.charts.pruning import spread
 from dashboard.charts.pruning_map import columns_of

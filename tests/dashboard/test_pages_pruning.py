@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-import optim.channel_plan
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import optim.analysis.channel_plan
 from dashboard.state import keys as state
 from optim.candidate import Candidate
 from optim.errors import Refusal, RefusedError

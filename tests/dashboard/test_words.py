@@ -4,12 +4,12 @@ import doctest
 import math
 from dataclasses import replace
 
-import dashboard.quantities
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import dashboard.words
+import dashboard.words.quantities
+import dashboard.words.words
 from dashboard.charts.pareto.legend import SHORT
 from dashboard.charts.theme import METHOD_COLOURS, METHOD_SYMBOLS
 from dashboard.words import words

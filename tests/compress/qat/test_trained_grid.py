@@ -14,7 +14,7 @@ from optim.pipeline import make as pipeline
 from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import Prune, Quantize, QuantizeAware, Recipe, ReplaceActivation
 from optim.store.results import Results
-from tests.compress.test_fold import with_statistics
+from tests.compress.qat.test_fold import with_statistics
 from tests.graph.running import answers, noise_db
 from tests.small_task import small_task
 

@@ -18,10 +18,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from queue_reference import ReferenceJob, ReferenceQueue
 
 from optim.jobs.job import JobKind
 from optim.jobs.queue import JobQueue
+from tests.jobs.queue_reference import ReferenceJob, ReferenceQueue
 
 MEMORY_DISK = Path("/dev/shm")
 

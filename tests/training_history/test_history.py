@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import doctest
 
-import optim.teaching
-import optim.training_curves
 import pytest
 
+import optim.training_history.history
+import optim.training_history.teacher_gain
 from optim.recipe import Distill, Precision, Prune, Recipe, Replace, recipe_of
 from optim.training_history.data_efficiency import Lesson, little_data
 from optim.training_history.history import (

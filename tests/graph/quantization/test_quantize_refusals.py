@@ -9,8 +9,8 @@ from optim.errors import RefusedError
 from optim.graph.quantization.quantize import quantize
 from optim.recipe import Precision, Quantize
 from tests.graph.conftest import examples_of, exported_of
+from tests.graph.quantization.test_quantize import of_motion, quantized
 from tests.graph.test_fuse import model_of
-from tests.graph.test_quantize import of_motion, quantized
 
 
 def relu_model(**options):

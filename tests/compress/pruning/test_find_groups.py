@@ -7,7 +7,7 @@ from optim.compress.pruning.cutting import cut
 from optim.compress.pruning.find_groups import channel_groups
 from optim.recipe import Prune
 from optim.task.architectures import build
-from tests.compress.pruned import lively, pruned, zeroed
+from tests.compress.pruning.pruned import lively, pruned, zeroed
 
 
 def groups_of(network, shape=(1, 28, 28)):

@@ -7,7 +7,7 @@ from optim.compress.qat.fold import BatchNorm, fold_batchnorm
 from optim.errors import RefusedError
 from optim.recipe import Prune
 from optim.task.architectures import ARCHITECTURES, build
-from tests.compress.pruned import pruned
+from tests.compress.pruning.pruned import pruned
 
 INPUTS = dict.fromkeys(ARCHITECTURES, (1, 28, 28)) | {"motion_cnn": (6, 128)}
 

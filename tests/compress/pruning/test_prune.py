@@ -11,7 +11,7 @@ from optim.compress.pruning.ratios import cost_of
 from optim.errors import RefusedError
 from optim.recipe import Criterion, Prune, PruningUnit, Scope
 from optim.task.architectures import ARCHITECTURES, build
-from tests.compress.pruned import assert_equal, lively, noise, pruned, zeroed
+from tests.compress.pruning.pruned import assert_equal, lively, noise, pruned, zeroed
 from tests.reference.uniform_pruning import uniformly_pruned
 
 INPUTS = dict.fromkeys(ARCHITECTURES, (1, 28, 28)) | {"motion_cnn": (6, 128)}

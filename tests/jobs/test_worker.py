@@ -22,7 +22,7 @@ from optim.jobs.queue import GIVEN_UP, JobQueue
 from optim.jobs.worker import MARKER, ensure_worker, run_worker, sweep_orphans, worker_alive
 
 RUNNER = "job_runners:run"
-RUNNER_FOLDER = Path(__file__).parent / "store"
+RUNNER_FOLDER = Path(__file__).parent
 PATIENCE_S = 60.0
 
 
@@ -73,7 +73,7 @@ def results_of(folder: Path) -> list[str]:
 @contextmanager
 def worker_process(folder: Path, *, lease_s: float = 1.5) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "optim.jobs.worker", str(folder), "--runner", RUNNER]
-    root = str(Path(worker.__file__).parent.parent)
+    root = str(Path(worker.__file__).parents[2])
     path = os.pathsep.join([root, os.environ["PYTHONPATH"]])
     process = subprocess.Popen(
         [*command, "--lease", str(lease_s), "--idle-exit", "0"],
@@ -291,7 +291,7 @@ def test_a_child_cannot_fill_memory_or_leave_a_core_dump(tmp_path: Path) -> None
         "import resource as r; from optim.jobs.child import _set_limits; _set_limits(); "
         "print(r.getrlimit(r.RLIMIT_AS)[0] <= 16 * 2**30, r.getrlimit(r.RLIMIT_CORE)[0] == 0)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(worker.__file__).parent.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(worker.__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )

@@ -10,7 +10,7 @@ from optim.compress.pruning.cutting import cut, fit_to_state
 from optim.compress.pruning.find_groups import channel_groups
 from optim.compress.pruning.prune import choose_channels, prune
 from optim.recipe import Prune
-from tests.compress.pruned import assert_equal, lively, noise, zeroed
+from tests.compress.pruning.pruned import assert_equal, lively, noise, zeroed
 
 SHAPE = (3, 64, 64)
 FAMILIES = {

@@ -11,7 +11,7 @@ from optim.errors import RefusedError
 from optim.recipe import Criterion, Prune
 from optim.task.architectures import build
 from optim.task.datasets import Split
-from tests.compress.pruned import lively, noise, pruned
+from tests.compress.pruning.pruned import lively, noise, pruned
 
 
 def scores_of(network, criterion, shape=(2,), *, name="0", seed=0):

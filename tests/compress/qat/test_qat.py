@@ -20,8 +20,8 @@ from optim.graph.quantization.int4 import int4_scale
 from optim.graph.quantization.int8 import quantize_weight_int8
 from optim.recipe import Prune, QuantizeAware
 from optim.task.architectures import ARCHITECTURES, build
-from tests.compress.pruned import pruned
-from tests.compress.test_fold import INPUTS, with_statistics
+from tests.compress.pruning.pruned import pruned
+from tests.compress.qat.test_fold import INPUTS, with_statistics
 from tests.reference.grids import learned_step_gradients, on_grid
 from tests.reference.quantizers import asymmetric
 

@@ -18,7 +18,7 @@ from optim.compress.pruning.ratios import (
 from optim.errors import RefusedError
 from optim.recipe import PruningUnit
 from optim.task.architectures import build
-from tests.compress.pruned import lively
+from tests.compress.pruning.pruned import lively
 
 CHANNELS, RATIOS, BLOCKS = st.integers(1, 512), st.floats(0.01, 1), st.sampled_from([1, 8, 16, 32])
 

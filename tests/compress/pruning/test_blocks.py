@@ -9,7 +9,7 @@ from optim.compress.pruning.cutting import fit_to_state
 from optim.errors import RefusedError
 from optim.recipe import Prune
 from optim.task.architectures import build
-from tests.compress.pruned import pruned
+from tests.compress.pruning.pruned import pruned
 
 
 def examples(*shape):
