@@ -35,12 +35,13 @@ from pathlib import Path
 import numpy as np
 
 from optim import Recipe, Workspace, load_task
+from optim.candidate import candidate_id
 from optim.compress.distill import distillation_schedule
 from optim.compress.training.evaluation import accuracy_of
+from optim.devices.target import ENGINE
 from optim.engines import engine_named
 from optim.measure.accuracy import predict_classes
-from optim.pipeline.make import candidate_id, make_candidate, trained_network
-from optim.pipeline.measure import ENGINE
+from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import Architecture, Distill, DistillationLoss, Prune, PruningUnit, Replace
 from optim.store.training_log import TrainingLog
 from optim.task.task import Task, sample_tasks

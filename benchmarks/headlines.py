@@ -5,8 +5,8 @@
 Accuracy is that of the very file on the test split, as a difference from the original in points:
 mean and standard deviation over the seeds. Speed is the ratio of lower quartiles of interleaved
 runs against the FP32 original, size that of the bytes on disk; both of the last seed's file. The
-control is the same small network trained from scratch (`optim.search.headlines.control_of`). What is
-trained is kept in the workspace: a run that was stopped goes on.
+control is the same small network trained from scratch (`optim.search.headlines.control_of`).
+What is trained is kept in the workspace: a run that was stopped goes on.
 """
 
 from __future__ import annotations

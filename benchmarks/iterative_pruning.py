@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from optim import Recipe, Workspace, load_task
+from optim.candidate import candidate_id
+from optim.devices.target import ENGINE
 from optim.engines import engine_named
 from optim.measure.accuracy import predict_classes
-from optim.pipeline.make import candidate_id, make_candidate
-from optim.pipeline.measure import ENGINE
+from optim.pipeline.make import make_candidate
 from optim.recipe import Prune
 from optim.store.training_log import TrainingLog
 from optim.task.task import Task

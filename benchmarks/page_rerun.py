@@ -18,10 +18,9 @@ import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from optim import Recipe, Workspace, recipe_of
-from optim.artifact import store_artifact
-from optim.candidate import role_of
-from optim.measure.measurement import Accuracy, GraphFacts, Latency
-from optim.pipeline.make import candidate_id
+from optim.artifact import GraphFacts, store_artifact
+from optim.candidate import candidate_id, role_of
+from optim.measure.measurement import Accuracy, Latency
 from optim.recipe import Precision
 from optim.task.task import sample_tasks
 from optim.workspace import FOLDER_VARIABLE

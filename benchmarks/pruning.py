@@ -25,12 +25,12 @@ from _torch_pruning import fine_tuned_by_default, pruned_by_default
 
 from optim import Recipe, Workspace, load_task
 from optim.artifact import Artifact, store_artifact
+from optim.devices.target import ENGINE, here
 from optim.engines import engine_named
 from optim.graph.export import export_onnx
 from optim.measure.accuracy import predict_classes
 from optim.measure.latency import measure_latency
 from optim.pipeline.make import make_candidate
-from optim.pipeline.measure import ENGINE, here
 from optim.recipe import PruningUnit
 from optim.task.task import Task
 

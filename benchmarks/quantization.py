@@ -27,13 +27,13 @@ import onnx
 
 from optim import load_task, sample_tasks
 from optim.artifact import Artifact, store_artifact
+from optim.devices.target import here
 from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx
 from optim.graph.quantization.quantize import quantize
 from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
-from optim.pipeline.measure import here
 from optim.recipe import Quantize
 from optim.recipe.presets import PRESETS
 from optim.task.task import Task

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from optim import Recipe, Workspace, recipe_of
-from optim.pipeline.make import candidate_id
+from optim.candidate import candidate_id
 from optim.recipe import Calibration, Quantize
 from optim.task.task import load_task
 

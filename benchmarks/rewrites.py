@@ -7,9 +7,9 @@ few runs each, round after round; a figure is how many times faster than the net
 file, which is loaded with all of ONNX Runtime's optimizations, like every other. `stock` is
 `onnxruntime.quantization.quantize_static` on the exported file, unsigned activations, a scale per
 channel. `no rules` is ours without the rules for integer kernels. `float start` leaves the first
-layers in FP32, as many as the profiles of the two files say (`optim.analysis.remedies.slow_start`). `relu`
-rows are other networks: ReLU in place of HardSwish and SiLU,
-which needs fine-tuning to be of use; their FP32 is the one with ReLU.
+layers in FP32, as many as the profiles of the two files say
+(`optim.analysis.remedies.slow_start`). `relu` rows are other networks: ReLU in place of HardSwish
+and SiLU, which needs fine-tuning to be of use; their FP32 is the one with ReLU.
 """
 
 from __future__ import annotations
@@ -26,22 +26,17 @@ import numpy as np
 import timm
 import torch
 import torchvision
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from torch import nn
 
 from optim.analysis.remedies import slow_start
 from optim.compress.replace import replace_activations
+from optim.devices.target import here
 from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.engines.onnxruntime.profiler import profile
 from optim.graph.export import export_onnx
 from optim.graph.quantization import quantize as quantization
 from optim.graph.quantization.quantize import quantize
-from optim.pipeline.measure import here
 from optim.recipe import Precision, Quantize, ReplaceActivation
 
 NETWORKS = (

@@ -23,12 +23,12 @@ import numpy as np
 from optim import Recipe, load_task, sample_tasks
 from optim.artifact import Artifact
 from optim.candidate import Candidate
+from optim.devices.target import ENGINE, here
 from optim.engines import engine_named
 from optim.measure.accuracy import predict_classes
 from optim.measure.latency import measure_latency
 from optim.measure.statistics import paired_difference_interval
 from optim.pipeline.make import make_candidate
-from optim.pipeline.measure import ENGINE, here
 from optim.recipe import Fuse, Pattern, Quantize, Sparsify, SparsifyMethod
 from optim.store.results import Results
 from optim.task.task import Task

@@ -9,16 +9,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import (
-    loaders,
-    viewport,
-)
-from dashboard.state import (
-    keys as state,
-)
-from dashboard.state import (
-    training_keys as training_state,
-)
+from dashboard import loaders, viewport
+from dashboard.state import keys as state
+from dashboard.state import training_keys as training_state
 from dashboard.words.markup import plain
 from optim.errors import OptimError
 

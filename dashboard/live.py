@@ -8,15 +8,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import (
-    loaders,
-)
-from dashboard.state import (
-    keys as state,
-)
-from dashboard.words import (
-    words,
-)
+from dashboard import loaders
+from dashboard.state import keys as state
+from dashboard.words import words
 from dashboard.words.markup import plain
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState

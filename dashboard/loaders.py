@@ -15,9 +15,9 @@ import streamlit as st
 from dashboard.words import story
 from dashboard.words.story import Lesson
 from optim.candidate import Candidate, Role
+from optim.devices.environment import Environment
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState
-from optim.measure.measurement import Environment
 from optim.recipe import Recipe
 from optim.search.headlines import Headline
 from optim.search.headlines import headlines as read_headlines

@@ -112,3 +112,36 @@ def workspace_error(error: OSError, folder: Path) -> WorkspaceError:
             "or give this user the right to write there."
         )
     return WorkspaceError(f"the folder {folder} cannot be used: {error.strerror}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphFacts:
+    """What can be counted in the file itself.
+
+    Attributes:
+        parameters: numbers in weights and biases (scales and zero points are not counted).
+        macs: multiply-accumulates for one example.
+        float_operators: Conv, Gemm and MatMul that the engine still computes in floating point
+            after its own optimization, by operator type.
+        operators: all Conv, Gemm and MatMul in the optimized graph, in any number format.
+        weights: numbers in the weights of Conv, Gemm and MatMul, biases left out; 0 if they were
+            not counted, as in records of older versions.
+        zero_weights: those of them that stand for zero.
+    """
+
+    parameters: int
+    macs: int
+    float_operators: dict[str, int]
+    operators: int
+    weights: int = 0
+    zero_weights: int = 0
+
+    @property
+    def sparsity(self) -> float | None:
+        """Share of zeros among the weights, 0..1; None if they were not counted."""
+        return self.zero_weights / self.weights if self.weights else None
+
+    @property
+    def float_count(self) -> int:
+        """How many heavy operators stayed in floating point."""
+        return sum(self.float_operators.values())

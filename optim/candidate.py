@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-from optim.artifact import Artifact
+from optim.artifact import Artifact, GraphFacts
 from optim.errors import Refusal
-from optim.measure.measurement import Accuracy, GraphFacts, Latency
+from optim.measure.measurement import Accuracy, Latency
 from optim.recipe import Recipe
+from optim.task.task import Task
 
 
 class Role(StrEnum):
@@ -67,3 +69,9 @@ def role_of(recipe: Recipe) -> Role:
     if not recipe.steps:
         return Role.BASELINE
     return Role.CONTROL if recipe.is_control else Role.CANDIDATE
+
+
+def candidate_id(task: Task, recipe: Recipe) -> str:
+    """The name of a candidate: the same task, recipe and algorithms give the same 12 digits."""
+    text = f"{task.fingerprint}/{recipe.fingerprint}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 Progress = Callable[[float, str], None]
 """Called with the share done, 0..1, and a sentence."""
@@ -11,3 +12,21 @@ Progress = Callable[[float, str], None]
 def part(progress: Progress, start: float, end: float) -> Progress:
     """The progress of a part of the work: its 0..1 becomes ``start`` to ``end`` of the whole."""
     return lambda share, words: progress(start + (end - start) * share, words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One line of the training log.
+
+    Attributes:
+        epoch: counted from 1.
+        loss: mean over the epoch's training batches, what is minimised: with a teacher its terms
+            are in it, so losses of different recipes cannot be compared.
+        accuracy: on validation, 0..1.
+        seconds: of training and validating.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    seconds: float

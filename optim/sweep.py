@@ -9,62 +9,18 @@ grid goes ratio by ratio for that reason: a sweep that is stopped leaves whole r
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optim.candidate import Candidate
 from optim.errors import RefusedError
 from optim.progress import Progress
-from optim.recipe import Precision, Recipe, recipe_of
-from optim.task.task import load_task
+from optim.recipe import Precision, Recipe
+from optim.search.grid import Grid
 from optim.workspace import Workspace, default_folder
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grid:
-    """The recipes of a sweep, in the order in which they are made.
-
-    Channels leave as was found best for the task, where somebody has looked.
-
-    >>> grid = Grid(task="motion-cnn", pruning_ratios=(0, 0.5), precisions=("int8",), epochs=1)
-    >>> [recipe.words() for recipe in grid.recipes()]
-    ['INT8', 'prune 50 % of channels, INT8']
-    """
-
-    task: str
-    pruning_ratios: Sequence[float]
-    precisions: Sequence[Precision | str]
-    epochs: float | None = None
-    distill: bool = True
-    seed: int = 0
-
-    def recipes(self) -> tuple[Recipe, ...]:
-        """One recipe per ratio and precision, each once.
-
-        Raises:
-            ValueError: if a value is out of range, or there is no ratio or precision.
-        """
-        recipes = [
-            self._recipe(ratio, precision)
-            for ratio in self.pruning_ratios
-            for precision in self.precisions
-        ]
-        if not recipes:
-            raise ValueError("a sweep needs a pruning ratio and a precision; got none.")
-        return tuple(dict.fromkeys(recipes))
-
-    def _recipe(self, ratio: float, precision: Precision | str) -> Recipe:
-        unpruned = recipe_of(precision=precision, seed=self.seed)
-        if ratio == 0:
-            return unpruned
-        epochs = suitable_epochs(self.task, self.epochs)
-        usual = load_task(self.task).pruning
-        step = replace(usual, ratio=ratio, epochs=epochs, distill=self.distill)
-        return Recipe(steps=(step, *unpruned.steps), seed=self.seed)
 
 
 def make_each(
@@ -134,11 +90,6 @@ def sweep(
     )
     made = tuple(make_each(workspace, task, grid.recipes(), progress=progress))
     return rows_of(workspace, task, made)
-
-
-def suitable_epochs(task: str, epochs: float | None) -> float:
-    """Epochs of fine-tuning: those asked for, else what suits the task."""
-    return load_task(task).pruning.epochs if epochs is None else epochs
 
 
 def rows_of(workspace: Workspace, task: str, candidates: Iterable[Candidate]) -> pd.DataFrame:

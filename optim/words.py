@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 
 def share(value: float) -> str:
@@ -58,3 +59,8 @@ def _decimals(value: float) -> int:
     if value <= 0:
         return 0
     return min(4, max(0, 2 - math.floor(math.log10(value))))
+
+
+def moment(seconds: float | None) -> str | None:
+    """Seconds since 1970 as ISO 8601, UTC."""
+    return None if not seconds else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")

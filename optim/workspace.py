@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from optim.analysis.analyses import Analysis
+    from optim.devices.environment import Environment
     from optim.jobs.queue import JobQueue
-    from optim.measure.measurement import Environment
+    from optim.progress import Epoch
     from optim.store.analyses import AnalysisKind
     from optim.store.results import Results
-    from optim.store.training_log import Epoch
 
 
 LOG_BYTES = 20_000
@@ -63,7 +63,7 @@ class Workspace:
     @cached_property
     def environment(self) -> Environment:
         """Where this machine measures: processor, engine, threads."""
-        from optim.pipeline.measure import here
+        from optim.devices.target import here
 
         return here()
 
@@ -77,7 +77,7 @@ class Workspace:
         Raises:
             UnknownTaskError: if there is no such task.
         """
-        from optim.pipeline.make import candidate_id
+        from optim.candidate import candidate_id
 
         loaded = load_task(task)
         rows = self.results.candidates(loaded.name, self.environment.fingerprint)
@@ -100,7 +100,7 @@ class Workspace:
 
     def candidate_of(self, task: str, recipe: Recipe) -> Candidate | None:
         """The candidate that this recipe gives, if the workspace knows it."""
-        from optim.pipeline.make import candidate_id
+        from optim.candidate import candidate_id
 
         name = candidate_id(load_task(task), recipe)
         return self.results.candidate(name, self.environment.fingerprint)
@@ -169,7 +169,7 @@ class Workspace:
 
     def start_task(self, task: str) -> Job | None:
         """First look at a task: take in its starters. None if nothing is left to do."""
-        from optim.pipeline.make import candidate_id
+        from optim.candidate import candidate_id
         from optim.pipeline.starters import starter_recipes
 
         loaded = load_task(task)

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from optim.search import (
-    headlines,
-)
+from optim.search import headlines
 from optim.task import task
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from optim import sweep as grid
 from optim.recipe import Criterion, Prune
-from optim.sweep import Grid
+from optim.search.grid import Grid
 from optim.task.task import load_task
 
 

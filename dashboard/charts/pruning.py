@@ -16,7 +16,8 @@ import plotly.graph_objects as go
 from dashboard.charts.layers import short_name
 from dashboard.charts.theme import ChartTheme, theme
 from dashboard.words import words
-from dashboard.words.channels import FREE_DROP, lost, most_sensitive, share
+from dashboard.words.channels import lost, share
+from optim.analysis.channel_cuts import FREE_DROP, most_sensitive
 
 if TYPE_CHECKING:
     from optim.analysis.pruning_curves import CurvePoint, LayerCurve, PruningCurves

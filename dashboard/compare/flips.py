@@ -11,14 +11,10 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from dashboard import (
-    loaders,
-)
+from dashboard import loaders
 from dashboard.charts import ClassAccuracy, theme
 from dashboard.compare.sparkline import series_svg
-from dashboard.state import (
-    keys as state,
-)
+from dashboard.state import keys as state
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate

@@ -6,20 +6,10 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import (
-    live,
-    loaders,
-)
-from dashboard.form import (
-    recipe_popover,
-)
-from dashboard.state import (
-    keys as state,
-)
-from dashboard.words import (
-    story,
-    words,
-)
+from dashboard import live, loaders
+from dashboard.form import recipe_popover
+from dashboard.state import keys as state
+from dashboard.words import story, words
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate, Role

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import (
-    live,
-    loaders,
-)
-from dashboard.explore import (
-    options,
-)
-from dashboard.state import (
-    keys as state,
-)
+from dashboard import live, loaders
+from dashboard.explore import options
+from dashboard.state import keys as state
 from dashboard.state.settings import FINEST_RATIO, LARGEST_RATIO
-from dashboard.words import (
-    sliders as slider_words,
-)
-from dashboard.words import (
-    step_words,
-    words,
-)
+from dashboard.words import sliders as slider_words
+from dashboard.words import step_words, words
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import (
-    loaders,
-)
-from dashboard.state import (
-    keys as state,
-)
+from dashboard import loaders
+from dashboard.state import keys as state
 from dashboard.words.markup import plain
 from optim.task.task import Task
 

@@ -8,12 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import (
-    loaders,
-)
-from dashboard.state import (
-    keys as state,
-)
+from dashboard import loaders
+from dashboard.state import keys as state
 from dashboard.state.settings import (
     FINEST_RATIO,
     MOST_BLOCKS,

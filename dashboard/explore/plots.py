@@ -7,15 +7,10 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard import (
-    charts,
-    loaders,
-)
+from dashboard import charts, loaders
 from dashboard.charts import PLOT_CONFIG, Pending
 from dashboard.explore.tables import candidate_table
-from dashboard.state import (
-    keys as state,
-)
+from dashboard.state import keys as state
 from dashboard.words.glossary import what_is
 from optim.jobs.job import JobKind
 from optim.recipe import Recipe

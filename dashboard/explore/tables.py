@@ -7,15 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboard import (
-    loaders,
-)
-from dashboard.state import (
-    keys as state,
-)
-from dashboard.words import (
-    words,
-)
+from dashboard import loaders
+from dashboard.state import keys as state
+from dashboard.words import words
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate

@@ -6,13 +6,8 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import (
-    live,
-    loaders,
-)
-from dashboard.words import (
-    words,
-)
+from dashboard import live, loaders
+from dashboard.words import words
 from dashboard.words.markup import plain
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobState

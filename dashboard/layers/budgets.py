@@ -6,17 +6,11 @@ import math
 
 import streamlit as st
 
-from dashboard import (
-    loaders,
-)
+from dashboard import loaders
 from dashboard.layers.inside import Inside
 from dashboard.layers.layer_mix import Mix
-from dashboard.state import (
-    keys as state,
-)
-from dashboard.words import (
-    words,
-)
+from dashboard.state import keys as state
+from dashboard.words import words
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.analysis.allocation import Allocation, Cost

@@ -7,33 +7,26 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.layers import (
-    layer_mix,
-)
+from dashboard.layers import layer_mix
 from dashboard.layers.layer_mix import Mix
-from dashboard.state import (
-    keys as state,
-)
+from dashboard.state import keys as state
 from dashboard.words import words
-from dashboard.words.channels import (
+from dashboard.words.channels import costs_told, lost, share, shares_told
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import label, plain
+from optim.analysis.channel_cuts import (
     FREE_DROP,
     Cuts,
-    costs_told,
     cut_recipe,
     least_share,
-    lost,
     measured_cuts,
     own_cuts,
     point_at,
-    share,
-    shares_told,
 )
-from dashboard.words.glossary import what_is
-from dashboard.words.markup import label, plain
-from optim.analysis.layer_rows import WHOLE
 from optim.candidate import Candidate
 from optim.errors import RefusedError
 from optim.recipe import Precision
+from optim.recipe.edit import WHOLE
 from optim.task.task import Task
 
 if TYPE_CHECKING:

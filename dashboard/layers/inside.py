@@ -7,25 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dashboard import (
-    live,
-    loaders,
-)
-from dashboard.words import (
-    words,
-)
+from dashboard import live, loaders
+from dashboard.words import words
 from dashboard.words.markup import plain
-from optim.analysis.layer_rows import WHOLE, LayerRow, Remainder, layer_rows, remainders
+from optim.analysis.layer_rows import LayerRow, Remainder, layer_rows, remainders
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState
+from optim.recipe.edit import WHOLE
 from optim.store.analyses import AnalysisKind
 from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.analysis.sensitivity import Sensitivity
     from optim.analysis.waterfall import Waterfall
-    from optim.engines.onnxruntime.profiler import Profile
+    from optim.engines.profile import Profile
 
 Look = tuple[Candidate, AnalysisKind]
 """One analysis of one file."""

@@ -6,29 +6,22 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import (
-    charts,
-    loaders,
-)
+from dashboard import charts, loaders
 from dashboard.charts import PLOT_CONFIG
 from dashboard.layers.inside import Inside
 from dashboard.layers.layer_mix import bytes_change, measure
-from dashboard.state import (
-    keys as state,
-)
-from dashboard.words import (
-    words,
-)
+from dashboard.state import keys as state
+from dashboard.words import words
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
-from optim.analysis.layer_rows import mixed_recipe, precisions_of
 from optim.recipe import Precision
+from optim.recipe.edit import mixed_recipe, precisions_of
 from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.analysis.diagnosis import Remedy
     from optim.analysis.waterfall import KeptInFloat, Waterfall
-    from optim.engines.onnxruntime.profiler import Profile
+    from optim.engines.profile import Profile
 
 MOST_KEPT = 4
 SHARES = (0.74, 0.26)

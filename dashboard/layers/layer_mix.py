@@ -12,26 +12,18 @@ from typing import Generic, TypeVar
 import pandas as pd
 import streamlit as st
 
-from dashboard import (
-    live,
-    loaders,
-)
-from dashboard.form import (
-    recipe_popover,
-)
+from dashboard import live, loaders
+from dashboard.form import recipe_popover
 from dashboard.layers.inside import Inside
-from dashboard.state import (
-    keys as state,
-)
-from dashboard.words import (
-    words,
-)
+from dashboard.state import keys as state
+from dashboard.words import words
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
-from optim.analysis.layer_rows import LayerRow, mixed_recipe
+from optim.analysis.layer_rows import LayerRow
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.recipe import Precision, Recipe
+from optim.recipe.edit import mixed_recipe
 from optim.task.task import Task
 
 CHOICES = (Precision.FP32, Precision.INT8, Precision.INT4)

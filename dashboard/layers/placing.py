@@ -9,20 +9,17 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from dashboard import (
-    loaders,
-)
+from dashboard import loaders
 from dashboard.layers.inside import Inside
 from dashboard.layers.layer_mix import measure
-from dashboard.words import (
-    words,
-)
+from dashboard.words import words
 from dashboard.words.markup import plain
-from optim.analysis.layer_rows import WHOLE, layer_rows, mixed_recipe, precisions_of
+from optim.analysis.layer_rows import layer_rows
 from optim.analysis.placement import Trial, compared, tries
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.recipe import MixedPrecision, Precision, Recipe
+from optim.recipe.edit import WHOLE, mixed_recipe, precisions_of
 from optim.store.analyses import AnalysisKind
 from optim.task.task import Task
 

@@ -6,26 +6,17 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import (
-    charts,
-    loaders,
-)
+from dashboard import charts, loaders
 from dashboard.charts import PLOT_CONFIG
 from dashboard.charts.pruning import MOST_COLOURED
-from dashboard.layers import (
-    channel_mix,
-    layer_mix,
-)
+from dashboard.layers import channel_mix, layer_mix
 from dashboard.layers import inside as looking
-from dashboard.state import (
-    keys as state,
-)
-from dashboard.words import (
-    words,
-)
-from dashboard.words.channels import redundancy_sentences, source_recipe, tells_its_cuts
+from dashboard.state import keys as state
+from dashboard.words import words
+from dashboard.words.channels import redundancy_sentences
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
+from optim.analysis.channel_cuts import source_recipe, tells_its_cuts
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.recipe import Prune, Recipe

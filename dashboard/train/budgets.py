@@ -6,32 +6,17 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import (
-    loaders,
-)
+from dashboard import loaders
 from dashboard.charts import PLOT_CONFIG
-from dashboard.charts.budgets import (
-    little_data_alt,
-    little_data_figure,
-    rounds_alt,
-    rounds_figure,
-)
+from dashboard.charts.budgets import little_data_alt, little_data_figure, rounds_alt, rounds_figure
 from dashboard.charts.training import network_name
-from dashboard.state import (
-    keys as state,
-)
+from dashboard.state import keys as state
 from dashboard.state import training_keys as keys
 from dashboard.state.training_settings import little_data_recipes, rounds_recipes
-from dashboard.train import (
-    controls as training_controls,
-)
-from dashboard.train import (
-    words as training_words,
-)
+from dashboard.train import controls as training_controls
+from dashboard.train import words as training_words
 from dashboard.train.terms import what_it_is
-from dashboard.words import (
-    words,
-)
+from dashboard.words import words
 from dashboard.words.markup import plain
 from optim.recipe import Prune, Recipe
 from optim.task.task import Task

@@ -7,13 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import (
-    live,
-    loaders,
-)
-from dashboard.form import (
-    recipe_popover,
-)
+from dashboard import live, loaders
+from dashboard.form import recipe_popover
 from dashboard.state import training_keys as keys
 from dashboard.state.training_settings import (
     SHARES,
@@ -24,9 +19,7 @@ from dashboard.state.training_settings import (
     teachers,
 )
 from dashboard.train.terms import what_it_is
-from dashboard.words import (
-    words,
-)
+from dashboard.words import words
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.errors import OptimError

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import (
-    loaders,
-)
-from dashboard.state import (
-    keys as state,
-)
-from dashboard.train import (
-    words as training_words,
-)
+from dashboard import loaders
+from dashboard.state import keys as state
+from dashboard.train import words as training_words
 from dashboard.words.markup import plain
 from dashboard.words.story import Lesson
 from optim.task.task import Task

@@ -5,21 +5,11 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard import (
-    charts,
-    live,
-    loaders,
-)
+from dashboard import charts, live, loaders
 from dashboard.charts import PLOT_CONFIG
-from dashboard.compare import (
-    flips,
-)
-from dashboard.explore import (
-    tables,
-)
-from dashboard.state import (
-    keys as state,
-)
+from dashboard.compare import flips
+from dashboard.explore import tables
+from dashboard.state import keys as state
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate, Role

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import (
-    live,
-    loaders,
-)
-from dashboard.explore import (
-    controls,
-    learn,
-    plots,
-)
+from dashboard import live, loaders
+from dashboard.explore import controls, learn, plots
 from dashboard.explore.card import card
-from dashboard.state import (
-    keys as state,
-)
-from dashboard.words import (
-    words,
-)
+from dashboard.state import keys as state
+from dashboard.words import words
 from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind

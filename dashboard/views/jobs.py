@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import (
-    live,
-    loaders,
-)
-from dashboard.jobs import (
-    job_rows,
-)
-from dashboard.state import (
-    keys as state,
-)
-from dashboard.words import (
-    words,
-)
+from dashboard import live, loaders
+from dashboard.jobs import job_rows
+from dashboard.state import keys as state
+from dashboard.words import words
 from dashboard.words.markup import plain
 from optim.errors import OptimError
 

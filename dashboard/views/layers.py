@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import (
-    charts,
-    live,
-    loaders,
-)
+from dashboard import charts, live, loaders
 from dashboard.charts import PLOT_CONFIG
-from dashboard.layers import (
-    budgets,
-    insights,
-    layer_mix,
-    placing,
-    pruning_panel,
-)
+from dashboard.layers import budgets, insights, layer_mix, placing, pruning_panel
 from dashboard.layers import inside as looking
 from dashboard.layers.inside import Inside
-from dashboard.state import (
-    keys as state,
-)
-from dashboard.words import (
-    words,
-)
+from dashboard.state import keys as state
+from dashboard.words import words
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
-from optim.analysis.layer_rows import WHOLE
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.recipe import MixedPrecision, Recipe
+from optim.recipe.edit import WHOLE
 from optim.task.task import Task, load_task
 
 

@@ -7,30 +7,17 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import (
-    live,
-    loaders,
-)
+from dashboard import live, loaders
 from dashboard.charts import PLOT_CONFIG
 from dashboard.charts.training import drawn, network_name, training_alt, training_figure
-from dashboard.state import (
-    keys as state,
-)
+from dashboard.state import keys as state
 from dashboard.state import training_keys as keys
 from dashboard.train import budgets as budgets
-from dashboard.train import (
-    controls as training_controls,
-)
-from dashboard.train import (
-    learning_order,
-)
-from dashboard.train import (
-    words as training_words,
-)
+from dashboard.train import controls as training_controls
+from dashboard.train import learning_order
+from dashboard.train import words as training_words
 from dashboard.train.terms import what_it_is
-from dashboard.words import (
-    words,
-)
+from dashboard.words import words
 from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind

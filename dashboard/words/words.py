@@ -26,18 +26,12 @@ from dashboard.words.quantities import (
     smaller,
     times,
 )
+from optim.artifact import GraphFacts
 from optim.candidate import Candidate
+from optim.devices.environment import Environment
 from optim.jobs.job import Job, JobKind, JobState
-from optim.measure.measurement import Accuracy, Environment, GraphFacts, Latency
-from optim.recipe import (
-    Distill,
-    Precision,
-    Prune,
-    Recipe,
-    Replace,
-    ReplaceActivation,
-    Sparsify,
-)
+from optim.measure.measurement import Accuracy, Latency
+from optim.recipe import Distill, Precision, Prune, Recipe, Replace, ReplaceActivation, Sparsify
 from optim.search.predict import Prediction
 from optim.task.task import sample_tasks
 

@@ -10,9 +10,10 @@ from optim.analysis.pruning_curves import PruningCurves, measure_pruning_curves
 from optim.analysis.sensitivity import Sensitivity, measure_sensitivity
 from optim.analysis.waterfall import Waterfall, measure_waterfall
 from optim.candidate import Candidate
-from optim.engines.onnxruntime.profiler import Profile, profile
+from optim.devices.target import LATENCY_THREADS, here
+from optim.engines.onnxruntime.profiler import profile
+from optim.engines.profile import Profile
 from optim.errors import OptimError
-from optim.pipeline.measure import LATENCY_THREADS, here
 from optim.progress import Progress
 from optim.store.analyses import Analyses, AnalysisKind
 from optim.task.task import Task

@@ -23,7 +23,7 @@ from optim.analysis.remedies import (
     slower_layers,
 )
 from optim.candidate import Candidate
-from optim.engines.onnxruntime.profiler import OperatorTime, Profile
+from optim.engines.profile import OperatorTime, Profile
 from optim.recipe import Quantize, Recipe
 
 MOST_GROUPS = 4

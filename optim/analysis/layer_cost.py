@@ -30,7 +30,7 @@ import numpy as np
 
 from optim.analysis.layer_pieces import Piece, input_shape, layers_file
 from optim.compress.pruning.layer_shapes import Kept, LayerShape
-from optim.pipeline.measure import LATENCY_THREADS
+from optim.devices.target import LATENCY_THREADS
 from optim.progress import Progress
 from optim.recipe import Precision, Quantize
 

@@ -5,17 +5,16 @@ Pure functions from analyses to values that the chart and the table of the Layer
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
+from optim.recipe import Precision, Recipe
+from optim.recipe.edit import WHOLE, precisions_of
 
 if TYPE_CHECKING:
     from optim.analysis.sensitivity import LayerSensitivity, Sensitivity
-    from optim.engines.onnxruntime.profiler import OperatorTime, Profile
+    from optim.engines.profile import OperatorTime, Profile
 
-WHOLE = (Precision.INT8, Precision.INT4)
 WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
@@ -67,45 +66,6 @@ class Remainder:
     name: str
     time_ms: float
     float_time_ms: float | None
-
-
-def precisions_of(recipe: Recipe, layers: Iterable[str]) -> dict[str, Precision]:
-    """The precision that a recipe gives to each layer.
-
-    What is stored in FP16 is computed in FP32. With INT4 the first layer has eight bits unless it
-    is named.
-
-    Args:
-        layers: in the order of the network.
-    """
-    general = recipe.precision if recipe.precision in WHOLE else Precision.FP32
-    found = dict.fromkeys(layers, general)
-    if general is Precision.INT4 and found:
-        found[next(iter(found))] = Precision.INT8
-    mixed = recipe.step(MixedPrecision)
-    single = {} if mixed is None else dict(mixed.layers)
-    return {layer: single.get(layer, precision) for layer, precision in found.items()}
-
-
-def mixed_recipe(recipe: Recipe, layers: Mapping[str, Precision]) -> Recipe:
-    """The same recipe with other precisions of single layers.
-
-    Args:
-        layers: the precision of every layer, in the order of the network.
-
-    Returns:
-        Without quantization if all layers stay in FP32; without mixed precision if all have the
-        one that the quantization gives. A recipe without whole numbers quantizes to INT8.
-    """
-    kept = [s for s in recipe.steps if not isinstance(s, Quantize | MixedPrecision)]
-    if all(precision is Precision.FP32 for precision in layers.values()):
-        return Recipe(steps=tuple(kept), seed=recipe.seed)
-    own = recipe.step(Quantize)
-    general = own if own is not None and own.precision in WHOLE else Quantize()
-    usual = precisions_of(Recipe(steps=(general,)), layers)
-    single = {name: p for name, p in layers.items() if p is not usual[name]}
-    mixed = (MixedPrecision(layers=tuple(single.items())),) if single else ()
-    return Recipe(steps=(*kept, general, *mixed), seed=recipe.seed)
 
 
 def layer_rows(

@@ -16,13 +16,14 @@ import numpy as np
 
 from optim.analysis.sensitivity import layer_times
 from optim.artifact import store_artifact
+from optim.devices.target import ENGINE, LATENCY_THREADS, here
 from optim.engines import engine_named
-from optim.engines.onnxruntime.profiler import Profile, profile
+from optim.engines.onnxruntime.profiler import profile
+from optim.engines.profile import Profile
 from optim.errors import Refusal, RefusedError
 from optim.measure.latency import measure_latency
 from optim.measure.measurement import Latency
 from optim.pipeline.make import file_of
-from optim.pipeline.measure import ENGINE, LATENCY_THREADS, here
 from optim.progress import Progress
 from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
 from optim.task.task import Task

@@ -40,7 +40,7 @@ from optim.words import points, share
 
 if TYPE_CHECKING:
     from optim.compress.pruning.cut_alone import Score
-    from optim.compress.pruning.find_groups import ChannelGroup
+    from optim.compress.pruning.groups import ChannelGroup
     from optim.store.results import Results
 
 

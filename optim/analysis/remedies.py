@@ -5,21 +5,12 @@ Nothing here is promised: a remedy says "try", and tells what it gave only where
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from optim.engines.onnxruntime.profiler import OperatorTime, Profile
-from optim.recipe import (
-    Activations,
-    Fuse,
-    MixedPrecision,
-    Precision,
-    Quantize,
-    Recipe,
-    ReplaceActivation,
-    Step,
-)
-from optim.recipe.steps import STEP_ORDER, step_kind
+from optim.engines.profile import OperatorTime, Profile
+from optim.recipe import Activations, Fuse, Precision, Quantize, Recipe, ReplaceActivation
+from optim.recipe.edit import _in_float, _with
 
 WORTH_TELLING = 0.01
 """Share of the time below which a group of operators or a layer is not mentioned."""
@@ -166,19 +157,6 @@ def _kept_in_float(recipe: Recipe, layers: list[str]) -> Remedy:
         "The conversions it takes may cost more than it wins.",
         recipe=_in_float(recipe, layers),
     )
-
-
-def _in_float(recipe: Recipe, layers: Iterable[str]) -> Recipe:
-    mixed = recipe.step(MixedPrecision)
-    kept = {**dict(mixed.layers if mixed else ()), **dict.fromkeys(layers, Precision.FP32)}
-    return _with(recipe, MixedPrecision(layers=tuple(kept.items())))
-
-
-def _with(recipe: Recipe, step: Step) -> Recipe:
-    """The recipe with a step put in its place, instead of the one of its kind if there is one."""
-    others = [own for own in recipe.steps if type(own) is not type(step)]
-    steps = sorted((*others, step), key=lambda own: STEP_ORDER.index(step_kind(own)))
-    return replace(recipe, steps=tuple(steps))
 
 
 def slower_layers(profile: Profile, parent: Profile | None) -> dict[str, tuple[float, float]]:

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optim.candidate import Candidate
-from optim.engines.onnxruntime.profiler import Profile, profile
+from optim.devices.target import LATENCY_THREADS
+from optim.engines.onnxruntime.profiler import profile
+from optim.engines.profile import Profile
 from optim.errors import Refusal, RefusedError
 from optim.measure.noise import sqnr_db
 from optim.pipeline.make import file_of, make_candidate
-from optim.pipeline.measure import LATENCY_THREADS
 from optim.progress import Progress, part
 from optim.recipe import Precision, Quantize, QuantizeAware
 from optim.task.datasets import Split

@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from optim.artifact import store_artifact
+from optim.devices.target import ENGINE, here
 from optim.engines import engine_named
 from optim.errors import EngineError
 from optim.graph.onnx_file import read_model
 from optim.measure.latency import measure_latency
 from optim.measure.measurement import Latency
-from optim.pipeline.measure import ENGINE, here
 
 
 def time_in_turn(before: bytes, after: bytes) -> Latency:

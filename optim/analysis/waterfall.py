@@ -14,14 +14,15 @@ import numpy as np
 
 from optim.artifact import Artifact, store_artifact
 from optim.candidate import Candidate
+from optim.devices.target import ENGINE, here
 from optim.engines import engine_named
 from optim.errors import Refusal, RefusedError
 from optim.measure.latency import measure_latency
 from optim.measure.noise import sqnr_db
 from optim.pipeline.make import file_of
-from optim.pipeline.measure import ENGINE, here
 from optim.progress import Progress
 from optim.recipe import Activations, MixedPrecision, Precision, Quantize, Recipe
+from optim.recipe.edit import keep_in_float
 from optim.task.datasets import Split
 from optim.task.task import Task
 
@@ -141,18 +142,6 @@ def measure_waterfall(
             kept.append(files.kept(candidate.recipe, artifact, layer, exact, answers))
     kept.sort(key=lambda row: (-row.accuracy_gain, -row.sqnr_gain_db))
     return Waterfall(stages=tuple(stages), layers=tuple(kept), n=len(split))
-
-
-def keep_in_float(recipe: Recipe, layer: str) -> Recipe:
-    """The same recipe with one more layer in FP32.
-
-    Raises:
-        ValueError: if the recipe has no ``Quantize`` step.
-    """
-    mixed = recipe.step(MixedPrecision)
-    layers = {**dict(mixed.layers if mixed else ()), layer: Precision.FP32}
-    steps = tuple(step for step in recipe.steps if not isinstance(step, MixedPrecision))
-    return replace(recipe, steps=(*steps, MixedPrecision(layers=tuple(layers.items()))))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from optim.cli.output import (
     workspace_folder,
 )
 from optim.errors import OptimError
-from optim.jobs.job import Job
-from optim.report.record import job_record
+from optim.jobs.job import Job, job_record
 
 
 @click.command()

@@ -7,13 +7,7 @@ from pathlib import Path
 import click
 
 from optim.candidate import Candidate
-from optim.cli.output import (
-    common_options,
-    known_task,
-    open_workspace,
-    print_json,
-    print_table,
-)
+from optim.cli.output import common_options, known_task, open_workspace, print_json, print_table
 from optim.cli.rows import candidate_row
 from optim.report.record import candidate_record
 from optim.search.pareto import Front, Limits, Objective, ranked_front

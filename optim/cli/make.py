@@ -18,7 +18,8 @@ from optim.cli.output import (
 )
 from optim.cli.rows import candidate_row
 from optim.report.record import candidate_record
-from optim.sweep import Grid, make_each
+from optim.search.grid import Grid
+from optim.sweep import make_each
 from optim.words import between, count, megabytes, milliseconds, points, share, times
 
 EPOCHS_HELP = "Fine-tuning after pruning, in passes over the data. Default: what suits TASK."
@@ -106,7 +107,8 @@ def measure(file: Path, task: str, workspace: Path | None, as_json: bool) -> Non
       edge-optim measure my-model/model.onnx --task fashion-resnet
       edge-optim measure other.onnx --task motion-cnn --json
     """
-    from optim.pipeline.measure_file import measure_file, measured_record
+    from optim.pipeline.measure_file import measure_file
+    from optim.report.record import measured_record
 
     opened = open_workspace(workspace)
     with progress_bar(file.name) as progress:

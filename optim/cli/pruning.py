@@ -25,8 +25,8 @@ from optim.progress import Progress
 from optim.recipe import Precision, Prune, Quantize, Recipe
 from optim.recipe.steps import Step
 from optim.report.record import candidate_record
+from optim.search.grid import suitable_epochs
 from optim.store.analyses import AnalysisKind
-from optim.sweep import suitable_epochs
 from optim.words import count, milliseconds, share
 from optim.workspace import Workspace
 

@@ -28,8 +28,9 @@ from optim.cli.training_options import (
     training_options,
 )
 from optim.errors import BrokenRecipeError, RefusedError
+from optim.jobs.job import job_record
 from optim.recipe import MAX_RECIPE_BYTES, Fuse, Precision, QuantizeAware, Recipe, Step
-from optim.report.record import candidate_record, job_record
+from optim.report.record import candidate_record
 from optim.search.headlines import find_headlines, outcome
 from optim.task.task import load_task
 

@@ -11,7 +11,7 @@ import click
 
 from optim.cli.training_options import choice, given_of
 from optim.recipe import Criterion, Pattern, Prune, PruningUnit, Scope, Sparsify, SparsifyMethod
-from optim.task.task import FOUND_FIELDS, Task
+from optim.task.task import Task, usual_pruning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +84,6 @@ class Zeros:
         method = SparsifyMethod(own.pop("sparsify_method", SparsifyMethod.MAGNITUDE).lower())
         epochs = own.pop("sparsify_epochs", task.epochs_with_zeros(method))
         return Sparsify(method=method, epochs=epochs, distill=distill, **own)
-
-
-def usual_pruning(task: Task, ratio: float, *, layered: bool) -> dict[str, Any]:
-    """What the task chooses of pruning, as far as it has an effect beside the rest."""
-    names = {"epochs"}
-    if layered:
-        names |= {"criterion", "round_to"}
-    if ratio:
-        names |= {"criterion", "round_to", "scope", *(() if layered else ("rounds",))}
-    return {name: getattr(task.pruning, name) for name in FOUND_FIELDS if name in names}
 
 
 PRUNING_OPTIONS = tuple(field.name for field in fields(Pruning))

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from optim.cli.output import (
-    common_options,
-    open_workspace,
-    print_json,
-    print_table,
-    progress_bar,
-)
+from optim.cli.output import common_options, open_workspace, print_json, print_table, progress_bar
 from optim.errors import EngineError, OptimError
 from optim.progress import Progress
 from optim.words import between, count, megabytes, share, times
@@ -22,7 +16,7 @@ from optim.words import between, count, megabytes, share, times
 if TYPE_CHECKING:
     from optim.analysis.diagnosis import Diagnosis
     from optim.candidate import Candidate
-    from optim.engines.onnxruntime.profiler import OperatorTime, Profile
+    from optim.engines.profile import OperatorTime, Profile
     from optim.graph.fuse import FuseReport
     from optim.measure.measurement import Latency
     from optim.workspace import Workspace
@@ -64,7 +58,7 @@ def profile(candidate: str, workspace: Path | None, as_json: bool) -> None:
 
 
 def _profile(opened: Workspace, found: Candidate, progress: Progress) -> Profile:
-    from optim.engines.onnxruntime.profiler import Profile
+    from optim.engines.profile import Profile
     from optim.store.analyses import AnalysisKind
 
     made = opened.analyse(found.id, AnalysisKind.PROFILE, progress=progress)

@@ -7,8 +7,8 @@ import platform
 from functools import lru_cache
 from pathlib import Path
 
+from optim.devices.environment import Environment
 from optim.engines.engine import Engine
-from optim.measure.measurement import Environment
 
 TELLING_FLAGS = (
     "asimd", "avx2", "avx512f", "asimddp", "i8mm", "avx_vnni", "avx512_vnni", "amx_int8"

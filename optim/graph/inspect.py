@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto
 
+from optim.artifact import GraphFacts
 from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.graph.onnx_file import (
     INTEGER_LAYERS,
@@ -25,7 +26,6 @@ from optim.graph.onnx_file import (
     float_tensor_shapes,
     read_model,
 )
-from optim.measure.measurement import GraphFacts
 
 UNPACK = ("DequantizeLinear", "Cast")
 PARAMETER_READERS = (

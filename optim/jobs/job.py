@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+
+from optim.words import moment
 
 
 class JobKind(StrEnum):
@@ -71,3 +73,15 @@ class Job:
     def live(self) -> bool:
         """True while it waits or runs."""
         return self.state in LIVE
+
+
+def job_record(job: Job) -> dict[str, Any]:
+    """A row of the queue."""
+    return {
+        **asdict(job),
+        "kind": str(job.kind),
+        "state": str(job.state),
+        "created": moment(job.created),
+        "started": moment(job.started),
+        "finished": moment(job.finished),
+    }

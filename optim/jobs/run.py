@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import assert_never
 
 from optim.analysis.analyses import analyse
-from optim.candidate import Candidate
+from optim.candidate import Candidate, candidate_id
+from optim.devices.target import here
 from optim.errors import OptimError, RefusedError
 from optim.jobs.job import Job, JobKind
 from optim.jobs.queue import JobQueue
-from optim.pipeline.make import candidate_id, make_candidate
+from optim.pipeline.make import make_candidate
 from optim.pipeline.measure import (
-    here,
     measure_accuracy_of,
     measure_candidate,
     measure_latency_of,

@@ -32,8 +32,9 @@ from typing import Literal
 import numpy as np
 
 from optim.artifact import Artifact
+from optim.devices.environment import Environment
 from optim.engines.engine import Engine, Session
-from optim.measure.measurement import Environment, Latency
+from optim.measure.measurement import Latency
 
 Clock = Callable[[], float]
 Role = Literal["baseline", "candidate", "null"]

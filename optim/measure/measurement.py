@@ -5,13 +5,13 @@ Predicted figures are another type (``optim.search.predict.Prediction``): the tw
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from optim.artifact import Artifact, GraphFacts
+from optim.devices.environment import Environment
 from optim.measure.statistics import (
     bootstrap_median_interval,
     mcnemar_p,
@@ -23,42 +23,6 @@ RESTLESS = 0.05
 """Rounds that spread by more, or a null further from 1: something moved between the sessions."""
 BUSY = 0.1
 """A baseline slower than usual by more than this share: others use the core, or its caches."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Environment:
-    """Where a measurement was made. Two of them compare only if they are equal.
-
-    Attributes:
-        cpu: the processor's name.
-        instructions: the vector instructions that matter for INT8, such as ``avx512_vnni``.
-        cores: logical processors that the process may use.
-        threads: threads the engine was given.
-        engine, engine_version: such as ``onnxruntime`` and ``1.32.0``.
-        governor: the kernel's frequency governor, or ``unknown``.
-    """
-
-    cpu: str
-    instructions: tuple[str, ...]
-    cores: int
-    threads: int
-    engine: str
-    engine_version: str
-    governor: str = "unknown"
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """12 hexadecimal digits."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-    def words(self) -> str:
-        """One line for a caption."""
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        vector = (
-            f" ({self.instructions[-1].upper().replace('_', '-')})" if self.instructions else ""
-        )
-        return f"{self.cpu}{vector}, {self.engine} {self.engine_version}, {threads}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -235,34 +199,12 @@ class Accuracy:
         return self.p_value >= 0.05
 
 
-@dataclass(frozen=True, kw_only=True)
-class GraphFacts:
-    """What can be counted in the file itself.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MeasuredFile:
+    """The figures of a foreign file on a task; its artifact's path is the file as given."""
 
-    Attributes:
-        parameters: numbers in weights and biases (scales and zero points are not counted).
-        macs: multiply-accumulates for one example.
-        float_operators: Conv, Gemm and MatMul that the engine still computes in floating point
-            after its own optimization, by operator type.
-        operators: all Conv, Gemm and MatMul in the optimized graph, in any number format.
-        weights: numbers in the weights of Conv, Gemm and MatMul, biases left out; 0 if they were
-            not counted, as in records of older versions.
-        zero_weights: those of them that stand for zero.
-    """
-
-    parameters: int
-    macs: int
-    float_operators: dict[str, int]
-    operators: int
-    weights: int = 0
-    zero_weights: int = 0
-
-    @property
-    def sparsity(self) -> float | None:
-        """Share of zeros among the weights, 0..1; None if they were not counted."""
-        return self.zero_weights / self.weights if self.weights else None
-
-    @property
-    def float_count(self) -> int:
-        """How many heavy operators stayed in floating point."""
-        return sum(self.float_operators.values())
+    task: str
+    artifact: Artifact
+    facts: GraphFacts
+    accuracy: Accuracy
+    latency: Latency

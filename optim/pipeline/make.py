@@ -8,12 +8,11 @@ file that exists is never made again.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import TYPE_CHECKING, assert_never
 
 from optim.artifact import Artifact, store_artifact
-from optim.candidate import Candidate, role_of
+from optim.candidate import Candidate, candidate_id, role_of
 from optim.errors import Refusal, RefusedError
 from optim.progress import Progress, part
 from optim.recipe import (
@@ -44,12 +43,6 @@ SCORING_EXAMPLES = 512
 """On so many blocks and channels show how much they matter."""
 TRAINING_SHARE = 0.8
 """Share of the progress bar that training takes when there is any."""
-
-
-def candidate_id(task: Task, recipe: Recipe) -> str:
-    """The name of a candidate: the same task, recipe and algorithms give the same 12 digits."""
-    text = f"{task.fingerprint}/{recipe.fingerprint}"
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def make_candidate(

@@ -12,6 +12,7 @@ import numpy as np
 
 from optim.artifact import Artifact
 from optim.candidate import Candidate
+from optim.devices.target import ENGINE, here
 from optim.engines import engine_named
 from optim.errors import BrokenArtifactError
 from optim.measure.accuracy import compare_accuracy, predict_classes
@@ -22,19 +23,8 @@ from optim.recipe import Recipe
 from optim.task.task import Task
 
 if TYPE_CHECKING:
-    from optim.measure.measurement import Environment, Latency
+    from optim.measure.measurement import Latency
     from optim.store.results import Results
-
-
-LATENCY_THREADS = 1
-ENGINE = "onnxruntime"
-
-
-def here() -> Environment:
-    """The environment in which this machine measures latency."""
-    from optim.devices.device import this_environment
-
-    return this_environment(engine_named(ENGINE), threads=LATENCY_THREADS)
 
 
 def measure_candidate(

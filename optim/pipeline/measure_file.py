@@ -5,25 +5,24 @@ The file is parsed, checked and read into memory once; what is measured are thos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from optim.artifact import Artifact, store_artifact
+from optim.devices.target import ENGINE, here
 from optim.engines import engine_named
 from optim.errors import BrokenArtifactError
 from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
-from optim.measure.measurement import Accuracy, GraphFacts, Latency
+from optim.measure.measurement import MeasuredFile
 from optim.pipeline.make import make_candidate
-from optim.pipeline.measure import ENGINE, here, measure_accuracy_of
+from optim.pipeline.measure import measure_accuracy_of
 from optim.pipeline.starters import take_in_if_shipped
 from optim.progress import Progress
 from optim.recipe import Recipe
-from optim.report.record import accuracy_record, artifact_record, graph_record, latency_record
 from optim.task.task import Task, load_task
 
 if TYPE_CHECKING:
@@ -32,17 +31,6 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 2 * 1024**3
 """An ONNX file in one piece cannot be longer: protobuf's own limit."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MeasuredFile:
-    """The figures of a foreign file on a task; its artifact's path is the file as given."""
-
-    task: str
-    artifact: Artifact
-    facts: GraphFacts
-    accuracy: Accuracy
-    latency: Latency
 
 
 def measure_file(
@@ -104,17 +92,6 @@ def measure_file(
         ),
         latency=latency,
     )
-
-
-def measured_record(found: MeasuredFile) -> dict[str, Any]:
-    """The figures as plain data; the keys are those of a candidate's record."""
-    return {
-        "task": found.task,
-        "file": artifact_record(found.artifact),
-        "graph": graph_record(found.facts),
-        "accuracy": accuracy_record(found.accuracy),
-        "latency": latency_record(found.latency),
-    }
 
 
 def _checked(path: Path) -> bytes:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optim.artifact import sha256_of, store_artifact
-from optim.candidate import Candidate
+from optim.candidate import Candidate, candidate_id
 from optim.errors import BrokenArtifactError
 from optim.measure.measurement import Accuracy
-from optim.pipeline.make import candidate_id, keep_file, make_candidate, registered
-from optim.progress import Progress
+from optim.pipeline.make import keep_file, make_candidate, registered
+from optim.progress import Epoch, Progress
 from optim.recipe import Recipe
-from optim.store.training_log import Epoch, TrainingLog
+from optim.store.training_log import TrainingLog
 from optim.task.task import Task
 
 if TYPE_CHECKING:

@@ -19,14 +19,7 @@ from optim.recipe.choices import Precision, parse_precision
 from optim.recipe.graph_steps import Fuse, MixedPrecision, Quantize
 from optim.recipe.reading import only_keys, plain_from_text, step_to_plain, steps_from_plain
 from optim.recipe.step_words import step_words
-from optim.recipe.steps import (
-    STEP_ORDER,
-    STEP_VERSIONS,
-    Step,
-    TrainingStep,
-    step_kind,
-    told_fields,
-)
+from optim.recipe.steps import STEP_ORDER, STEP_VERSIONS, Step, TrainingStep, step_kind, told_fields
 from optim.recipe.training_steps import (
     Distill,
     Prune,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from enum import StrEnum
 
-from optim.cli.step_options import usual_pruning
 from optim.recipe import (
     Distill,
     Fuse,
@@ -23,7 +22,7 @@ from optim.recipe import (
     recipe_of,
     told_fields,
 )
-from optim.task.task import FOUND_FIELDS, Task
+from optim.task.task import FOUND_FIELDS, Task, usual_pruning
 
 MOST_CODE = 400
 """Characters of a recipe in Python; a longer one is read from a file."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
-from optim.artifact import Artifact
+from optim.artifact import Artifact, GraphFacts
 from optim.candidate import Candidate
-from optim.jobs.job import Job
-from optim.measure.measurement import Accuracy, GraphFacts, Latency
+from optim.measure.measurement import Accuracy, Latency, MeasuredFile
+from optim.words import moment
 
 
 def candidate_record(candidate: Candidate) -> dict[str, Any]:
@@ -78,18 +77,12 @@ def latency_record(latency: Latency) -> dict[str, Any]:
     }
 
 
-def job_record(job: Job) -> dict[str, Any]:
-    """A row of the queue."""
+def measured_record(found: MeasuredFile) -> dict[str, Any]:
+    """The figures as plain data; the keys are those of a candidate's record."""
     return {
-        **asdict(job),
-        "kind": str(job.kind),
-        "state": str(job.state),
-        "created": moment(job.created),
-        "started": moment(job.started),
-        "finished": moment(job.finished),
+        "task": found.task,
+        "file": artifact_record(found.artifact),
+        "graph": graph_record(found.facts),
+        "accuracy": accuracy_record(found.accuracy),
+        "latency": latency_record(found.latency),
     }
-
-
-def moment(seconds: float | None) -> str | None:
-    """Seconds since 1970 as ISO 8601, UTC."""
-    return None if not seconds else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from optim.artifact import Artifact
+from optim.artifact import Artifact, GraphFacts
 from optim.candidate import Candidate, Role
+from optim.devices.environment import Environment
 from optim.errors import Refusal
-from optim.measure.measurement import Accuracy, Environment, GraphFacts, Latency
+from optim.measure.measurement import Accuracy, Latency
 from optim.recipe import Recipe
 from optim.store.schema import reading, writing
 

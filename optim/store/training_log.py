@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from optim.progress import Epoch
 from optim.store.schema import reading, writing
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One line of the training log.
-
-    Attributes:
-        epoch: counted from 1.
-        loss: mean over the epoch's training batches, what is minimised: with a teacher its terms
-            are in it, so losses of different recipes cannot be compared.
-        accuracy: on validation, 0..1.
-        seconds: of training and validating.
-    """
-
-    epoch: int
-    loss: float
-    accuracy: float
-    seconds: float
 
 
 class TrainingLog:

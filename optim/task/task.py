@@ -214,3 +214,13 @@ def teachers(task: Task) -> tuple[str, ...]:
     """The tasks whose networks know the task's data, the task itself first."""
     others = (other for other in sample_tasks() if other.name != task.name)
     return (task.name, *(other.name for other in others if same_question(task, other)))
+
+
+def usual_pruning(task: Task, ratio: float, *, layered: bool) -> dict[str, Any]:
+    """What the task chooses of pruning, as far as it has an effect beside the rest."""
+    names = {"epochs"}
+    if layered:
+        names |= {"criterion", "round_to"}
+    if ratio:
+        names |= {"criterion", "round_to", "scope", *(() if layered else ("rounds",))}
+    return {name: getattr(task.pruning, name) for name in FOUND_FIELDS if name in names}

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from statistics import median
 
-from optim.candidate import Candidate
+from optim.candidate import Candidate, candidate_id
 from optim.measure.measurement import Accuracy
-from optim.pipeline.make import candidate_id
+from optim.progress import Epoch
 from optim.recipe import Distill, Precision, Prune, Quantize, Recipe, Replace
 from optim.recipe.step_words import step_words
 from optim.recipe.steps import TrainingStep
 from optim.search.effort import GRAPH_STEPS_S, MEASURING_S, seconds_to_measure
-from optim.store.training_log import Epoch
 from optim.task.task import Task
 
 Log = Callable[[str], tuple[Epoch, ...]]

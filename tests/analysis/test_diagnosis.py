@@ -4,7 +4,7 @@ import pytest
 
 from optim.analysis.diagnosis import diagnose
 from optim.analysis.remedies import Remedy, slow_start
-from optim.engines.onnxruntime.profiler import OperatorTime, Profile
+from optim.engines.profile import OperatorTime, Profile
 from optim.recipe import (
     Activations,
     Fuse,

@@ -6,7 +6,7 @@ import pytest
 
 from optim.analysis import placement
 from optim.analysis.placement import compared, keep_in_float_where_slower, place, tries
-from optim.engines.onnxruntime.profiler import OperatorTime, Profile
+from optim.engines.profile import OperatorTime, Profile
 from optim.recipe import MixedPrecision, Precision, Recipe, recipe_of
 from optim.store.results import Results
 from tests.small_task import small_task

@@ -16,13 +16,14 @@ from optim.analysis.pruning_curves import (
     redundancy_words,
 )
 from optim.compress.pruning.cut_alone import widths, with_norms
-from optim.compress.pruning.find_groups import ChannelGroup, channel_groups
+from optim.compress.pruning.find_groups import channel_groups
+from optim.compress.pruning.groups import ChannelGroup
 from optim.compress.pruning.prune import prune
 from optim.compress.pruning.ratios import channels_to_keep
 from optim.compress.training.evaluation import logits_of
+from optim.devices.target import here
 from optim.errors import RefusedError
 from optim.pipeline.make import make_candidate
-from optim.pipeline.measure import here
 from optim.recipe import Precision, Prune, Quantize, QuantizeAware, Recipe
 from optim.store.analyses import AnalysisKind
 from optim.store.results import Results

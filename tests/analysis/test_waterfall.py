@@ -6,19 +6,12 @@ import numpy as np
 import pytest
 
 from optim.analysis import waterfall
-from optim.analysis.waterfall import Waterfall, keep_in_float, measure_waterfall
+from optim.analysis.waterfall import Waterfall, measure_waterfall
 from optim.engines import engine_named
 from optim.errors import RefusedError
 from optim.pipeline.make import make_candidate
-from optim.recipe import (
-    Activations,
-    MixedPrecision,
-    Precision,
-    Prune,
-    Quantize,
-    Recipe,
-    recipe_of,
-)
+from optim.recipe import Activations, MixedPrecision, Precision, Prune, Quantize, Recipe, recipe_of
+from optim.recipe.edit import keep_in_float
 from optim.store.results import Results
 from tests.small_task import small_task
 

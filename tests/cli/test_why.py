@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from optim.engines.onnxruntime.profiler import Profile
+from optim.engines.profile import Profile
 from optim.recipe import Quantize, Recipe
 from tests.cli.conftest import TASK, Run
 from tests.graph.quantized import inverted_residual, silu

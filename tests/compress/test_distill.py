@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from optim.candidate import candidate_id
 from optim.compress.distill import SMALLEST_BATCH, distill, distillation_schedule, share_of
 from optim.compress.student import student
 from optim.compress.training.fine_tune import fine_tuning_schedule
 from optim.compress.training.loop import Follow, train
 from optim.errors import RefusedError
-from optim.pipeline.make import candidate_id, make_candidate, trained_network
+from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import Distill, DistillationLoss, Prune, Recipe, Replace
 from optim.store.results import Results
 from optim.store.training_log import TrainingLog

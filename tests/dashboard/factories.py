@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from optim.artifact import Artifact
+from optim.artifact import Artifact, GraphFacts
 from optim.candidate import Candidate, role_of
-from optim.measure.measurement import Accuracy, Environment, GraphFacts, Latency
+from optim.devices.environment import Environment
+from optim.measure.measurement import Accuracy, Latency
 from optim.recipe import Fuse, Precision, Prune, Quantize, Recipe, recipe_of
 
 BASELINE_MS = 2.62

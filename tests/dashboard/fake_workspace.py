@@ -11,14 +11,13 @@ import numpy as np
 
 from optim.analysis.analyses import Analysis
 from optim.artifact import store_artifact
-from optim.candidate import Candidate, role_of
+from optim.candidate import Candidate, candidate_id, role_of
+from optim.devices.environment import Environment
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState
-from optim.measure.measurement import Environment
-from optim.pipeline.make import candidate_id
+from optim.progress import Epoch
 from optim.recipe import Recipe
 from optim.store.analyses import AnalysisKind
-from optim.store.training_log import Epoch
 from optim.task.task import load_task
 from tests.dashboard.factories import ENVIRONMENT, candidate, sample_candidates
 

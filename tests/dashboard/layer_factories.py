@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from optim.analysis.sensitivity import LayerSensitivity, Sensitivity
 from optim.analysis.waterfall import KeptInFloat, Stage, Waterfall
-from optim.engines.onnxruntime.profiler import OperatorTime, Profile
+from optim.engines.profile import OperatorTime, Profile
 from optim.recipe import Precision
 
 LAYERS = {"stem": "Conv", "block.conv1": "Conv", "block.conv2": "Conv", "head": "Gemm"}

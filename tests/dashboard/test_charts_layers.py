@@ -6,21 +6,10 @@ from dataclasses import replace
 import pytest
 
 import dashboard.charts.layers
-from dashboard.charts import (
-    layers_alt,
-    layers_figure,
-    waterfall_alt,
-    waterfall_figure,
-)
-from optim.analysis.layer_rows import layer_rows, mixed_recipe, precisions_of, remainders
-from optim.recipe import (
-    MixedPrecision,
-    Precision,
-    Prune,
-    Quantize,
-    Recipe,
-    recipe_of,
-)
+from dashboard.charts import layers_alt, layers_figure, waterfall_alt, waterfall_figure
+from optim.analysis.layer_rows import layer_rows, remainders
+from optim.recipe import MixedPrecision, Precision, Prune, Quantize, Recipe, recipe_of
+from optim.recipe.edit import mixed_recipe, precisions_of
 from tests.dashboard.layer_factories import LAYERS, REASON, profile_of, sensitivity, waterfall
 
 INT8 = recipe_of(precision="int8")

@@ -12,12 +12,11 @@ import dashboard.words.channels
 from dashboard.charts import layers_in_colour, pruning_alt, pruning_figure, pruning_map
 from dashboard.charts.pruning import spread
 from dashboard.charts.pruning_map import columns_of
-from dashboard.words.channels import (
-    costs_told,
+from dashboard.words.channels import costs_told, redundancy_sentences
+from optim.analysis.channel_cuts import (
     cut_recipe,
     measured_cuts,
     own_cuts,
-    redundancy_sentences,
     source_recipe,
     tells_its_cuts,
 )

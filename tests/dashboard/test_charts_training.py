@@ -5,12 +5,7 @@ import doctest
 import pytest
 
 import dashboard.charts.training
-from dashboard.charts.budgets import (
-    little_data_alt,
-    little_data_figure,
-    rounds_alt,
-    rounds_figure,
-)
+from dashboard.charts.budgets import little_data_alt, little_data_figure, rounds_alt, rounds_figure
 from dashboard.charts.training import (
     DASHES,
     FAINT,

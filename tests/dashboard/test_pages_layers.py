@@ -9,12 +9,8 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import (
-    loaders,
-)
-from dashboard.state import (
-    keys as state,
-)
+from dashboard import loaders
+from dashboard.state import keys as state
 from optim.candidate import Candidate
 from optim.errors import Refusal
 from optim.jobs.job import JobKind

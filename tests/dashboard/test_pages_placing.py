@@ -8,7 +8,7 @@ from dataclasses import replace
 from streamlit.testing.v1 import AppTest
 
 from optim.candidate import Candidate
-from optim.engines.onnxruntime.profiler import Profile
+from optim.engines.profile import Profile
 from optim.errors import Refusal
 from optim.jobs.job import JobKind
 from optim.recipe import MixedPrecision, Precision, Recipe, recipe_of

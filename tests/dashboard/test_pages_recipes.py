@@ -9,15 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.state import keys as state
-from optim.recipe import (
-    Distill,
-    Prune,
-    Quantize,
-    Recipe,
-    Replace,
-    Sparsify,
-    recipe_of,
-)
+from optim.recipe import Distill, Prune, Quantize, Recipe, Replace, Sparsify, recipe_of
 from tests.dashboard.factories import candidate
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace
 from tests.dashboard.test_pages import button, has_button, metric, row, texts

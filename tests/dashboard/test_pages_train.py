@@ -18,8 +18,8 @@ from dashboard.state.training_settings import (
     teachers,
 )
 from optim.errors import Refusal
+from optim.progress import Epoch
 from optim.recipe import Architecture, Distill, Precision, Prune, Quantize, Recipe, Replace
-from optim.store.training_log import Epoch
 from optim.task.task import load_task
 from optim.training_history.history import stage_recipes
 from optim.training_history.teacher_gain import without_teacher

@@ -10,13 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.compare import (
-    flips,
-)
+from dashboard.compare import flips
 from dashboard.compare.sparkline import series_svg
-from dashboard.state import (
-    keys as state,
-)
+from dashboard.state import keys as state
 from dashboard.state.settings import Settings, settings_of
 from dashboard.words import step_words, story
 from dashboard.words.markup import plain

@@ -14,8 +14,8 @@ from dashboard.charts.pareto.legend import SHORT
 from dashboard.charts.theme import METHOD_COLOURS, METHOD_SYMBOLS
 from dashboard.words import words
 from dashboard.words.glossary import GLOSSARY, what_is
+from optim.artifact import GraphFacts
 from optim.jobs.job import Job, JobKind, JobState
-from optim.measure.measurement import GraphFacts
 from optim.recipe import (
     Distill,
     Precision,

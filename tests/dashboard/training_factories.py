@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from optim.candidate import Candidate, role_of
-from optim.pipeline.make import candidate_id
+from optim.candidate import Candidate, candidate_id, role_of
+from optim.progress import Epoch
 from optim.recipe import Distill, Prune, Quantize, Recipe, Replace
-from optim.store.training_log import Epoch
 from optim.task.task import load_task
 from optim.training_history.history import Training, stage_recipes, trainings
 from optim.training_history.teacher_gain import without_teacher

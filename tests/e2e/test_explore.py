@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, TimeoutError, expect
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.recipe import Recipe, recipe_of
-from optim.sweep import Grid
+from optim.search.grid import Grid
 from optim.task.task import load_task, sample_tasks
 from tests.e2e.conftest import IMAGES, TASK, App, OpenTab, ready, settled, tabs, wait_until
 

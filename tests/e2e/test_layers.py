@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, TimeoutError, expect
 
 from optim.candidate import Candidate
-from optim.engines.onnxruntime.profiler import Profile
+from optim.engines.profile import Profile
 from optim.jobs.job import JobKind
 from optim.recipe import MixedPrecision, Precision, Prune, Recipe, recipe_of
 from optim.store.analyses import Analyses, AnalysisKind

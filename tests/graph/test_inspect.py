@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from optim.artifact import GraphFacts
 from optim.errors import BrokenArtifactError
 from optim.graph.inspect import graph_facts
 from optim.graph.quantization.quantize import quantize
-from optim.measure.measurement import GraphFacts
 from optim.recipe import Activations, Precision, Quantize
 from tests.graph.test_fuse import model_of
 

@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 
 from optim.artifact import store_artifact
-from optim.measure.latency import (
-    MAX_RUNS,
-    MAX_SLOT_S,
-    MIN_RUNS,
-    measure_latency,
-)
-from optim.measure.measurement import Environment, Latency
+from optim.devices.environment import Environment
+from optim.measure.latency import MAX_RUNS, MAX_SLOT_S, MIN_RUNS, measure_latency
+from optim.measure.measurement import Latency
 
 EXAMPLE = np.zeros((1, 1, 4, 4), np.float32)
 ENVIRONMENT = Environment(

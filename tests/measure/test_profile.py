@@ -7,8 +7,9 @@ from torch import nn
 
 from optim.engines.onnxruntime.kernels import read_kernel_times
 from optim.engines.onnxruntime.origins import FileGraph, activation_name
-from optim.engines.onnxruntime.profiler import Profile, profile
+from optim.engines.onnxruntime.profiler import profile
 from optim.engines.onnxruntime.reasons import why_float
+from optim.engines.profile import Profile
 from optim.errors import EngineError
 from optim.graph.export import export_onnx
 from optim.graph.quantization.quantize import quantize

@@ -4,19 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from optim import (
-    recipe,
-)
+from optim import recipe
+from optim.candidate import candidate_id
 from optim.compress.training import fine_tune as training_module
 from optim.errors import BrokenArtifactError, RefusedError
-from optim.jobs import (
-    run as jobs,
-)
+from optim.jobs import run as jobs
 from optim.jobs.run import make_and_measure, measure_starters
-from optim.pipeline import (
-    make as pipeline,
-)
-from optim.pipeline.make import candidate_id, make_candidate, trained_network
+from optim.pipeline import make as pipeline
+from optim.pipeline.make import make_candidate, trained_network
 from optim.pipeline.starters import starter_recipes, take_in, write_starters
 from optim.recipe import Prune, Quantize, Recipe, Replace, recipe_of
 from optim.store.results import Results

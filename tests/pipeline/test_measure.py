@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from optim.devices.target import here
 from optim.jobs.run import make_and_measure
 from optim.measure.measurement import Latency
 from optim.pipeline import measure as measuring
-from optim.pipeline.measure import here, settle_latency_of
+from optim.pipeline.measure import settle_latency_of
 from optim.recipe import recipe_of
 from optim.store.results import Results
 from tests.small_task import small_task

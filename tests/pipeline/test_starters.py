@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from optim.artifact import sha256_of
+from optim.candidate import candidate_id
 from optim.engines import engine_named
 from optim.measure.accuracy import predict_classes
-from optim.pipeline.make import candidate_id, make_candidate
+from optim.pipeline.make import make_candidate
 from optim.recipe import Precision, Prune, Recipe
 from optim.search.headlines import control_of, headlines
 from optim.store.results import Results

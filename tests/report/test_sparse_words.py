@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from optim.artifact import Artifact
+from optim.artifact import Artifact, GraphFacts
 from optim.candidate import Candidate, role_of
-from optim.measure.measurement import GraphFacts
 from optim.recipe import Pattern, Prune, Recipe, Sparsify
 from optim.report.sparse_words import sparse_words
 

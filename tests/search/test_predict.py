@@ -7,7 +7,8 @@ import pytest
 
 from optim.artifact import Artifact
 from optim.candidate import Candidate, role_of
-from optim.measure.measurement import Accuracy, Environment, Latency
+from optim.devices.environment import Environment
+from optim.measure.measurement import Accuracy, Latency
 from optim.recipe import Precision, Prune, Quantize, Recipe, Replace, Sparsify, recipe_of
 from optim.search.predict import predict
 

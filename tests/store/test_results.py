@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optim.artifact import Artifact, store_artifact
+from optim.artifact import Artifact, GraphFacts, store_artifact
 from optim.candidate import Candidate, Role
+from optim.devices.environment import Environment
 from optim.errors import Refusal
 from optim.jobs.job import JobKind
 from optim.jobs.queue import JobQueue
-from optim.measure.measurement import Accuracy, Environment, GraphFacts, Latency
+from optim.measure.measurement import Accuracy, Latency
 from optim.recipe import Recipe, recipe_of
 from optim.store import schema
 from optim.store.results import Results

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from optim.progress import Epoch
 from optim.store.results import Results
-from optim.store.training_log import Epoch, TrainingLog
+from optim.store.training_log import TrainingLog
 
 
 def _epoch(number: int, accuracy: float = 0.5) -> Epoch:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from optim.compress.pruning.cutting import cut
-from optim.compress.pruning.find_groups import ChannelGroup
+from optim.compress.pruning.groups import ChannelGroup
 from optim.compress.pruning.importance import scores
 from optim.compress.pruning.ratios import block_of, channels_to_keep
 from optim.compress.training.evaluation import logits_of, reestimate_batchnorm

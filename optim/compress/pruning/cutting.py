@@ -16,9 +16,10 @@ import torch
 from torch import nn
 
 from optim.compress.pruning.blocks import bypassed
+from optim.compress.pruning.groups import is_attention
 
 if TYPE_CHECKING:
-    from optim.compress.pruning.find_groups import ChannelGroup, Side
+    from optim.compress.pruning.groups import ChannelGroup, Side
 
 Leaving = Mapping[str, tuple[int, ...]]
 """By the name of a group: which of its units leave."""
@@ -109,17 +110,6 @@ def fit_to_state(network: nn.Module, state: dict[str, torch.Tensor]) -> nn.Modul
     for name, _ in list(network.named_modules()):
         adopt_shapes(network, name)
     return network.eval()
-
-
-def is_attention(module: nn.Module) -> bool:
-    """True for multi-head attention that reads queries, keys and values from one layer ``qkv``."""
-    qkv, out = getattr(module, "qkv", None), getattr(module, "proj", None)
-    return (
-        isinstance(qkv, nn.Linear)
-        and isinstance(out, nn.Linear)
-        and isinstance(getattr(module, "num_heads", None), int)
-        and isinstance(getattr(module, "head_dim", None), int)
-    )
 
 
 def adopt_shapes(network: nn.Module, name: str) -> None:

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from optim.compress.pruning.coupled_channels import Walk, dependency_graph, walk
-from optim.compress.pruning.cutting import cut, is_attention, masked
-
-Side = Literal["inputs", "outputs", "both"]
+from optim.compress.pruning.cutting import cut, masked
+from optim.compress.pruning.groups import ChannelGroup, Part, Side, is_attention
 
 ROOTS = (nn.Conv1d, nn.Conv2d, nn.Linear)
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
@@ -30,60 +29,6 @@ ACROSS_CHANNELS = ("softmax", "layernorm", "layer_norm", "groupnorm", "group_nor
 """Operations, by autograd's name, whose result for one channel depends on the others."""
 NOT_A_UNIT = "its channels come in sets of different sizes, which cannot shrink evenly."
 OUTPUTS = "its channels are the network's outputs."
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Part:
-    """Where a group's channels lie in one layer.
-
-    Attributes:
-        layer: its name in the network.
-        side: which of its channels they are; ``both`` in a layer that treats each for itself.
-        channel, unit: int64, shape (k,): ``channel[i]`` of the layer belongs to ``unit[i]``.
-    """
-
-    layer: str
-    side: Side
-    channel: np.ndarray
-    unit: np.ndarray
-
-    def channels_of(self, units: Any) -> np.ndarray:
-        """The channels of some units, in their order in the layer."""
-        return np.sort(self.channel[np.isin(self.unit, np.fromiter(units, int))])
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ChannelGroup:
-    """Channels that can only leave together with their like in other layers.
-
-    Attributes:
-        name: of the group's first layer in the network: a key of ``Prune.layers``.
-        layers: every layer whose output channels shrink, that one included.
-        channels: of the first layer.
-        granularity: channels of the first layer that leave at once: a unit.
-        parts: what is cut, layer by layer.
-        whole: why no channel can leave; empty if some can.
-        turn: when it is cut: from the output back, as the graph is walked. Scores of later groups
-            no longer count what has left.
-    """
-
-    name: str
-    layers: tuple[str, ...]
-    channels: int
-    turn: int
-    granularity: int = 1
-    parts: tuple[Part, ...] = ()
-    whole: str = ""
-
-    @property
-    def units(self) -> int:
-        """How many sets of channels could leave one by one."""
-        return self.channels // self.granularity
-
-    @property
-    def prunable(self) -> bool:
-        """True if channels can leave."""
-        return not self.whole
 
 
 def channel_groups(network: nn.Module, input_shape: tuple[int, ...]) -> tuple[ChannelGroup, ...]:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from optim.compress.pruning.cutting import tensors
-from optim.compress.pruning.find_groups import ChannelGroup, Part
+from optim.compress.pruning.groups import ChannelGroup, Part
 from optim.recipe import Criterion
 from optim.task.datasets import Split
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from optim.compress.pruning.find_groups import ChannelGroup
+    from optim.compress.pruning.groups import ChannelGroup
 
 Kept = Mapping[str, float]
 """By the name of a group: the share of its channels that stays, 0..1; groups not named are whole.
@@ -114,7 +114,7 @@ def layer_shapes(
     import torch
     from torch import nn
 
-    from optim.compress.pruning.cutting import is_attention
+    from optim.compress.pruning.groups import is_attention
 
     ran: dict[str, _Ran] = {}
 

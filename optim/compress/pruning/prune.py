@@ -18,7 +18,8 @@ from torch import nn
 
 from optim.compress.pruning.blocks import bypassed, missing_blocks, remove_blocks
 from optim.compress.pruning.cutting import cut, cut_in_place
-from optim.compress.pruning.find_groups import ChannelGroup, Side, channel_groups
+from optim.compress.pruning.find_groups import channel_groups
+from optim.compress.pruning.groups import ChannelGroup, Side
 from optim.compress.pruning.importance import comparable, fill_gradients, scores, unscorable
 from optim.compress.pruning.ratios import (
     Family,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from optim.compress.pruning.find_groups import ChannelGroup
+from optim.compress.pruning.groups import ChannelGroup
 from optim.compress.pruning.layer_shapes import layer_shapes, network_macs, network_parameters
 from optim.errors import Refusal, RefusedError
 from optim.recipe import PruningUnit

@@ -35,9 +35,8 @@ from optim.compress.training.hints import HINT_WEIGHT, Hints, hints_for, watched
 from optim.compress.training.losses import training_loss
 from optim.compress.training.schedule import Schedule
 from optim.compress.training.state import TrainingState
-from optim.progress import Progress
+from optim.progress import Epoch, Progress
 from optim.recipe import DistillationLoss
-from optim.store.training_log import Epoch
 from optim.task.datasets import Split
 
 AfterStep = Callable[[float, nn.Module], None]

@@ -18,7 +18,7 @@ from torch import nn
 
 from optim.compress.training.batches import device, network_on
 from optim.compress.training.schedule import Schedule
-from optim.store.training_log import Epoch
+from optim.progress import Epoch
 
 UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError)
 """What ``torch.load`` raises for a file that is cut off, or no checkpoint at all."""

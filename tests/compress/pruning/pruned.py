@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from optim.compress.pruning.find_groups import ChannelGroup
+from optim.compress.pruning.groups import ChannelGroup
 from optim.compress.pruning.prune import prune
 from optim.recipe import Prune
 from optim.task.datasets import Split

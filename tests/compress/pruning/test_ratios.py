@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from optim.compress.pruning.find_groups import ChannelGroup, Part, channel_groups
+from optim.compress.pruning.find_groups import channel_groups
+from optim.compress.pruning.groups import ChannelGroup, Part
 from optim.compress.pruning.ratios import (
     Room,
     block_of,
