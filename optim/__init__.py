@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from optim.report.figure import pareto_figure
     from optim.store.analyses import AnalysisKind
-    from optim.sweep import sweep
+    from optim.sweeps import sweep
     from optim.task.task import Task, load_task, sample_tasks
     from optim.workspace import Workspace
 
@@ -84,7 +84,7 @@ _HOMES = {
     "pareto_figure": "optim.report.figure",
     "recipe_of": "optim.recipe",
     "sample_tasks": "optim.task.task",
-    "sweep": "optim.sweep",
+    "sweep": "optim.sweeps",
 }
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from optim import sweep as grid
+from optim import sweeps as grid
 from optim.recipe import Criterion, Prune
 from optim.search.grid import Grid
 from optim.task.task import load_task

@@ -19,7 +19,7 @@ from optim.cli.output import (
 from optim.cli.rows import candidate_row
 from optim.report.record import candidate_record
 from optim.search.grid import Grid
-from optim.sweep import make_each
+from optim.sweeps import make_each
 from optim.words import between, count, megabytes, milliseconds, points, share, times
 
 EPOCHS_HELP = "Fine-tuning after pruning, in passes over the data. Default: what suits TASK."

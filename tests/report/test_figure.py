@@ -10,7 +10,7 @@ import pytest
 
 from optim import Workspace
 from optim.report.figure import pareto_figure
-from optim.sweep import rows_of
+from optim.sweeps import rows_of
 from tests.dashboard.factories import sample_candidates
 
 
