@@ -32,6 +32,7 @@ from torch import nn
 from optim.analysis.remedies import slow_start
 from optim.compress.replace import replace_activations
 from optim.devices.target import here
+from optim.engines.engine import run_single
 from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.engines.onnxruntime.profiler import profile
 from optim.graph.export import export_onnx
@@ -147,7 +148,7 @@ def _timed(files: dict[str, Path], *, rounds: int) -> dict[str, np.ndarray]:
         for name in order[place:] + order[:place]:
             for run in range(RUNS):
                 before = time.perf_counter()
-                sessions[name].run(example)
+                run_single(sessions[name], example)
                 times[name][turn, run] = (time.perf_counter() - before) * 1000
     return times
 

@@ -16,6 +16,7 @@ from optim.artifact import Artifact, store_artifact
 from optim.candidate import Candidate
 from optim.devices.target import ENGINE, here
 from optim.engines import engine_named
+from optim.engines.engine import run_single
 from optim.errors import Refusal, RefusedError
 from optim.measure.latency import measure_latency
 from optim.measure.noise import sqnr_db
@@ -160,7 +161,9 @@ class _Files:
         """Logits, float32, shape (n, classes)."""
         session = engine_named(ENGINE).load(artifact.path, threads=here().cores)
         starts = range(0, len(self.split), BATCH)
-        return np.concatenate([session.run(self.split.inputs[i : i + BATCH]) for i in starts])
+        return np.concatenate(
+            [run_single(session, self.split.inputs[i : i + BATCH]) for i in starts]
+        )
 
     def kept(
         self, recipe: Recipe, file: Artifact, layer: str, exact: np.ndarray, answers: np.ndarray

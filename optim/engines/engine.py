@@ -1,20 +1,57 @@
-"""What an engine is: something that loads a model file and answers."""
+"""What an engine is: something that loads a model file and runs it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from optim.errors import Refusal
+from optim.errors import EngineError, Refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorInfo:
+    """What a loaded model says of one of its inputs or outputs.
+
+    Attributes:
+        name: as in the file.
+        dtype: NumPy's name of the element type, such as ``float32`` or ``int64``.
+        shape: None for an axis of any length.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
 
 
 class Session(Protocol):
     """A loaded model."""
 
-    def run(self, inputs: np.ndarray) -> np.ndarray:
-        """Logits (N, classes) float32 for inputs (N, ...) float32."""
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """The inputs, in the order of the file."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """The outputs, in the order of the file."""
+        ...
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the model once.
+
+        Args:
+            feeds: one array for each input, by name; any element type.
+
+        Returns:
+            One array for each output, by name, in the order of ``outputs``.
+
+        Raises:
+            EngineError: if the arrays do not fit the model.
+        """
         ...
 
 
@@ -39,3 +76,34 @@ class Engine(Protocol):
             EngineError: if the engine cannot load it.
         """
         ...
+
+
+def feeds_for(
+    session: Session, inputs: np.ndarray | Mapping[str, np.ndarray]
+) -> Mapping[str, np.ndarray]:
+    """Name an array after the session's only input; named arrays are returned as they are.
+
+    Raises:
+        EngineError: if the model has several inputs and they are not named.
+    """
+    if isinstance(inputs, Mapping):
+        return inputs
+    if len(session.inputs) != 1:
+        names = ", ".join(each.name for each in session.inputs)
+        raise EngineError(
+            f"the model must have one input, it has {len(session.inputs)} ({names}). "
+            "Give an array for each by name."
+        )
+    return {session.inputs[0].name: inputs}
+
+
+def run_single(session: Session, inputs: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
+    """Run a model of which one output matters: the first.
+
+    Args:
+        inputs: as for ``feeds_for``.
+
+    Raises:
+        EngineError: as ``feeds_for`` and ``Session.run``.
+    """
+    return session.run(feeds_for(session, inputs))[session.outputs[0].name]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from optim.engines.engine import Engine
+from optim.engines.engine import Engine, run_single
 from optim.errors import EngineError
 from optim.measure.measurement import Accuracy
 from optim.progress import Progress
@@ -41,7 +41,7 @@ def predict_classes(
     classes = np.empty(len(split), np.uint8)
     for start in range(0, len(split), batch_size):
         batch = slice(start, start + batch_size)
-        logits = session.run(split.inputs[batch])
+        logits = run_single(session, split.inputs[batch])
         if not np.isfinite(logits).all():
             raise EngineError(
                 f"{path.name} answers with numbers that are not finite. "

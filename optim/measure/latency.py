@@ -33,7 +33,7 @@ import numpy as np
 
 from optim.artifact import Artifact
 from optim.devices.environment import Environment
-from optim.engines.engine import Engine, Session
+from optim.engines.engine import Engine, Session, feeds_for, run_single
 from optim.measure.measurement import Latency
 
 Clock = Callable[[], float]
@@ -95,7 +95,7 @@ def measure_latency(
     threads = environment.threads
     started = clock()
     tested = engine.load(candidate.path, threads=threads)
-    tested.run(example)
+    run_single(tested, example)
     cold_start_ms = (clock() - started) * 1000
     sessions: dict[Role, Session] = {
         "baseline": engine.load(baseline.path, threads=threads),
@@ -130,9 +130,10 @@ def measure_latency(
 def _warm_up(session: Session, example: np.ndarray, clock: Clock) -> float:
     """Run until the caches are warm; returns the seconds of a run, lower quartile."""
     times: list[float] = []
+    feeds = feeds_for(session, example)
     while len(times) < WARM_UP_RUNS or (sum(times) < WARM_UP_S and len(times) < MAX_RUNS):
         before = clock()
-        session.run(example)
+        session.run(feeds)
         times.append(clock() - before)
     return float(np.percentile(times[len(times) // 2 :], 25))
 
@@ -160,9 +161,10 @@ def _time_runs(
     """Milliseconds of so many runs; disturbed ones only if there are too few others."""
     undisturbed: list[float] = []
     disturbed: list[float] = []
+    feeds = feeds_for(session, example)
     while len(undisturbed) < runs and len(undisturbed) + len(disturbed) < PATIENCE * runs:
         switched, before = switches(), clock()
-        session.run(example)
+        session.run(feeds)
         milliseconds = (clock() - before) * 1000
         (undisturbed if switches() == switched else disturbed).append(milliseconds)
     return (undisturbed + disturbed)[:runs]

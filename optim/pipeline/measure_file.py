@@ -14,6 +14,7 @@ import numpy as np
 from optim.artifact import Artifact, store_artifact
 from optim.devices.target import ENGINE, here
 from optim.engines import engine_named
+from optim.engines.engine import run_single
 from optim.errors import BrokenArtifactError
 from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
@@ -55,7 +56,7 @@ def measure_file(
     with TemporaryDirectory() as folder:
         artifact = store_artifact(content, Path(folder))
         example = np.ascontiguousarray(loaded.split("calibration").inputs[:1])
-        answer = engine.load(artifact.path, threads=1).run(example)
+        answer = run_single(engine.load(artifact.path, threads=1), example)
         _check_answer(answer, loaded, path)
         if (known := results.predictions(baseline.id)) is None:
             progress(0.0, "answering the test split with the original")

@@ -8,6 +8,7 @@ import pytest
 from optim.analysis import waterfall
 from optim.analysis.waterfall import Waterfall, measure_waterfall
 from optim.engines import engine_named
+from optim.engines.engine import run_single
 from optim.errors import RefusedError
 from optim.pipeline.make import make_candidate
 from optim.recipe import Activations, MixedPrecision, Precision, Prune, Quantize, Recipe, recipe_of
@@ -51,7 +52,7 @@ def found(task, results, int4, quick):
 def accuracy(task, candidate):
     split = task.split("validation")
     session = engine_named("onnxruntime").load(candidate.artifact.path, threads=1)
-    return np.mean(session.run(split.inputs).argmax(1) == split.targets)
+    return np.mean(run_single(session, split.inputs).argmax(1) == split.targets)
 
 
 def test_it_starts_at_the_float_parent(found, task, results):

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from optim.engines.engine import TensorInfo
 from optim.errors import EngineError
 from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.task.datasets import Split
@@ -16,6 +17,7 @@ class Echo:
     """An engine whose network answers with its input."""
 
     name, version = "echo", "1"
+    inputs = outputs = (TensorInfo(name="x", dtype="float32", shape=(None, 5)),)
 
     def __init__(self, change=lambda logits: logits):
         self.change, self.batches = change, []
@@ -26,9 +28,9 @@ class Echo:
     def load(self, path, *, threads):
         return self
 
-    def run(self, inputs):
-        self.batches.append(len(inputs))
-        return self.change(inputs.copy())
+    def run(self, feeds):
+        self.batches.append(len(feeds["x"]))
+        return {"x": self.change(feeds["x"].copy())}
 
 
 def test_every_example_is_answered_once_in_bounded_batches_with_progress():

@@ -7,6 +7,7 @@ import pytest
 
 from optim.artifact import store_artifact
 from optim.devices.environment import Environment
+from optim.engines.engine import TensorInfo
 from optim.measure.latency import MAX_RUNS, MAX_SLOT_S, MIN_RUNS, measure_latency
 from optim.measure.measurement import Latency
 
@@ -43,15 +44,18 @@ class FakeEngine:
 
 
 class FakeSession:
+    inputs = (TensorInfo(name="input", dtype="float32", shape=(None, 4)),)
+    outputs = (TensorInfo(name="logits", dtype="float32", shape=(None, 10)),)
+
     def __init__(self, engine, seconds, number):
         self.engine, self.seconds, self.number = engine, seconds, number
 
-    def run(self, inputs):
+    def run(self, feeds):
         engine = self.engine
         engine.collected |= gc.isenabled() and bool(engine.order)
         engine.order.append(self.number)
         engine.now += self.seconds * engine.noise(engine)
-        return np.zeros((1, 10), np.float32)
+        return {"logits": np.zeros((1, 10), np.float32)}
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from optim.engines.engine import TensorInfo, feeds_for
 from optim.engines.onnxruntime.kernels import KernelTimes, read_kernel_times
 from optim.errors import EngineError, Refusal
 from optim.progress import Progress
@@ -92,36 +94,52 @@ class OnnxRuntime:
         warm_up = runs // 5
         with tempfile.TemporaryDirectory() as folder:
             session = _session(model, threads=threads, profile=Path(folder) / "profile")
-            runner = OnnxSession(session)
+            loaded = OnnxSession(session)
+            feeds = feeds_for(loaded, inputs)
             for done in range(warm_up + runs):
-                runner.run(inputs)
+                loaded.run(feeds)
                 progress(done / (warm_up + runs), "timing each operator")
             events = json.loads(Path(session.end_profiling()).read_bytes())
         return read_kernel_times(events, runs=runs)
 
 
+ELEMENT_TYPES = {"float": "float32", "double": "float64", "string": "str"}
+"""ONNX Runtime's names of element types where NumPy has another."""
+
+
 class OnnxSession:
-    """A loaded model with one input and one output."""
+    """A loaded model."""
 
     def __init__(self, session: ort.InferenceSession) -> None:
         self._session = session
-        self._input = session.get_inputs()[0].name
-        self._output = session.get_outputs()[0].name
+        self.inputs = tuple(map(_tensor_info, session.get_inputs()))
+        self.outputs = tuple(map(_tensor_info, session.get_outputs()))
+        self._output_names = [each.name for each in self.outputs]
 
-    def run(self, inputs: np.ndarray) -> np.ndarray:
-        """Logits (N, classes) float32 for inputs (N, ...) float32.
+    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the model once; see ``optim.engines.engine.Session.run``.
 
         Raises:
-            EngineError: if the inputs do not fit the model.
+            EngineError: if the arrays do not fit the model.
         """
         try:
-            logits: np.ndarray = self._session.run([self._output], {self._input: inputs})[0]
+            found = self._session.run(self._output_names, feeds)
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base
+            given = ", ".join(f"{name} {each.shape} {each.dtype}" for name, each in feeds.items())
             raise EngineError(
-                f"ONNX Runtime cannot run inputs of shape {inputs.shape}, {inputs.dtype}: "
-                f"{_first_line(error)}"
+                f"ONNX Runtime cannot run inputs of shape {given}: {_first_line(error)}"
             ) from error
-        return logits
+        return dict(zip(self._output_names, found, strict=True))
+
+
+def _tensor_info(argument: ort.NodeArg) -> TensorInfo:
+    """ONNX Runtime writes element types as ``tensor(float)`` and free axes as names."""
+    kind = argument.type.removeprefix("tensor(").removesuffix(")")
+    return TensorInfo(
+        name=argument.name,
+        dtype=ELEMENT_TYPES.get(kind, kind),
+        shape=tuple(axis if isinstance(axis, int) else None for axis in argument.shape),
+    )
 
 
 def _session(
