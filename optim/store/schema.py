@@ -1,4 +1,4 @@
-"""The one SQLite file of a workspace: its tables, its version, and how it is opened.
+"""The one SQLite file of a workspace: how it is opened, and brought up to date.
 
 Connections are short-lived: each call opens one, uses it and closes it, so that any thread and any
 process may call at any time. The file is in WAL mode, so readers never wait for a writer.
@@ -9,135 +9,17 @@ from __future__ import annotations
 import errno
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from optim.artifact import workspace_error
 from optim.errors import WorkspaceError
+from optim.store.versions import SCHEMA_VERSION, statements_from
 
 STORE_NAME = "store.sqlite"
-SCHEMA_VERSION = 4
 APPLICATION_ID = 0x656F7074  # "eopt": tells our file from any other SQLite file
 BUSY_TIMEOUT_S = 10.0
-
-TABLES = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT;
-INSERT INTO meta VALUES ('changes', 0);
-
-CREATE TABLE candidates (
-    seq INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    task TEXT NOT NULL,
-    recipe TEXT NOT NULL,
-    role TEXT NOT NULL,
-    starter INTEGER NOT NULL,
-    created REAL NOT NULL,
-    path TEXT,
-    sha256 TEXT,
-    size_bytes INTEGER,
-    compressed_bytes INTEGER,
-    facts TEXT,
-    seconds REAL,
-    refusal_reason TEXT,
-    refusal_remedy TEXT
-) STRICT;
-CREATE INDEX candidates_of_task ON candidates (task);
-
-CREATE TABLE latencies (
-    seq INTEGER PRIMARY KEY,
-    candidate TEXT NOT NULL REFERENCES candidates (id) ON DELETE CASCADE,
-    sha256 TEXT NOT NULL,
-    environment TEXT NOT NULL,
-    environment_facts TEXT NOT NULL,
-    rounds INTEGER NOT NULL,
-    baseline_ms BLOB NOT NULL,
-    candidate_ms BLOB NOT NULL,
-    null_ms BLOB NOT NULL,
-    baseline_sha256 TEXT NOT NULL,
-    cold_start_ms REAL NOT NULL,
-    created REAL NOT NULL
-) STRICT;
-CREATE INDEX latencies_of_candidate ON latencies (candidate, environment, sha256, seq);
-
-CREATE TABLE accuracies (
-    seq INTEGER PRIMARY KEY,
-    candidate TEXT NOT NULL REFERENCES candidates (id) ON DELETE CASCADE,
-    sha256 TEXT NOT NULL,
-    split TEXT NOT NULL,
-    n INTEGER NOT NULL,
-    correct INTEGER NOT NULL,
-    worse INTEGER NOT NULL,
-    better INTEGER NOT NULL,
-    changed INTEGER NOT NULL,
-    baseline_sha256 TEXT NOT NULL,
-    recorded INTEGER NOT NULL,
-    predictions BLOB,
-    created REAL NOT NULL
-) STRICT;
-CREATE INDEX accuracies_of_candidate ON accuracies (candidate, split, sha256, recorded, seq);
-
-CREATE TABLE checkpoints (
-    prefix TEXT PRIMARY KEY,
-    path TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    size_bytes INTEGER NOT NULL,
-    compressed_bytes INTEGER NOT NULL,
-    created REAL NOT NULL
-) STRICT;
-
-CREATE TABLE jobs (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    kind TEXT NOT NULL,
-    key TEXT NOT NULL,
-    payload TEXT NOT NULL,
-    words TEXT NOT NULL,
-    state TEXT NOT NULL,
-    progress REAL NOT NULL DEFAULT 0,
-    message TEXT NOT NULL DEFAULT '',
-    attempts INTEGER NOT NULL DEFAULT 0,
-    error TEXT,
-    created REAL NOT NULL,
-    started REAL,
-    finished REAL,
-    cancel_requested INTEGER NOT NULL DEFAULT 0,
-    worker TEXT,
-    token INTEGER NOT NULL DEFAULT 0,
-    lease_until REAL
-) STRICT;
-CREATE UNIQUE INDEX one_live_job_per_key ON jobs (key) WHERE state IN ('queued', 'running');
-CREATE INDEX live_jobs ON jobs (state) WHERE state IN ('queued', 'running');
-"""
-
-ANALYSES = """
-CREATE TABLE analyses (
-    seq INTEGER PRIMARY KEY,
-    candidate TEXT NOT NULL REFERENCES candidates (id) ON DELETE CASCADE,
-    kind TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    environment TEXT NOT NULL,
-    content TEXT NOT NULL,
-    created REAL NOT NULL
-) STRICT;
-CREATE INDEX analyses_of_candidate ON analyses (candidate, kind, environment, sha256, seq)
-"""
-"""Since version 2."""
-
-TRAINING = """
-CREATE TABLE epochs (
-    prefix TEXT NOT NULL,
-    epoch INTEGER NOT NULL,
-    loss REAL NOT NULL,
-    accuracy REAL NOT NULL,
-    seconds REAL NOT NULL,
-    PRIMARY KEY (prefix, epoch)
-) STRICT
-"""
-"""Since version 3: the training log of each trained prefix of a recipe."""
-
-COUNTED_TABLES = ("candidates", "latencies", "accuracies", "analyses", "epochs")
-"""Every write to these raises ``changes``, by trigger and so in the same transaction."""
 
 
 def connect(folder: Path) -> sqlite3.Connection:
@@ -244,28 +126,22 @@ def _open(folder: Path, *, options: str = "") -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, folder: Path) -> None:
-    """Check whose file it is and which version; make the tables if it is new."""
-    version = _pragma(connection, "user_version")
-    if version > SCHEMA_VERSION:
-        raise WorkspaceError(
-            f"the workspace {folder} was written by a newer version of edge-optim (store version "
-            f"{version}, known here: {SCHEMA_VERSION}). Update edge-optim, or choose another "
-            "workspace with --workspace."
-        )
-    if version == SCHEMA_VERSION and _pragma(connection, "application_id") == APPLICATION_ID:
+    """Check whose file it is and which version; bring it up to date, or make the tables."""
+    ours = _pragma(connection, "application_id") == APPLICATION_ID
+    if ours and _known_version(connection, folder) == SCHEMA_VERSION:
         return
     # In this order: tables come with their version, and another process may be making both now.
     has_tables = _has_tables(connection)
-    version = _pragma(connection, "user_version")
-    ours = version > 0 and _pragma(connection, "application_id") == APPLICATION_ID
-    if not ours and (version != 0 or has_tables):
+    used = has_tables or _pragma(connection, "user_version") != 0
+    if used and _pragma(connection, "application_id") != APPLICATION_ID:
         raise _not_a_store(folder)
     _switch_to_wal(connection)
     connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = _pragma(connection, "user_version")  # another process may have been quicker
-        for statement in () if version == SCHEMA_VERSION else _steps_from(version):
+    try:  # another process may have been quicker, or newer
+        for statement in statements_from(_known_version(connection, folder)):
             connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -273,29 +149,20 @@ def _prepare(connection: sqlite3.Connection, folder: Path) -> None:
         raise
 
 
-def _steps_from(version: int) -> Iterator[str]:
-    """The statements that bring a store of this version, 0 for an empty one, up to date."""
-    if version < 1:
-        yield from filter(str.strip, TABLES.split(";"))
-        yield from _counting(COUNTED_TABLES[:3])
-    if version < 2:
-        yield from filter(str.strip, ANALYSES.split(";"))
-        yield from _counting(COUNTED_TABLES[3:4])
-    if version < 3:
-        yield TRAINING
-        yield from _counting(COUNTED_TABLES[4:])
-    yield "ALTER TABLE latencies ADD COLUMN usual_ms REAL"
-    yield f"PRAGMA application_id = {APPLICATION_ID}"
-    yield f"PRAGMA user_version = {SCHEMA_VERSION}"
+def _known_version(connection: sqlite3.Connection, folder: Path) -> int:
+    """The store's version, 0 for an empty one.
 
-
-def _counting(tables: Iterable[str]) -> Iterator[str]:
-    for table in tables:
-        for event in ("INSERT", "UPDATE", "DELETE"):
-            yield (
-                f"CREATE TRIGGER {table}_{event.lower()} AFTER {event} ON {table} BEGIN "
-                "UPDATE meta SET value = value + 1 WHERE name = 'changes'; END"
-            )
+    Raises:
+        WorkspaceError: a newer edge-optim wrote it.
+    """
+    version = _pragma(connection, "user_version")
+    if version > SCHEMA_VERSION:
+        raise WorkspaceError(
+            f"the workspace {folder} was written by a newer version of edge-optim (store version "
+            f"{version}, known here: {SCHEMA_VERSION}). Update edge-optim, or choose another "
+            "workspace with --workspace."
+        )
+    return version
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

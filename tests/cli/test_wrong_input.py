@@ -14,7 +14,8 @@ import pytest
 
 from optim.jobs.job import JobKind
 from optim.jobs.queue import JobQueue
-from optim.store.schema import SCHEMA_VERSION, STORE_NAME, connect
+from optim.store.schema import STORE_NAME, connect
+from optim.store.versions import SCHEMA_VERSION
 from optim.workspace import Workspace
 from tests.cli.conftest import TASK, Run, is_one_sentence_for_people
 

@@ -15,13 +15,13 @@ from optim.jobs.queue import JobQueue
 from optim.store import schema
 from optim.store.results import Results
 from optim.store.schema import (
-    SCHEMA_VERSION,
     STORE_NAME,
     connect,
     disk_is_full,
     translated_errors,
     writing,
 )
+from optim.store.versions import SCHEMA_VERSION
 
 
 def pragma(connection: sqlite3.Connection, name: str) -> object:
@@ -37,56 +37,6 @@ def test_a_store_is_opened_for_safe_writing_by_many(tmp_path: Path) -> None:
         assert pragma(store, "user_version") == SCHEMA_VERSION
 
 
-def test_a_workspace_of_version_1_keeps_its_rows_and_learns_to_hold_analyses(
-    tmp_path: Path,
-) -> None:
-    with closing(sqlite3.connect(tmp_path / STORE_NAME)) as old:
-        old.executescript(schema.TABLES)
-        old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        old.execute("PRAGMA user_version = 1")
-        old.execute(
-            "INSERT INTO candidates (id, task, recipe, role, starter, created) "
-            "VALUES ('0123456789ab', 'any', '{}', 'baseline', 0, 1.0)"
-        )
-        old.commit()
-    with closing(connect(tmp_path)) as store:
-        assert pragma(store, "user_version") == SCHEMA_VERSION
-        assert [row["id"] for row in store.execute("SELECT id FROM candidates")] == ["0123456789ab"]
-        assert store.execute("SELECT count(*) AS n FROM analyses").fetchone()["n"] == 0
-
-
-def test_a_workspace_of_version_3_keeps_its_latencies_and_learns_what_is_usual(
-    tmp_path: Path,
-) -> None:
-    with closing(sqlite3.connect(tmp_path / STORE_NAME)) as old:
-        old.executescript(f"{schema.TABLES}; {schema.ANALYSES}; {schema.TRAINING};")
-        old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        old.execute("PRAGMA user_version = 3")
-        old.execute(
-            "INSERT INTO candidates (id, task, recipe, role, starter, created) "
-            "VALUES ('0123456789ab', 'any', '{}', 'baseline', 0, 1.0)"
-        )
-        old.execute(
-            "INSERT INTO latencies (candidate, sha256, environment, environment_facts, rounds, "
-            "baseline_ms, candidate_ms, null_ms, baseline_sha256, cold_start_ms, created) "
-            "VALUES ('0123456789ab', 'a', 'e', '{}', 1, x'', x'', x'', 'b', 1.5, 1.0)"
-        )
-        old.commit()
-    with closing(connect(tmp_path)) as store:
-        assert pragma(store, "user_version") == SCHEMA_VERSION
-        (row,) = store.execute("SELECT cold_start_ms, usual_ms FROM latencies").fetchall()
-        assert tuple(row) == (1.5, None)
-
-
-def test_a_workspace_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
-    with closing(connect(tmp_path)) as store:
-        store.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    before = (tmp_path / STORE_NAME).read_bytes()
-    with pytest.raises(WorkspaceError, match=r"newer version.*Update edge-optim, or choose"):
-        Results(tmp_path).version()
-    assert (tmp_path / STORE_NAME).read_bytes() == before
-
-
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / STORE_NAME).write_bytes(b"a shopping list " * 300)
     with pytest.raises(WorkspaceError, match="damaged or is not a store of edge-optim"):
@@ -94,9 +44,11 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     assert (tmp_path / STORE_NAME).read_bytes() == b"a shopping list " * 300
 
 
-def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [0, 1, SCHEMA_VERSION, SCHEMA_VERSION + 1])
+def test_the_database_of_another_program_is_refused(tmp_path: Path, version: int) -> None:
     with closing(sqlite3.connect(tmp_path / STORE_NAME)) as other:
         other.execute("CREATE TABLE notes (text)")
+        other.execute(f"PRAGMA user_version = {version}")
     with pytest.raises(WorkspaceError, match="not a store of edge-optim"):
         JobQueue(tmp_path).live()
 
