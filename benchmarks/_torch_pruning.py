@@ -76,7 +76,9 @@ def fine_tuned_by_default(
                 break
             passed = sum(step >= share * total for share in MILESTONES)
             optimizer.param_groups[0]["lr"] = RATE * 0.1**passed
-            x, _ = augment(inputs[rows], task.dataset.kind, gentle=True, generator=generator)
+            x, _ = augment(
+                inputs[rows], task.dataset.kind, weak_augmentation=True, generator=generator
+            )
             if x.ndim == 4:
                 x = x.contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):

@@ -167,7 +167,7 @@ class _Bench:
         for share in (1.0, step.data_share):
             drawn = round(examples * share)
             part = replace(step, data_share=share)
-            schedule = distillation_schedule(self.task, part, fresh=True, examples=drawn)
+            schedule = distillation_schedule(self.task, part, from_scratch=True, examples=drawn)
             steps.append(-(-drawn // schedule.batch_size))
         return min(MOST_EPOCHS, float(round(step.epochs * steps[0] / steps[1])))
 

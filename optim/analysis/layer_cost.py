@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optim.analysis.layer_pieces import Piece, input_shape, layers_file
-from optim.compress.pruning.layer_shapes import Kept, LayerShape
+from optim.compress.pruning.layer_shapes import KeptShares, LayerShape
 from optim.devices.target import LATENCY_THREADS
 from optim.progress import Progress
 from optim.recipe import Precision, Quantize
@@ -126,7 +126,7 @@ class Ends:
 def network_ms(
     shapes: Iterable[LayerShape],
     times: Iterable[LayerTimes],
-    kept: Kept,
+    kept: KeptShares,
     precision: Precision = Precision.FP32,
 ) -> float:
     """The sum over the layers of a pruned network; not yet its latency, but in proportion to it."""

@@ -264,7 +264,9 @@ def _examples(shapes: tuple[LayerShape, ...], shares: Mapping[str, list[float]])
 
 
 def _nothing_leaves(groups: tuple[ChannelGroup, ...]) -> Refusal:
-    reasons = "; ".join(f"{group.name}: {group.whole}" for group in groups if group.whole)
+    reasons = "; ".join(
+        f"{group.name}: {group.unprunable_reason}" for group in groups if group.unprunable_reason
+    )
     return Refusal(
         reason=f"no layer of this network can lose channels. {reasons}".strip(),
         remedy="Quantize it instead.",

@@ -34,7 +34,7 @@ SMALLEST_BATCH = 16
 
 
 def distill(
-    task: Task, network: nn.Module, step: Distill, *, seed: int, fresh: bool, follow: Follow
+    task: Task, network: nn.Module, step: Distill, *, seed: int, from_scratch: bool, follow: Follow
 ) -> nn.Module:
     """Train a network from its teacher's answers.
 
@@ -42,7 +42,7 @@ def distill(
         network: the student, any device; it is left alone.
         step: 0 epochs train nothing; alpha 0 trains without a teacher, as ``train`` does.
         seed: of the examples' order, the share that is drawn, and every random change.
-        fresh: True if its weights are random: it then trains at the full rate.
+        from_scratch: True if its weights are random: it then trains at the full rate.
 
     Returns:
         The network of the best epoch on validation, on the CPU, in evaluation mode.
@@ -69,7 +69,7 @@ def distill(
         Split(inputs=training.inputs[rows], targets=training.targets[rows]),
         task.split("validation"),
         kind=task.dataset.kind,
-        schedule=distillation_schedule(task, step, fresh=fresh, examples=len(rows)),
+        schedule=distillation_schedule(task, step, from_scratch=from_scratch, examples=len(rows)),
         seed=seed,
         teacher_logits=None if answers is None else answers[:, rows],
         hints_from=teachers[0].network() if hinted else None,
@@ -77,15 +77,17 @@ def distill(
     ).network
 
 
-def distillation_schedule(task: Task, step: Distill, *, fresh: bool, examples: int) -> Schedule:
+def distillation_schedule(
+    task: Task, step: Distill, *, from_scratch: bool, examples: int
+) -> Schedule:
     """The schedule of fine-tuning, with what the step says of the loss.
 
     Args:
-        fresh: True if the weights are random.
+        from_scratch: True if the weights are random.
         examples: how many there are to learn from.
     """
     schedule = replace(
-        fine_tuning_schedule(task, step, fresh=fresh),
+        fine_tuning_schedule(task, step, from_scratch=from_scratch),
         patience=step.patience,
         loss=step.loss if step.distill else DistillationLoss.SOFT,
         temperature=step.temperature,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from optim.compress.pruning.prune import fresh_weights, narrow
+from optim.compress.pruning.prune import narrow, reset_parameters_of
 from optim.errors import Refusal, RefusedError
 from optim.recipe import Replace
 from optim.task.architectures import FOR_SERIES, build
@@ -56,4 +56,4 @@ def student(task: Task, step: Replace, *, seed: int) -> nn.Module:
         first.stride = (step.stride, step.stride)
     if step.width == 1:
         return network.eval()
-    return fresh_weights(narrow(network, step.width, task.input_shape), seed=seed)
+    return reset_parameters_of(narrow(network, step.width, task.input_shape), seed=seed)

@@ -268,7 +268,7 @@ def _step_done(task: Task, prefix: Recipe, network: nn.Module, follow: Follow) -
             network = replace_activations(network, step)
             return fine_tune(task, network, step, seed=seed, follow=follow)
         case Prune():
-            from optim.compress.pruning.prune import fresh_weights, prune
+            from optim.compress.pruning.prune import prune, reset_parameters_of
             from optim.compress.training.fine_tune import fine_tune
 
             follow.progress(0.0, "choosing what is removed")
@@ -280,12 +280,14 @@ def _step_done(task: Task, prefix: Recipe, network: nn.Module, follow: Follow) -
                 original=network if step.rounds == 1 else _same_shape(task, _whole(prefix)),
             )
             if not step.keep_weights:
-                network = fresh_weights(network, seed=seed)
+                network = reset_parameters_of(network, seed=seed)
             return fine_tune(task, network, step, seed=seed, follow=follow)
         case Distill():
             from optim.compress.distill import distill
 
-            return distill(task, network, step, seed=seed, fresh=_fresh(prefix), follow=follow)
+            return distill(
+                task, network, step, seed=seed, from_scratch=_from_scratch(prefix), follow=follow
+            )
         case Sparsify():
             from optim.compress.sparsity.sparsify import sparsify
 
@@ -298,7 +300,7 @@ def _step_done(task: Task, prefix: Recipe, network: nn.Module, follow: Follow) -
             assert_never(step)
 
 
-def _fresh(prefix: Recipe) -> bool:
+def _from_scratch(prefix: Recipe) -> bool:
     """True if nothing has trained the weights before a prefix's last step."""
     student, pruned = prefix.step(Replace), prefix.step(Prune)
     if pruned is not None:

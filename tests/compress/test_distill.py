@@ -57,8 +57,8 @@ def narrow():
 SILENT = Follow()
 
 
-def _distilled(task, network, step, *, seed=0, fresh=True, follow=SILENT):
-    return distill(task, network, step, seed=seed, fresh=fresh, follow=follow)
+def _distilled(task, network, step, *, seed=0, from_scratch=True, follow=SILENT):
+    return distill(task, network, step, seed=seed, from_scratch=from_scratch, follow=follow)
 
 
 def _equal(one, other):
@@ -88,7 +88,7 @@ def test_without_labels_none_is_read(tiny, narrow, loss):
 
 def test_without_a_teacher_it_is_plain_training(tiny, narrow):
     alone = _distilled(tiny, narrow, Distill(epochs=1.0, alpha=0.0, loss="hints"))
-    schedule = fine_tuning_schedule(tiny, Distill(epochs=1.0), fresh=True)
+    schedule = fine_tuning_schedule(tiny, Distill(epochs=1.0), from_scratch=True)
     plain = train(
         narrow, tiny.split("train"), tiny.split("validation"), kind="series", schedule=schedule,
         seed=0,
@@ -141,23 +141,23 @@ def test_a_share_that_empties_a_class_is_refused_with_the_least_that_works():
 
 def test_few_examples_still_make_many_steps():
     task = load_task("motion-cnn")
-    whole = distillation_schedule(task, Distill(), fresh=True, examples=3510)
-    some = distillation_schedule(task, Distill(data_share=0.1), fresh=True, examples=351)
+    whole = distillation_schedule(task, Distill(), from_scratch=True, examples=3510)
+    some = distillation_schedule(task, Distill(data_share=0.1), from_scratch=True, examples=351)
     assert whole.batch_size == 64
     assert some.batch_size == 17
     assert 351 // some.batch_size >= 20
     assert some.max_lr == pytest.approx(whole.max_lr * (17 / 64) ** 0.5)
-    few = distillation_schedule(task, Distill(data_share=0.01), fresh=True, examples=35)
+    few = distillation_schedule(task, Distill(data_share=0.01), from_scratch=True, examples=35)
     assert few.batch_size == SMALLEST_BATCH
 
 
 def test_trained_weights_learn_at_a_gentle_rate_and_random_ones_at_the_full():
     task = load_task("fashion-mobilenetv2")
-    gentle, full = (
-        distillation_schedule(task, Distill(), fresh=fresh, examples=55_000).max_lr
-        for fresh in (False, True)
+    lowered, full = (
+        distillation_schedule(task, Distill(), from_scratch=from_scratch, examples=55_000).max_lr
+        for from_scratch in (False, True)
     )
-    assert full == task.card["training"]["schedule"]["max_lr"] == 4 * gentle
+    assert full == task.card["training"]["schedule"]["max_lr"] == 4 * lowered
 
 
 @pytest.mark.parametrize(
@@ -168,19 +168,22 @@ def test_trained_weights_learn_at_a_gentle_rate_and_random_ones_at_the_full():
 def test_a_short_training_takes_the_rate_that_the_card_says(name, epochs, share):
     task = load_task(name)
     step = Distill(epochs=epochs)
-    schedule = distillation_schedule(task, step, fresh=False, examples=55_000)
+    schedule = distillation_schedule(task, step, from_scratch=False, examples=55_000)
     assert schedule.max_lr == share * task.card["training"]["schedule"]["max_lr"]
-    fresh = distillation_schedule(task, step, fresh=True, examples=55_000)
+    fresh = distillation_schedule(task, step, from_scratch=True, examples=55_000)
     assert fresh.max_lr == task.card["training"]["schedule"]["max_lr"]
-    assert schedule.gentle
-    assert fresh.gentle
+    assert schedule.weak_augmentation
+    assert fresh.weak_augmentation
 
 
-@pytest.mark.parametrize(("epochs", "gentle"), [(2, True), (3, False)])
-def test_windows_change_gently_in_short_trainings_alone(epochs, gentle):
+@pytest.mark.parametrize(("epochs", "weak_augmentation"), [(2, True), (3, False)])
+def test_windows_get_weak_augmentation_in_short_trainings_alone(epochs, weak_augmentation):
     task = load_task("motion-cnn")
     step = Distill(epochs=epochs)
-    assert distillation_schedule(task, step, fresh=True, examples=5_000).gentle is gentle
+    assert (
+        distillation_schedule(task, step, from_scratch=True, examples=5_000).weak_augmentation
+        is weak_augmentation
+    )
 
 
 def test_no_training_data_is_refused_with_what_needs_none(tiny, narrow):

@@ -88,8 +88,8 @@ def cut_alone(
         rows = [Score(kept=group.channels, accuracy=whole[0], loss=whole[1])]
         for kept in widths(group)[1:]:
             progress(done / total, f"{group.name} alone with {kept} of {group.channels} channels")
-            leaving = tuple(order[: group.units - kept // group.granularity])
-            narrow = with_norms(cut(network, [group], {group.name: leaving}), norm_inputs)
+            pruned = tuple(order[: group.units - kept // group.granularity])
+            narrow = with_norms(cut(network, [group], {group.name: pruned}), norm_inputs)
             accuracy, loss = _accuracy_and_loss(narrow, split)
             rows.append(Score(kept=kept, accuracy=accuracy, loss=loss))
             done += 1
@@ -99,11 +99,11 @@ def cut_alone(
 
 def narrowest(network: nn.Module, groups: tuple[ChannelGroup, ...]) -> nn.Module:
     """A copy with the least channels in every group."""
-    leaving = {
+    pruned = {
         group.name: tuple(range(widths(group)[-1] // group.granularity, group.units))
         for group in groups
     }
-    return cut(network, groups, leaving)
+    return cut(network, groups, pruned)
 
 
 def with_norms(network: nn.Module, inputs: np.ndarray) -> nn.Module:

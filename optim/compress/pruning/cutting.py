@@ -2,7 +2,7 @@
 
     cut network (x) = masked network (x)
 
-where the masked one keeps its shapes and has zeros wherever a leaving channel is made.
+where the masked one keeps its shapes and has zeros wherever a pruned channel is made.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from optim.compress.pruning.groups import is_attention
 if TYPE_CHECKING:
     from optim.compress.pruning.groups import ChannelGroup, Side
 
-Leaving = Mapping[str, tuple[int, ...]]
+PrunedUnits = Mapping[str, tuple[int, ...]]
 """By the name of a group: which of its units leave."""
 PER_CHANNEL = ("weight", "bias", "running_mean", "running_var")
 
@@ -41,29 +41,29 @@ def tensors(module: nn.Module, side: Side) -> tuple[tuple[str, int], ...]:
     return tuple((name, int(transposed and name == "weight")) for name in names)
 
 
-def cut(network: nn.Module, groups: Iterable[ChannelGroup], leaving: Leaving) -> nn.Module:
+def cut(network: nn.Module, groups: Iterable[ChannelGroup], pruned: PrunedUnits) -> nn.Module:
     """A copy without the channels that leave.
 
     Args:
         network: it is left alone.
         groups: of this network.
-        leaving: units by the name of their group; groups that are not named stay whole.
+        pruned: units by the name of their group; groups that are not named stay whole.
     """
     network = copy.deepcopy(network)
-    cut_in_place(network, groups, leaving)
+    cut_in_place(network, groups, pruned)
     return network
 
 
-def cut_in_place(network: nn.Module, groups: Iterable[ChannelGroup], leaving: Leaving) -> None:
+def cut_in_place(network: nn.Module, groups: Iterable[ChannelGroup], pruned: PrunedUnits) -> None:
     """Take the channels that leave out of the network itself, and of its gradients.
 
     Args:
-        network, groups, leaving: as for ``cut``.
+        network, groups, pruned: as for ``cut``.
     """
     gone: dict[tuple[str, Side], list[np.ndarray]] = {}
     for group in groups:
-        for part in group.parts if leaving.get(group.name) else ():
-            channels = part.channels_of(leaving[group.name])
+        for part in group.parts if pruned.get(group.name) else ():
+            channels = part.channels_of(pruned[group.name])
             gone.setdefault((part.layer, part.side), []).append(channels)
     for (layer, side), several in gone.items():
         _remove(network.get_submodule(layer), side, np.concatenate(several))
@@ -71,18 +71,18 @@ def cut_in_place(network: nn.Module, groups: Iterable[ChannelGroup], leaving: Le
         adopt_shapes(network, layer)
 
 
-def masked(network: nn.Module, groups: Iterable[ChannelGroup], leaving: Leaving) -> nn.Module:
+def masked(network: nn.Module, groups: Iterable[ChannelGroup], pruned: PrunedUnits) -> nn.Module:
     """A copy of the same shapes, in which the channels that leave are zero wherever they are made.
 
     Args:
-        network, groups, leaving: as for ``cut``.
+        network, groups, pruned: as for ``cut``.
     """
     network = copy.deepcopy(network)
     with torch.no_grad():
         for group in groups:
             for part in group.parts:
                 module = network.get_submodule(part.layer)
-                channels = torch.from_numpy(part.channels_of(leaving.get(group.name, ())))
+                channels = torch.from_numpy(part.channels_of(pruned.get(group.name, ())))
                 for name, axis in tensors(module, part.side) if part.side != "inputs" else ():
                     if not name.startswith("running"):
                         getattr(module, name).index_fill_(axis, channels, 0.0)

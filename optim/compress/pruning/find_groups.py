@@ -56,7 +56,7 @@ def _groups(network: nn.Module, graph: Any) -> Iterator[ChannelGroup]:
     heads = {m.qkv: m for m in network.modules() if is_attention(m)}
     last = output_layer(network)
     seen: set[nn.Module] = set()
-    for turn, layer in enumerate(list(graph.module2node)):
+    for order, layer in enumerate(list(graph.module2node)):
         if not isinstance(layer, ROOTS) or layer in seen:
             continue
         if layer in heads:
@@ -64,7 +64,7 @@ def _groups(network: nn.Module, graph: Any) -> Iterator[ChannelGroup]:
         else:
             group = _group(names, layer, walk(graph, layer), last)
         seen |= {network.get_submodule(name) for name in group.layers}
-        yield replace(group, turn=turn)
+        yield replace(group, order=order)
 
 
 def _group(
@@ -93,10 +93,10 @@ def _group(
         name=name,
         layers=tuple(layers),
         channels=channels,
-        turn=0,
+        order=0,
         granularity=channels // units if whole else 1,
         parts=tuple(parts),
-        whole=next((reason for reason in reasons if reason), ""),
+        unprunable_reason=next((reason for reason in reasons if reason), ""),
     )
 
 
@@ -166,9 +166,9 @@ def _heads(names: dict[nn.Module, str], attention: Any) -> ChannelGroup:
     """
     heads, width = attention.num_heads, attention.head_dim
     unit = np.repeat(np.arange(heads), width)
-    whole = ""
+    unprunable_reason = ""
     if attention.qkv.out_features != 3 * heads * width or attention.proj.in_features != len(unit):
-        whole = "its attention shares keys and values among heads, or widens them."
+        unprunable_reason = "its attention shares keys and values among heads, or widens them."
     qkv, out = names[attention.qkv], names[attention.proj]
     rows = np.arange(3 * len(unit))
     return ChannelGroup(
@@ -176,12 +176,12 @@ def _heads(names: dict[nn.Module, str], attention: Any) -> ChannelGroup:
         layers=(qkv,),
         channels=len(unit),
         granularity=width,
-        turn=0,
+        order=0,
         parts=(
             Part(layer=qkv, side="outputs", channel=rows, unit=np.tile(unit, 3)),
             Part(layer=out, side="inputs", channel=np.arange(len(unit)), unit=unit),
         ),
-        whole=whole,
+        unprunable_reason=unprunable_reason,
     )
 
 
@@ -199,16 +199,16 @@ def _tried(
         return groups
     broken = {group.name for group in able if not _keeps_promise(network, [group], x)}
     reason = "cutting it changes its other channels, or breaks the network's code."
-    return tuple(replace(g, whole=reason) if g.name in broken else g for g in groups)
+    return tuple(replace(g, unprunable_reason=reason) if g.name in broken else g for g in groups)
 
 
 def _keeps_promise(network: nn.Module, groups: list[ChannelGroup], x: torch.Tensor) -> bool:
     """True if a network without one unit of each group answers like one in which it is zero."""
-    leaving = {group.name: (group.units // 3,) for group in groups}
+    pruned = {group.name: (group.units // 3,) for group in groups}
     with torch.inference_mode():
-        expected = masked(network, groups, leaving)(x)
+        expected = masked(network, groups, pruned)(x)
         try:
-            found = cut(network, groups, leaving)(x)
+            found = cut(network, groups, pruned)(x)
         except (RuntimeError, ValueError, IndexError, AssertionError):
             return False
     scale = float(expected.abs().max())

@@ -41,18 +41,18 @@ class ChannelGroup:
         channels: of the first layer.
         granularity: channels of the first layer that leave at once: a unit.
         parts: what is cut, layer by layer.
-        whole: why no channel can leave; empty if some can.
-        turn: when it is cut: from the output back, as the graph is walked. Scores of later groups
+        unprunable_reason: why no channel can leave; empty if some can.
+        order: when it is cut: from the output back, as the graph is walked. Scores of later groups
             no longer count what has left.
     """
 
     name: str
     layers: tuple[str, ...]
     channels: int
-    turn: int
+    order: int
     granularity: int = 1
     parts: tuple[Part, ...] = ()
-    whole: str = ""
+    unprunable_reason: str = ""
 
     @property
     def units(self) -> int:
@@ -62,7 +62,7 @@ class ChannelGroup:
     @property
     def prunable(self) -> bool:
         """True if channels can leave."""
-        return not self.whole
+        return not self.unprunable_reason
 
 
 def is_attention(module: nn.Module) -> bool:

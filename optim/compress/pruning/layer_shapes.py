@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from optim.compress.pruning.groups import ChannelGroup
 
-Kept = Mapping[str, float]
+KeptShares = Mapping[str, float]
 """By the name of a group: the share of its channels that stays, 0..1; groups not named are whole.
 """
 
@@ -61,11 +61,11 @@ class LayerShape:
     reads: tuple[tuple[str, int], ...] = ()
     writes: tuple[tuple[str, int], ...] = ()
 
-    def inputs_at(self, kept: Kept) -> int:
+    def inputs_at(self, kept: KeptShares) -> int:
         """Input channels that are left."""
         return _left(self.inputs, self.reads, kept)
 
-    def outputs_at(self, kept: Kept) -> int:
+    def outputs_at(self, kept: KeptShares) -> int:
         """Output channels that are left."""
         return _left(self.outputs, self.writes, kept)
 
@@ -91,12 +91,12 @@ class LayerShape:
         return cls(**{name: _tuples(value) for name, value in data.items()})
 
 
-def network_parameters(shapes: tuple[LayerShape, ...], kept: Kept) -> int:
+def network_parameters(shapes: tuple[LayerShape, ...], kept: KeptShares) -> int:
     """Numbers in the weights and biases of the whole pruned network."""
     return sum(s.parameters(s.inputs_at(kept), s.outputs_at(kept)) for s in shapes)
 
 
-def network_macs(shapes: tuple[LayerShape, ...], kept: Kept) -> int:
+def network_macs(shapes: tuple[LayerShape, ...], kept: KeptShares) -> int:
     """Multiply-accumulates of the whole pruned network, for one example."""
     return sum(s.macs(s.inputs_at(kept), s.outputs_at(kept)) for s in shapes)
 
@@ -209,7 +209,7 @@ def _window(module: Any) -> dict[str, Any]:
     return window
 
 
-def _left(whole: int, shares: tuple[tuple[str, int], ...], kept: Kept) -> int:
+def _left(whole: int, shares: tuple[tuple[str, int], ...], kept: KeptShares) -> int:
     return whole - sum(
         channels - round(channels * kept.get(group, 1.0)) for group, channels in shares
     )

@@ -22,9 +22,9 @@ from optim.compress.pruning.find_groups import channel_groups
 from optim.compress.pruning.groups import ChannelGroup, Side
 from optim.compress.pruning.importance import comparable, fill_gradients, scores, unscorable
 from optim.compress.pruning.ratios import (
-    Family,
-    Kept,
-    Room,
+    KeptUnits,
+    PrunableGroup,
+    RatioSchedule,
     cost_of,
     named,
     nearest_to,
@@ -43,7 +43,7 @@ UNITS = {
     PruningUnit.PARAMETERS: "parameters",
     PruningUnit.MACS: "MACs",
 }
-Leaving = dict[str, tuple[int, ...]]
+PrunedUnits = dict[str, tuple[int, ...]]
 """By the name of a group: the units that leave."""
 
 
@@ -70,13 +70,13 @@ def prune(
     gone = len(missing_blocks(original, network.state_dict()))
     blocks = max(0, step.blocks - gone)
     network = remove_blocks(network, blocks, examples.inputs[:BLOCK_EXAMPLES])
-    groups, leaving = choose_channels(network, step, examples, seed=seed, original=original)
-    return cut(network, groups, leaving)
+    groups, pruned = choose_channels(network, step, examples, seed=seed, original=original)
+    return cut(network, groups, pruned)
 
 
 def choose_channels(
     network: nn.Module, step: Prune, examples: Split, *, seed: int, original: nn.Module
-) -> tuple[tuple[ChannelGroup, ...], Leaving]:
+) -> tuple[tuple[ChannelGroup, ...], PrunedUnits]:
     """Decide which channels leave.
 
     Args:
@@ -91,14 +91,17 @@ def choose_channels(
     """
     shape = examples.inputs.shape[1:]
     groups = rankable(network, channel_groups(network, shape), step.criterion)
-    rooms = _rooms(network, groups, original, step.round_to, shape)
+    prunables = _prunable_groups(network, groups, original, step.round_to, shape)
     network = copy.deepcopy(network)
     if step.criterion is Criterion.TAYLOR:
         fill_gradients(network, examples)
     given: dict[str, torch.Tensor] = {}
     if step.scope is Scope.GLOBAL:
-        given = {room.group.name: _scores(network, room.group, step, seed) for room in rooms}
-    kept = _kept(network, step, groups, rooms, given, original, shape)
+        given = {
+            prunable.group.name: _scores(network, prunable.group, step, seed)
+            for prunable in prunables
+        }
+    kept = _kept(network, step, groups, prunables, given, original, shape)
     return groups, least_important(network, groups, kept, step.criterion, seed=seed, given=given)
 
 
@@ -110,7 +113,10 @@ def rankable(
     Raises:
         RefusedError: if none can shrink.
     """
-    reasons = {group.name: group.whole or unscorable(network, group, criterion) for group in groups}
+    reasons = {
+        group.name: group.unprunable_reason or unscorable(network, group, criterion)
+        for group in groups
+    }
     able = [group.name for group in groups if group.prunable]
     if not able:
         told = "; ".join(sorted({f"{name}: {reason}" for name, reason in reasons.items()})[:3])
@@ -128,7 +134,7 @@ def rankable(
                 remedy="Choose another criterion, such as l2.",
             )
         )
-    return tuple(replace(group, whole=reasons[group.name]) for group in groups)
+    return tuple(replace(group, unprunable_reason=reasons[group.name]) for group in groups)
 
 
 def least_important(
@@ -139,7 +145,7 @@ def least_important(
     *,
     seed: int,
     given: Mapping[str, torch.Tensor] | None = None,
-) -> Leaving:
+) -> PrunedUnits:
     """Choose which units leave, group by group from the output back.
 
     Weights that read or make what has left already do not count in the scores of later groups.
@@ -151,34 +157,36 @@ def least_important(
         criterion, seed: as for ``scores``.
         given: scores by the name of the group, where they are known.
     """
-    leaving: Leaving = {}
+    pruned: PrunedUnits = {}
     removed: dict[tuple[str, Side], np.ndarray] = {}
-    for group in sorted(groups, key=lambda group: group.turn):
+    for group in sorted(groups, key=lambda group: group.order):
         count = group.units - kept.get(group.name, group.units)
         if count <= 0:
             continue
         left = _shifted(group, removed)
         found = given[group.name] if given else scores(network, left, criterion, seed=seed)
-        leaving[group.name] = tuple(found.argsort()[:count].tolist())
-        cut_in_place(network, [left], leaving)
+        pruned[group.name] = tuple(found.argsort()[:count].tolist())
+        cut_in_place(network, [left], pruned)
         for part in group.parts:
             key = (part.layer, part.side)
-            now = part.channels_of(leaving[group.name])
+            now = part.channels_of(pruned[group.name])
             removed[key] = np.sort(np.concatenate([removed.get(key, now[:0]), now]))
-    return leaving
+    return pruned
 
 
 def narrow(network: nn.Module, width: float, input_shape: tuple[int, ...]) -> nn.Module:
     """A copy with a share ``width`` of the channels in every layer, in blocks of 16."""
     network = copy.deepcopy(network).cpu().eval()
     groups = channel_groups(network, input_shape)
-    rooms = [Room(group=g, channels=g.channels, round_to=16) for g in groups if g.prunable]
-    kept = uniform(rooms)(1 - width)
-    leaving = least_important(copy.deepcopy(network), groups, kept, Criterion.L2, seed=0)
-    return cut(network, groups, leaving)
+    prunables = [
+        PrunableGroup(group=g, channels=g.channels, round_to=16) for g in groups if g.prunable
+    ]
+    kept = uniform(prunables)(1 - width)
+    pruned = least_important(copy.deepcopy(network), groups, kept, Criterion.L2, seed=0)
+    return cut(network, groups, pruned)
 
 
-def fresh_weights(network: nn.Module, *, seed: int) -> nn.Module:
+def reset_parameters_of(network: nn.Module, *, seed: int) -> nn.Module:
     """A copy with the same shapes and new random weights, as its layers initialise themselves."""
     network = copy.deepcopy(network)
     with torch.random.fork_rng(devices=[]):
@@ -197,13 +205,13 @@ def _scores(network: nn.Module, group: ChannelGroup, step: Prune, seed: int) -> 
     return comparable(scores(network, group, step.criterion, seed=seed), step.criterion)
 
 
-def _rooms(
+def _prunable_groups(
     network: nn.Module,
     groups: tuple[ChannelGroup, ...],
     original: nn.Module,
     round_to: int,
     shape: tuple[int, ...],
-) -> tuple[Room, ...]:
+) -> tuple[PrunableGroup, ...]:
     """How far each group can shrink, with its width in the original network."""
     state = network.state_dict()
     wide = {name: len(tensor) for name, tensor in original.state_dict().items() if tensor.dim()}
@@ -212,7 +220,7 @@ def _rooms(
         before = channel_groups(bypassed(original, state), shape)
         widths = {group.name: group.channels for group in before}
     return tuple(
-        Room(group=group, channels=widths[group.name], round_to=round_to)
+        PrunableGroup(group=group, channels=widths[group.name], round_to=round_to)
         for group in groups
         if group.prunable
     )
@@ -222,30 +230,30 @@ def _kept(
     network: nn.Module,
     step: Prune,
     groups: tuple[ChannelGroup, ...],
-    rooms: tuple[Room, ...],
+    prunables: tuple[PrunableGroup, ...],
     given: Mapping[str, torch.Tensor],
     original: nn.Module,
     shape: tuple[int, ...],
-) -> Kept:
+) -> KeptUnits:
     """How many units each group keeps."""
     own = named(step.layers, groups)
-    fixed = {r.group.name: r.units_at(own[r.group.name]) for r in rooms if r.group.name in own}
-    free = tuple(room for room in rooms if room.group.name not in own)
+    fixed = {r.group.name: r.units_at(own[r.group.name]) for r in prunables if r.group.name in own}
+    free = tuple(prunable for prunable in prunables if prunable.group.name not in own)
     if step.ratio == 0 or not free:
         return fixed
-    family: Family = uniform(free)
+    schedule: RatioSchedule = uniform(free)
     if step.scope is Scope.GLOBAL:
-        family = ranked(free, {name: found.numpy() for name, found in given.items()})
+        schedule = ranked(free, {name: found.numpy() for name, found in given.items()})
     if step.unit is PruningUnit.CHANNELS and step.scope is Scope.UNIFORM:
-        return fixed | family(step.ratio)
-    counted = tuple(room.group for room in free)
+        return fixed | schedule(step.ratio)
+    counted = tuple(prunable.group for prunable in free)
     cost = cost_of(network, counted, shape, step.unit)
-    whole = float(sum(room.channels for room in free))
+    whole = float(sum(prunable.channels for prunable in free))
     if step.unit is not PruningUnit.CHANNELS:
         whole = cost_of(copy.deepcopy(original).cpu().eval(), (), shape, step.unit)({})
     order = [group.name for group in groups]
     return fixed | nearest_to(
-        step.ratio, family, cost, whole=whole, of=UNITS[step.unit], order=order
+        step.ratio, schedule, cost, whole=whole, of=UNITS[step.unit], order=order
     )
 
 

@@ -25,10 +25,10 @@ MOST = 0.95
 REACHED = 0.005
 """So far from the ratio asked for, widths still count as having it."""
 
-Kept = dict[str, int]
+KeptUnits = dict[str, int]
 """By the name of a group: how many of its units stay."""
-Family = Callable[[float], Kept]
-Cost = Callable[[Kept], float]
+RatioSchedule = Callable[[float], KeptUnits]
+Cost = Callable[[KeptUnits], float]
 """What a network costs when groups keep so many units; those that are not named stay whole."""
 
 
@@ -64,7 +64,7 @@ def block_of(channels: int, round_to: int, granularity: int = 1) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
+class PrunableGroup:
     """A group that can shrink, and how far.
 
     Attributes:
@@ -82,13 +82,13 @@ class Room:
         kept = channels_to_keep(self.channels, ratio, self.round_to, self.group.granularity)
         return min(self.group.units, kept // self.group.granularity)
 
-    def units_without(self, leaving: int) -> int:
+    def units_without(self, pruned: int) -> int:
         """Units that stay when so many are ranked to leave, in blocks and with a least width."""
-        if leaving == 0:
+        if pruned == 0:
             return self.group.units
         size, block = self.group.granularity, self.block
         least = max(block, math.ceil(self.channels * (1 - MOST) / block - 1e-9) * block)
-        kept = round((self.group.units - leaving) * size / block) * block
+        kept = round((self.group.units - pruned) * size / block) * block
         return min(self.group.units, max(least, kept) // size)
 
     @property
@@ -97,28 +97,28 @@ class Room:
         return block_of(self.channels, self.round_to, self.group.granularity)
 
 
-def uniform(rooms: Iterable[Room]) -> Family:
+def uniform(prunables: Iterable[PrunableGroup]) -> RatioSchedule:
     """The same share leaves every group."""
-    rooms = tuple(rooms)
-    return lambda share: {room.group.name: room.units_at(share) for room in rooms}
+    prunables = tuple(prunables)
+    return lambda share: {prunable.group.name: prunable.units_at(share) for prunable in prunables}
 
 
-def ranked(rooms: Iterable[Room], scores: Mapping[str, np.ndarray]) -> Family:
+def ranked(prunables: Iterable[PrunableGroup], scores: Mapping[str, np.ndarray]) -> RatioSchedule:
     """The least important of the whole network leave.
 
     Args:
         scores: by the name of the group, shape (units,), comparable between groups.
     """
-    rooms = tuple(rooms)
-    owner = np.repeat(np.arange(len(rooms)), [room.group.units for room in rooms])
-    every = np.concatenate([scores[room.group.name] for room in rooms] or [np.zeros(0)])
+    prunables = tuple(prunables)
+    owner = np.repeat(np.arange(len(prunables)), [prunable.group.units for prunable in prunables])
+    every = np.concatenate([scores[prunable.group.name] for prunable in prunables] or [np.zeros(0)])
     owner = owner[every.argsort(kind="stable")]
 
-    def at(share: float) -> Kept:
-        leaving = np.bincount(owner[: round(share * len(owner))], minlength=len(rooms))
+    def at(share: float) -> KeptUnits:
+        pruned = np.bincount(owner[: round(share * len(owner))], minlength=len(prunables))
         return {
-            room.group.name: room.units_without(int(count))
-            for room, count in zip(rooms, leaving, strict=True)
+            prunable.group.name: prunable.units_without(int(count))
+            for prunable, count in zip(prunables, pruned, strict=True)
         }
 
     return at
@@ -140,7 +140,7 @@ def cost_of(
     """
     groups = tuple(groups)
 
-    def channels(kept: Kept) -> float:
+    def channels(kept: KeptUnits) -> float:
         return sum(kept.get(group.name, group.units) * group.granularity for group in groups)
 
     if unit is PruningUnit.CHANNELS:
@@ -154,18 +154,18 @@ def cost_of(
 
 def nearest_to(
     ratio: float,
-    family: Family,
+    schedule: RatioSchedule,
     cost: Cost,
     *,
     whole: float,
     of: str,
     order: Iterable[str],
-) -> Kept:
-    """The widths of a family that come nearest to a share of a cost.
+) -> KeptUnits:
+    """The widths of a schedule that come nearest to a share of a cost.
 
     Args:
         ratio: share of ``whole`` that is to leave.
-        family: widths by the share of channels that leave.
+        schedule: widths by the share of channels that leave.
         cost: of the network as it is.
         whole: cost of the original network.
         of: what is counted, in a word for the refusal.
@@ -176,9 +176,9 @@ def nearest_to(
     """
     goal = (1 - ratio) * whole
     lower, upper = 0.0, 1.0
-    if cost(family(lower)) <= goal:
-        return family(lower)
-    furthest = 1 - cost(family(upper)) / whole
+    if cost(schedule(lower)) <= goal:
+        return schedule(lower)
+    furthest = 1 - cost(schedule(upper)) / whole
     if furthest < ratio - REACHED:
         raise RefusedError(
             Refusal(
@@ -190,15 +190,15 @@ def nearest_to(
         )
     for _ in range(40):
         middle = (lower + upper) / 2
-        if cost(family(middle)) > goal:
+        if cost(schedule(middle)) > goal:
             lower = middle
         else:
             upper = middle
-    wide, narrow = family(lower), family(upper)
-    candidates = [wide]
+    wide, narrow = schedule(lower), schedule(upper)
+    prunables = [wide]
     for name in [name for name in order if wide.get(name) != narrow.get(name)][::-1]:
-        candidates.append({**candidates[-1], name: narrow[name]})
-    return min(candidates, key=lambda kept: abs(cost(kept) - goal))
+        prunables.append({**prunables[-1], name: narrow[name]})
+    return min(prunables, key=lambda kept: abs(cost(kept) - goal))
 
 
 def named(layers: Iterable[tuple[str, float]], groups: Iterable[ChannelGroup]) -> dict[str, float]:
@@ -219,7 +219,7 @@ def named(layers: Iterable[tuple[str, float]], groups: Iterable[ChannelGroup]) -
         if ratio > 0 and not group.prunable:
             raise RefusedError(
                 Refusal(
-                    reason=f"{name} cannot lose channels: {group.whole}",
+                    reason=f"{name} cannot lose channels: {group.unprunable_reason}",
                     remedy="Leave it out of the layers.",
                 )
             )

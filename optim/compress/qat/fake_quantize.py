@@ -21,7 +21,7 @@ from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightGrid:
+class WeightQuantizer:
     """Which whole numbers weights become; ``largest`` is where max|w| falls."""
 
     low: int
@@ -29,7 +29,7 @@ class WeightGrid:
     largest: float
 
     @classmethod
-    def of_bits(cls, bits: int) -> WeightGrid:
+    def of_bits(cls, bits: int) -> WeightQuantizer:
         """The symmetric grid that the file's quantizer uses for 8 or 4 bits."""
         if bits == 8:
             return cls(low=-127, high=127, largest=127.0)
@@ -61,14 +61,14 @@ def along_outputs(scale: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def round_straight_through(
-    weight: torch.Tensor, scale: torch.Tensor, grid: WeightGrid
+    weight: torch.Tensor, scale: torch.Tensor, grid: WeightQuantizer
 ) -> torch.Tensor:
     """Weights on the grid, exactly; the gradient goes to the weights unchanged."""
     on_grid = grid.levels(weight, scale) * along_outputs(scale, weight)
     return on_grid.detach() + (weight - weight.detach())  # a sum with 0: not one bit is lost
 
 
-def round_learned(weight: torch.Tensor, scale: torch.Tensor, grid: WeightGrid) -> torch.Tensor:
+def round_learned(weight: torch.Tensor, scale: torch.Tensor, grid: WeightQuantizer) -> torch.Tensor:
     """Weights on the grid, exactly, with gradients for weights and scale.
 
     With v = w / s the gradient of an output is, for the weight, 1 inside the grid and 0 outside;
@@ -95,10 +95,10 @@ def _with_gradient(x: torch.Tensor, factor: float) -> torch.Tensor:
     return x.detach() + (x - x.detach()) * factor
 
 
-class FollowedScale(nn.Module):
+class MinMaxScale(nn.Module):
     """Parametrization of a weight: on the grid whose scale follows the largest weight."""
 
-    def __init__(self, grid: WeightGrid, *, per_channel: bool) -> None:
+    def __init__(self, grid: WeightQuantizer, *, per_channel: bool) -> None:
         super().__init__()
         self.grid, self.per_channel = grid, per_channel
 
@@ -111,14 +111,14 @@ class FollowedScale(nn.Module):
         return round_straight_through(weight, self.scale(weight), self.grid)
 
 
-class LearnedScale(nn.Module):
+class LearnedStepSize(nn.Module):
     """Parametrization of a weight: on a grid whose scale is trained.
 
     The logarithm is what the optimizer sees: a scale stays above 0, and a step changes it by the
     same share whatever its size. It starts at the followed scale.
     """
 
-    def __init__(self, grid: WeightGrid, weight: torch.Tensor, *, per_channel: bool) -> None:
+    def __init__(self, grid: WeightQuantizer, weight: torch.Tensor, *, per_channel: bool) -> None:
         super().__init__()
         self.grid = grid
         self.log_scale = nn.Parameter(grid.scale(weight, per_channel=per_channel).log())
@@ -132,7 +132,7 @@ class LearnedScale(nn.Module):
         return round_learned(weight, self.scale(weight), self.grid)
 
 
-class ActivationGrid(nn.Module):
+class ActivationQuantizer(nn.Module):
     """Activations on an unsigned 8-bit grid over the range seen while ``observing``.
 
     The range contains 0, as in the file, so that padding and zeros after a ReLU are exact.

@@ -20,8 +20,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from optim.compress.qat.activation_grids import observe, with_activation_grids
-from optim.compress.qat.fake_quantize import FollowedScale, LearnedScale, WeightGrid
+from optim.compress.qat.activation_quantizers import observe, with_activation_quantizers
+from optim.compress.qat.fake_quantize import LearnedStepSize, MinMaxScale, WeightQuantizer
 from optim.compress.qat.fold import Layer, fold_batchnorm, layers_in_order, trace
 from optim.compress.training.fine_tune import fine_tuning_schedule
 from optim.compress.training.loop import Follow, train
@@ -69,16 +69,16 @@ def train_quantized(
 
 def with_rounded_weights(folded: nn.Module, step: QuantizeAware) -> nn.Module:
     """A copy of a folded network that rounds weights and activations; ranges are still empty."""
-    rounded = with_activation_grids(folded)
+    rounded = with_activation_quantizers(folded)
     for i, layer in enumerate(layers_in_order(folded, trace(folded))):
         module = rounded.get_submodule(layer)
-        grid = WeightGrid.of_bits(step.weight_bits if i > 0 else FIRST_LAYER_BITS)
+        grid = WeightQuantizer.of_bits(step.weight_bits if i > 0 else FIRST_LAYER_BITS)
         weight = module.weight
         assert isinstance(weight, torch.Tensor)
         way = (
-            LearnedScale(grid, weight, per_channel=step.per_channel)
+            LearnedStepSize(grid, weight, per_channel=step.per_channel)
             if step.learned_scales
-            else FollowedScale(grid, per_channel=step.per_channel)
+            else MinMaxScale(grid, per_channel=step.per_channel)
         )
         parametrize.register_parametrization(module, "weight", way, unsafe=True)
     return rounded
@@ -129,6 +129,6 @@ def _scale_now(layer: nn.Module) -> torch.Tensor:
     ways = layer.get_submodule("parametrizations.weight")
     assert isinstance(ways, parametrize.ParametrizationList)
     way, weight = ways[0], ways.original
-    assert isinstance(way, FollowedScale | LearnedScale)
+    assert isinstance(way, MinMaxScale | LearnedStepSize)
     assert isinstance(weight, torch.Tensor)
     return way.scale(weight).clone()

@@ -12,18 +12,18 @@ from __future__ import annotations
 
 from torch import nn
 
-from optim.compress.sparsity.repair import repair
-from optim.compress.sparsity.zeros import (
+from optim.compress.sparsity.masks import (
     Places,
-    Zeros,
-    holding,
+    SparsityMask,
+    apply_mask,
+    keep_masked,
     lowest,
     magnitudes,
-    make_zero,
+    mask_of,
     places,
-    with_zeros,
-    zeros_of,
+    with_mask,
 )
+from optim.compress.sparsity.sparsegpt import repair
 from optim.compress.training.evaluation import reestimate_batchnorm
 from optim.compress.training.fine_tune import fine_tune
 from optim.compress.training.loop import Follow
@@ -64,8 +64,8 @@ def sparsify(
         trained = fine_tune(
             task, network, step, seed=seed, after_step=ramp, keep_from=RAMP, follow=follow
         )
-        return with_zeros(trained, ramp.zeros)
-    zeros: Zeros = lowest(
+        return with_mask(trained, ramp.zeros)
+    zeros: SparsityMask = lowest(
         magnitudes(network, where.weights), step.sparsity, step.pattern, step.scope
     )
     repaired = step.method is SparsifyMethod.REPAIR
@@ -74,13 +74,15 @@ def sparsify(
         network = repair(
             network, counts, step.pattern, examples, seed=seed, progress=follow.progress
         )
-        zeros = {name: zero for name, zero in zeros_of(network).items() if name in zeros}
+        zeros = {name: zero for name, zero in mask_of(network).items() if name in zeros}
     else:
-        network = with_zeros(network, zeros)
+        network = with_mask(network, zeros)
     if step.epochs == 0:
         return network if repaired else reestimate_batchnorm(network, examples)
-    trained = fine_tune(task, network, step, seed=seed, after_step=holding(zeros), follow=follow)
-    return with_zeros(trained, zeros)
+    trained = fine_tune(
+        task, network, step, seed=seed, after_step=keep_masked(zeros), follow=follow
+    )
+    return with_mask(trained, zeros)
 
 
 class Ramp:
@@ -88,16 +90,18 @@ class Ramp:
 
     def __init__(self, where: Places, step: Sparsify) -> None:
         self.where, self.step = where, step
-        self.zeros: Zeros = {}
+        self.zeros: SparsityMask = {}
         self.stage = 0
 
     def __call__(self, done: float, network: nn.Module) -> None:
         """Hold the zeros there are, and choose more where it is time."""
-        make_zero(network, self.zeros)  # what has just moved away from zero must not count as large
+        apply_mask(
+            network, self.zeros
+        )  # what has just moved away from zero must not count as large
         stage = min(UPDATES, int(UPDATES * done / RAMP))
         if stage > self.stage:
             self.stage = stage
             share = self.step.sparsity * (1 - (1 - stage / UPDATES) ** 3)
             scores = magnitudes(network, self.where.weights)
             self.zeros = lowest(scores, share, self.step.pattern, self.step.scope)
-            make_zero(network, self.zeros)
+            apply_mask(network, self.zeros)

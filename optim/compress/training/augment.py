@@ -5,7 +5,7 @@ Taylor 2017). Sensor windows are scaled per axis, shifted in time and get a litt
 2017).
 
 A teacher whose answers come from a table has seen the example as it is, or mirrored. The student
-then gets *gentle* changes only: an answer to a picture that it does not see teaches it nonsense
+then gets *weak* augmentation only: an answer to a picture that it does not see teaches it nonsense
 ("consistent teaching", Beyer et al. 2022, "Knowledge distillation: A good teacher is patient and
 consistent"). ``fine_tuning_schedule`` says when it is better without a teacher, too.
 """
@@ -16,9 +16,9 @@ from typing import Literal
 
 import torch
 
-SHIFT, GENTLE_SHIFT = 2, 1
+SHIFT, WEAK_SHIFT = 2, 1
 CUTOUT = 8
-TIME_SHIFT, GENTLE_TIME_SHIFT = 16, 4
+TIME_SHIFT, WEAK_TIME_SHIFT = 16, 4
 SCALE, NOISE, GENTLE_NOISE = 0.2, 0.05, 0.02
 
 
@@ -26,7 +26,7 @@ def augment(
     x: torch.Tensor,
     kind: Literal["image", "series"],
     *,
-    gentle: bool = False,
+    weak_augmentation: bool = False,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Change a batch at random.
@@ -34,7 +34,7 @@ def augment(
     Args:
         x: (N, C, H, W) for images, (N, C, L) for series.
         kind: which family of changes makes sense.
-        gentle: only what leaves a recorded answer of the teacher true.
+        weak_augmentation: only what leaves a recorded answer of the teacher true.
         generator: the source of chance.
 
     Returns:
@@ -42,10 +42,12 @@ def augment(
         0.
     """
     if kind == "series":
-        return _augment_series(x, gentle, generator), torch.zeros(len(x), dtype=torch.int64)
-    shift = GENTLE_SHIFT if gentle else SHIFT
+        return _augment_series(x, weak_augmentation, generator), torch.zeros(
+            len(x), dtype=torch.int64
+        )
+    shift = WEAK_SHIFT if weak_augmentation else SHIFT
     moved, mirrored = _mirror_and_shift(x, shift, generator)
-    return (moved if gentle else _cut_out(moved, generator)), mirrored
+    return (moved if weak_augmentation else _cut_out(moved, generator)), mirrored
 
 
 def views(x: torch.Tensor, kind: Literal["image", "series"]) -> tuple[torch.Tensor, ...]:
@@ -83,13 +85,15 @@ def _cut_out(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return x.masked_fill(hole[:, None], 0.0)
 
 
-def _augment_series(x: torch.Tensor, gentle: bool, generator: torch.Generator) -> torch.Tensor:
+def _augment_series(
+    x: torch.Tensor, weak_augmentation: bool, generator: torch.Generator
+) -> torch.Tensor:
     n, axes, length = x.shape
-    shift = GENTLE_TIME_SHIFT if gentle else TIME_SHIFT
+    shift = WEAK_TIME_SHIFT if weak_augmentation else TIME_SHIFT
     steps = (torch.arange(length) + _integers(n, -shift, shift, generator)).clamp(0, length - 1)
     shifted = x.gather(2, steps[:, None, :].expand(n, axes, length))
     noise = torch.randn(x.shape, generator=generator)
-    if gentle:
+    if weak_augmentation:
         return shifted + GENTLE_NOISE * noise
     scale = 1 + SCALE * torch.randn(n, axes, 1, generator=generator)
     return shifted * scale + NOISE * noise

@@ -1,4 +1,4 @@
-"""Training after a change: short, gentle, and with the original network as teacher if asked."""
+"""Fine-tuning after a change: short, weakly augmented, taught by the original if asked."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def fine_tune(
     ).network
 
 
-def fine_tuning_schedule(task: Task, step: Tuned | Distill, *, fresh: bool = False) -> Schedule:
+def fine_tuning_schedule(
+    task: Task, step: Tuned | Distill, *, from_scratch: bool = False
+) -> Schedule:
     """The task's own schedule, shortened; labels stay hard, because the teacher is soft already.
 
     On the grid it is AdamW for every task: the logarithm of a scale needs steps that do not shrink
@@ -75,16 +77,16 @@ def fine_tuning_schedule(task: Task, step: Tuned | Distill, *, fresh: bool = Fal
     loses 1.1 points by it (three seeds).
 
     Args:
-        fresh: True if the weights are random, beside the steps that make them so themselves.
+        from_scratch: True if the weights are random, beside the steps that make them so themselves.
     """
     base = Schedule(**task.card["training"]["schedule"])
     # Adam scales its steps itself; SGD at the full rate would undo what the weights have learnt.
-    fresh |= isinstance(step, Replace) or (isinstance(step, Prune) and not step.keep_weights)
+    from_scratch |= isinstance(step, Replace) or (isinstance(step, Prune) and not step.keep_weights)
     if isinstance(step, QuantizeAware):
         base = replace(base, optimizer="adamw", max_lr=1e-3, weight_decay=0.01)
     short = step.epochs < SHORT
     share = task.short_rate_share if short else USUAL_RATE_SHARE
-    if fresh or base.optimizer == "adamw":
+    if from_scratch or base.optimizer == "adamw":
         share = 1.0
     return replace(
         base,
@@ -93,6 +95,6 @@ def fine_tuning_schedule(task: Task, step: Tuned | Distill, *, fresh: bool = Fal
         batch_size=min(base.batch_size, 128),
         label_smoothing=0.0,
         ema_decay=0.0 if short else base.ema_decay,
-        gentle=short or task.dataset.kind == "image",
+        weak_augmentation=short or task.dataset.kind == "image",
         weight_decay=base.weight_decay * (0.2 if short else 1.0),
     )

@@ -188,8 +188,10 @@ def _one_epoch(state: TrainingState, lesson: _Lesson, progress: Progress) -> flo
 def _one_step(
     state: TrainingState, lesson: _Lesson, rows: torch.Tensor, generator: torch.Generator
 ) -> float:
-    gentle = state.schedule.gentle or lesson.answers is not None
-    x, view = augment(lesson.inputs[rows], lesson.kind, gentle=gentle, generator=generator)
+    weak_augmentation = state.schedule.weak_augmentation or lesson.answers is not None
+    x, view = augment(
+        lesson.inputs[rows], lesson.kind, weak_augmentation=weak_augmentation, generator=generator
+    )
     for group in state.optimizer.param_groups:
         group["lr"] = state.schedule.learning_rate(state.step, state.total_steps)
     loss = _loss(state, lesson, rows, x, view)

@@ -31,7 +31,8 @@ class Schedule:
             often the last: this saves time, it does not gain accuracy.
         keep_from: share of the training before whose end no epoch counts as the best, 0 to 1: for
             networks that become smaller or sparser on the way. The last epoch always counts.
-        gentle: change the examples only a little (``augment.py``), as is done for every teacher.
+        weak_augmentation: change the examples only a little (``augment.py``), as every teacher
+            needs it.
         bfloat16: compute in bfloat16 where the device is fast at it. Depthwise convolutions are
             not, on any.
         loss, temperature, alpha: of the distillation (``losses.py``), used when there is a teacher.
@@ -47,7 +48,7 @@ class Schedule:
     ema_decay: float = 0.0
     patience: int = 0
     keep_from: float = 0.0
-    gentle: bool = False
+    weak_augmentation: bool = False
     bfloat16: bool = False
     loss: DistillationLoss = DistillationLoss.SOFT
     temperature: float = 4.0

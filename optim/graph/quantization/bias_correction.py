@@ -28,14 +28,14 @@ from optim.graph.quantization.layer_inputs import (
     rows_and_outputs,
     ungrouped,
 )
-from optim.graph.quantization.own_constants import bias_name, weight_name
-from optim.graph.quantization.side_by_side import Meeting, OnGrid, meetings, run_node
+from optim.graph.quantization.side_by_side import OnGrid, PairedActivations, meetings, run_node
 from optim.graph.quantization.stored_weights import LIMITS, StoredWeights, by_row
+from optim.graph.quantization.unshared_initializers import bias_name, weight_name
 
 EXAMPLES = 256
 
 
-def settle(
+def correct_biases(
     model: ModelProto,
     plan: Plan,
     on_grid: OnGrid,
@@ -77,7 +77,7 @@ def settle(
 
 
 def _learn(
-    meeting: Meeting,
+    meeting: PairedActivations,
     values: Mapping[str, np.ndarray],
     stored: StoredWeights,
     rng: np.random.Generator,
@@ -107,7 +107,10 @@ def _learn(
 
 
 def _mean_error(
-    model: ModelProto, meeting: Meeting, weight: np.ndarray, values: Mapping[str, np.ndarray]
+    model: ModelProto,
+    meeting: PairedActivations,
+    weight: np.ndarray,
+    values: Mapping[str, np.ndarray],
 ) -> np.ndarray:
     """What the layer's channels lack on average, float32, shape (O,)."""
     node = NodeProto()

@@ -37,7 +37,7 @@ from optim.graph.onnx_file import (
 from optim.graph.quantization.calibrate import BATCH, expose
 from optim.graph.quantization.int8 import clamp_bounds, is_quantizable_layer
 from optim.graph.quantization.layer_inputs import grouped, ungrouped
-from optim.graph.quantization.own_constants import bias_name, replaced, weight_name
+from optim.graph.quantization.unshared_initializers import bias_name, replaced, weight_name
 
 HOMOGENEOUS = ("MaxPool", "AveragePool", "GlobalAveragePool")
 FLATTENERS = ("Flatten", "Reshape", "Squeeze")

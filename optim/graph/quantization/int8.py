@@ -26,9 +26,9 @@ from optim.graph.onnx_file import LAYERS, attribute, constants, consumers
 
 ARITHMETIC = ("Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool")
 """Operators beside the layers that engines compute in INT8."""
-CARRIERS = ("MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze")
+DATA_MOVEMENT = ("MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze")
 """Operators that move numbers without computing: their output has the grid of their input."""
-CLAMPS = ("Relu", "Clip")
+CLIPPING = ("Relu", "Clip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,10 @@ def plan_int8(
             if node.op_type == "Concat":  # one grid for all parts: joining them is then a copy
                 grids.update({name: output for name in moving if grids[name] == name})
         elif (
-            node.op_type in CARRIERS and moving and moving[0] in grids and node.output[0] in wanted
+            node.op_type in DATA_MOVEMENT
+            and moving
+            and moving[0] in grids
+            and node.output[0] in wanted
         ):
             grids[output] = grids[moving[0]]
         if output in grids:
@@ -199,7 +202,7 @@ def following_clamp(
         outputs: of the graph.
     """
     after = readers.get(node.output[0], [])
-    if len(after) != 1 or after[0].op_type not in CLAMPS or after[0].input[0] != node.output[0]:
+    if len(after) != 1 or after[0].op_type not in CLIPPING or after[0].input[0] != node.output[0]:
         return None
     return None if outputs.intersection((node.output[0], after[0].output[0])) else after[0]
 

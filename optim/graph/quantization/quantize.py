@@ -18,15 +18,15 @@ from onnx import ModelProto
 from optim.errors import Refusal, RefusedError
 from optim.graph.fuse import fuse
 from optim.graph.onnx_file import opset, read_model
-from optim.graph.quantization.bias_correction import settle
+from optim.graph.quantization.bias_correction import correct_biases
 from optim.graph.quantization.calibrate import Ranges, activation_ranges
 from optim.graph.quantization.equalization import equalize, smooth
 from optim.graph.quantization.float16 import convert_float16
 from optim.graph.quantization.int8 import Plan, plan_int8
-from optim.graph.quantization.own_constants import replaced, with_own_constants
 from optim.graph.quantization.precisions import layer_precisions, refuse_options, rounding_of
 from optim.graph.quantization.side_by_side import grid_of_activations
 from optim.graph.quantization.stored_weights import Choice, store_weights
+from optim.graph.quantization.unshared_initializers import replaced, with_unshared_initializers
 from optim.graph.quantization.write_dynamic import write_dynamic
 from optim.graph.quantization.write_qdq import write_qdq, write_weight_only
 from optim.graph.rules.all_rules import rewrite_integers
@@ -83,7 +83,7 @@ def _quantize_weights(
 ) -> bytes:
     if Precision.INT4 in precisions.values():
         fused = _with_int4(fused)
-    model = with_own_constants(fused, biases=step.bias_correction)
+    model = with_unshared_initializers(fused, biases=step.bias_correction)
     model = _with_moved_scales(model, step, examples)
     choices = {
         node.output[0]: Choice(
@@ -102,7 +102,7 @@ def _quantize_weights(
     learned = {f"{name}.w" for name, choice in choices.items() if choice.is_learned}
     if learned or step.bias_correction:
         on_grid = grid_of_activations(plan, ranges, step.activations)
-        weights, biases = settle(
+        weights, biases = correct_biases(
             model, plan, on_grid, weights, examples, learned=learned, biases=step.bias_correction
         )
         model = replaced(model, biases)

@@ -34,7 +34,7 @@ OnGrid = Callable[[str, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Meeting:
+class PairedActivations:
     """Both networks at one layer.
 
     Attributes:
@@ -57,7 +57,7 @@ def meetings(
     settled: Mapping[str, np.ndarray],
     layers: Sequence[str],
     examples: np.ndarray,
-) -> Iterator[Meeting]:
+) -> Iterator[PairedActivations]:
     """Stop before each of the layers, in the order in which they run.
 
     Args:
@@ -84,7 +84,7 @@ def meetings(
         target = next(after[node.output[0]] for _, after in exact if node.output[0] in after)
         clamp = following_clamp(node, readers, outputs)
         bounds = None if clamp is None else clamp_bounds(clamp, values)
-        yield Meeting(
+        yield PairedActivations(
             node=node,
             reads=alive[planned.input[0]],
             target=target,

@@ -18,7 +18,7 @@ from optim.graph.quantization.gptq import round_compensated
 from optim.graph.quantization.int4 import HIGH, LOW, int4_scale
 from optim.graph.quantization.int8 import output_axis, quantize_weight_int8
 from optim.graph.quantization.layer_inputs import grouped, second_moments, ungrouped
-from optim.graph.quantization.own_constants import weight_name
+from optim.graph.quantization.unshared_initializers import weight_name
 from optim.recipe import Precision, Rounding
 
 LIMITS = {Precision.INT8: (-127, 127), Precision.INT4: (LOW, HIGH)}

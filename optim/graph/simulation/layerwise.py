@@ -25,9 +25,9 @@ from optim.graph.onnx_file import constants
 from optim.graph.quantization.calibrate import Ranges, activation_ranges
 from optim.graph.quantization.int8 import Plan, activation_grid, is_quantizable_layer, plan_int8
 from optim.graph.quantization.layer_inputs import grouped
-from optim.graph.quantization.own_constants import weight_name, with_own_constants
 from optim.graph.quantization.precisions import rounding_of
 from optim.graph.quantization.stored_weights import Choice, StoredWeights, store_weights
+from optim.graph.quantization.unshared_initializers import weight_name, with_unshared_initializers
 from optim.graph.simulation.pieces import Loader, reads, run, run_piece
 from optim.recipe import Precision, Quantize, Rounding
 
@@ -101,7 +101,7 @@ def calibrate_layers(model: ModelProto, step: Quantize, examples: np.ndarray) ->
     Raises:
         ArithmeticError: if an activation is not a finite number on the examples.
     """
-    own = with_own_constants(model, biases=False)
+    own = with_unshared_initializers(model, biases=False)
     values = constants(own)
     plan = plan_int8(own)
     ranges = activation_ranges(own, plan.own_grid, examples, step.calibration)
@@ -191,7 +191,7 @@ def quantized_throughout(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stop:
+class LayerProbe:
     """The walk before one layer.
 
     Attributes:
@@ -207,8 +207,8 @@ class Stop:
     answer: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def walk(model: ModelProto, layers: Sequence[str], inputs: np.ndarray) -> Iterator[Stop]:
-    """Stop before each of the layers, in the order in which they run.
+def walk(model: ModelProto, layers: Sequence[str], inputs: np.ndarray) -> Iterator[LayerProbe]:
+    """Yield a probe before each of the layers, in the order in which they run.
 
     Args:
         model: nodes in order, one input, one output; float32 but for Q/DQ pairs.
@@ -224,7 +224,7 @@ def walk(model: ModelProto, layers: Sequence[str], inputs: np.ndarray) -> Iterat
         alive = _alive(nodes, stop, {*state, *_written(nodes[start:stop])})
         state = run_piece(loader, nodes[start:stop], state, alive)
         node = nodes[stop]
-        yield Stop(
+        yield LayerProbe(
             layer=node.name,
             x=state[node.input[0]],
             weight=values[node.input[1]],

@@ -13,7 +13,7 @@ from optim.compress.pruning.prune import prune
 from optim.recipe import Prune
 from optim.task.datasets import Split
 
-Leaving = dict[str, tuple[int, ...]]
+PrunedUnits = dict[str, tuple[int, ...]]
 
 
 def noise(shape: tuple[int, ...], *, n: int = 4, classes: int = 5) -> Split:
@@ -51,7 +51,7 @@ def lively(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
     return network.eval()
 
 
-def zeroed(network: nn.Module, groups: tuple[ChannelGroup, ...], leaving: Leaving) -> nn.Module:
+def zeroed(network: nn.Module, groups: tuple[ChannelGroup, ...], leaving: PrunedUnits) -> nn.Module:
     """A copy in which everything that makes a leaving channel is zero; its shapes stay."""
     network = copy.deepcopy(network)
     for group in groups:

@@ -72,7 +72,7 @@ def test_grouped_convolutions_of_published_networks_keep_the_width_of_a_group(fa
 @pytest.mark.parametrize("family", ["resnet18", "ghostnet", "efficientnet_b0", "densenet"])
 def test_all_but_the_outputs_can_shrink_where_nothing_normalises_over_channels(family):
     groups = channel_groups(FAMILIES[family]().eval(), SHAPE)
-    assert [g.whole for g in groups if not g.prunable] == [
+    assert [g.unprunable_reason for g in groups if not g.prunable] == [
         "its channels are the network's outputs."
     ]
 

@@ -56,7 +56,7 @@ def test_groups_come_in_the_order_of_the_network_and_hold_every_layer_once():
 def test_the_outputs_stay_and_say_so():
     group = groups_of(build("motion_cnn", in_channels=6, classes=7), (6, 128))["head"]
     assert not group.prunable
-    assert group.whole == "its channels are the network's outputs."
+    assert group.unprunable_reason == "its channels are the network's outputs."
 
 
 def test_a_narrower_network_has_the_same_groups():
@@ -107,7 +107,9 @@ def test_attention_shrinks_by_heads_and_the_stream_stays_whole():
     heads = groups["blocks.0.attn.qkv"]
     assert (heads.channels, heads.granularity, heads.units) == (192, 64, 3)
     assert groups["blocks.0.mlp.fc1"].prunable
-    assert groups["patch_embed.proj"].whole.startswith("a LayerNorm normalises over its channels")
+    assert groups["patch_embed.proj"].unprunable_reason.startswith(
+        "a LayerNorm normalises over its channels"
+    )
 
 
 def test_a_head_that_leaves_takes_its_queries_keys_and_values():
@@ -127,13 +129,13 @@ def test_a_layer_that_is_normalised_over_its_channels_stays_whole(kind):
         nn.Linear(6, 8), kind(8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)
     )
     groups = groups_of(network, (6,))
-    assert "normalises over its channels" in groups["0"].whole
+    assert "normalises over its channels" in groups["0"].unprunable_reason
     assert groups["3"].prunable
 
 
 def test_a_softmax_over_channels_is_an_obstacle():
     network = nn.Sequential(nn.Linear(6, 8), nn.Softmax(1), nn.Linear(8, 3))
-    assert "mixes its channels" in groups_of(network, (6,))["0"].whole
+    assert "mixes its channels" in groups_of(network, (6,))["0"].unprunable_reason
 
 
 def test_a_network_that_counts_its_channels_itself_is_left_whole_there():
@@ -166,7 +168,7 @@ def test_channels_that_are_shuffled_are_found_out():
             return self.head(self.last(y)).mean((2, 3))
 
     groups = groups_of(lively(Shuffled(), (1, 5, 5)), (1, 5, 5))
-    assert groups["first"].whole.startswith("cutting it changes its other channels")
+    assert groups["first"].unprunable_reason.startswith("cutting it changes its other channels")
     assert groups["last"].prunable
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from optim.compress.pruning.cutting import cut, cut_in_place, fit_to_state, masked
 from optim.compress.pruning.find_groups import channel_groups, output_layer
-from optim.compress.pruning.prune import choose_channels, fresh_weights, narrow, prune
+from optim.compress.pruning.prune import choose_channels, narrow, prune, reset_parameters_of
 from optim.compress.pruning.ratios import cost_of
 from optim.errors import RefusedError
 from optim.recipe import Criterion, Prune, PruningUnit, Scope
@@ -179,11 +179,11 @@ def test_a_narrower_network_has_the_share_of_every_width():
 
 def test_the_control_has_the_same_shapes_and_none_of_the_weights():
     network = build("squeezenet", in_channels=1, classes=10)
-    fresh = fresh_weights(network, seed=1)
+    fresh = reset_parameters_of(network, seed=1)
     ours, theirs = network.state_dict(), fresh.state_dict()
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
     assert not torch.equal(ours["features.0.weight"], theirs["features.0.weight"])
-    again = fresh_weights(network, seed=1).state_dict()
+    again = reset_parameters_of(network, seed=1).state_dict()
     assert torch.equal(theirs["features.0.weight"], again["features.0.weight"])
 
 

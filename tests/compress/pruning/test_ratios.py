@@ -7,7 +7,7 @@ from torch import nn
 from optim.compress.pruning.find_groups import channel_groups
 from optim.compress.pruning.groups import ChannelGroup, Part
 from optim.compress.pruning.ratios import (
-    Room,
+    PrunableGroup,
     block_of,
     channels_to_keep,
     cost_of,
@@ -24,18 +24,20 @@ from tests.compress.pruning.pruned import lively
 CHANNELS, RATIOS, BLOCKS = st.integers(1, 512), st.floats(0.01, 1), st.sampled_from([1, 8, 16, 32])
 
 
-def group(name, channels, granularity=1, *, whole=""):
+def group(name, channels, granularity=1, *, unprunable_reason=""):
     unit = np.repeat(np.arange(channels // granularity), granularity)
     part = Part(layer=name, side="outputs", channel=np.arange(channels), unit=unit)
     return ChannelGroup(
-        name=name, layers=(name,), channels=channels, granularity=granularity, turn=0,
-        parts=(part,), whole=whole,
+        name=name, layers=(name,), channels=channels, granularity=granularity, order=0,
+        parts=(part,), unprunable_reason=unprunable_reason,
     )  # fmt: skip
 
 
 def rooms(*widths, granularity=1, round_to=8):
     return tuple(
-        Room(group=group(f"layer{i}", width, granularity), channels=width, round_to=round_to)
+        PrunableGroup(
+            group=group(f"layer{i}", width, granularity), channels=width, round_to=round_to
+        )
         for i, width in enumerate(widths)
     )
 
@@ -118,7 +120,7 @@ def test_the_same_share_leaves_every_layer_whatever_its_width():
 
 
 def test_a_share_is_of_the_original_width():
-    narrower = Room(group=group("layer", 48), channels=64, round_to=16)
+    narrower = PrunableGroup(group=group("layer", 48), channels=64, round_to=16)
     assert narrower.units_at(0.5) == 32
     assert narrower.units_at(0.1) == 48, "it does not grow again"
 
@@ -127,7 +129,9 @@ def test_a_share_of_the_macs_is_met_within_a_block_of_a_layer():
     network, shape = build("efficientnet_lite0", in_channels=1, classes=7).eval(), (1, 28, 28)
     groups = channel_groups(network, shape)
     cost = cost_of(network, groups, shape, PruningUnit.MACS)
-    space = tuple(Room(group=g, channels=g.channels, round_to=16) for g in groups if g.prunable)
+    space = tuple(
+        PrunableGroup(group=g, channels=g.channels, round_to=16) for g in groups if g.prunable
+    )
     order = [g.name for g in groups]
     for ratio in (0.3, 0.5, 0.7, 0.85):
         kept = nearest_to(ratio, uniform(space), cost, whole=cost({}), of="MACs", order=order)
@@ -138,7 +142,9 @@ def test_more_than_one_block_in_every_layer_leaves_room_for_is_refused():
     network, shape = lively(build("motion_cnn", in_channels=6, classes=7), (6, 128)), (6, 128)
     groups = channel_groups(network, shape)
     cost = cost_of(network, groups, shape, PruningUnit.MACS)
-    space = tuple(Room(group=g, channels=g.channels, round_to=64) for g in groups if g.prunable)
+    space = tuple(
+        PrunableGroup(group=g, channels=g.channels, round_to=64) for g in groups if g.prunable
+    )
     with pytest.raises(RefusedError, match=r"95.0% of the MACs cannot be removed: .* are gone"):
         nearest_to(0.95, uniform(space), cost, whole=cost({}), of="MACs", order=())
 
@@ -149,13 +155,13 @@ def test_an_unknown_layer_is_refused_with_the_nearest_names():
 
 
 def test_a_layer_that_must_stay_whole_is_refused_with_its_reason():
-    head = group("head", 8, whole="its channels are the network's outputs.")
+    head = group("head", 8, unprunable_reason="its channels are the network's outputs.")
     with pytest.raises(RefusedError, match="head cannot lose channels: its channels are the net"):
         named([("head", 0.5)], [head])
     assert named([("head", 0.0)], [head]) == {"head": 0.0}
 
 
 def test_a_layer_that_follows_another_is_told_which():
-    together = ChannelGroup(name="one", layers=("one", "two"), channels=8, turn=0)
+    together = ChannelGroup(name="one", layers=("one", "two"), channels=8, order=0)
     with pytest.raises(RefusedError, match=r"two shrinks together with one.*Name one instead"):
         named([("two", 0.5)], [together])

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from optim.compress.pruning.cutting import fit_to_state
-from optim.compress.qat.activation_grids import observe, with_activation_grids
+from optim.compress.qat.activation_quantizers import observe, with_activation_quantizers
 from optim.compress.qat.fake_quantize import (
-    ActivationGrid,
-    LearnedScale,
-    WeightGrid,
+    ActivationQuantizer,
+    LearnedStepSize,
+    WeightQuantizer,
     round_learned,
     round_straight_through,
 )
@@ -32,7 +32,7 @@ shapes = st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 3))
 @given(shapes, st.integers(0, 10**6), st.sampled_from([4, 8]), st.booleans())
 def test_rounded_weights_equal_the_slow_reference_to_the_bit(shape, seed, bits, per_channel):
     weight = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    grid = WeightGrid.of_bits(bits)
+    grid = WeightQuantizer.of_bits(bits)
     scale = grid.scale(weight, per_channel=per_channel)
     expected = on_grid(weight.numpy(), scale.numpy(), low=grid.low, high=grid.high)
     for rounded in (
@@ -46,24 +46,24 @@ def test_rounded_weights_equal_the_slow_reference_to_the_bit(shape, seed, bits, 
 def test_scales_equal_those_of_the_file_to_the_bit(per_channel):
     weight = torch.randn(16, 8, 3, 3, generator=torch.Generator().manual_seed(1))
     axis = 0 if per_channel else None
-    eight = WeightGrid.of_bits(8).scale(weight, per_channel=per_channel)
-    four = WeightGrid.of_bits(4).scale(weight, per_channel=per_channel)
+    eight = WeightQuantizer.of_bits(8).scale(weight, per_channel=per_channel)
+    four = WeightQuantizer.of_bits(4).scale(weight, per_channel=per_channel)
     np.testing.assert_array_equal(eight.numpy(), quantize_weight_int8(weight.numpy(), axis)[1])
     np.testing.assert_array_equal(four.numpy(), int4_scale(weight.numpy(), axis))
 
 
 def test_a_channel_of_zeros_has_a_scale_above_zero():
     weight = torch.zeros(2, 3)
-    scale = WeightGrid.of_bits(4).scale(weight, per_channel=True)
+    scale = WeightQuantizer.of_bits(4).scale(weight, per_channel=True)
     assert (scale > 0).all()
-    assert torch.equal(round_straight_through(weight, scale, WeightGrid.of_bits(4)), weight)
+    assert torch.equal(round_straight_through(weight, scale, WeightQuantizer.of_bits(4)), weight)
 
 
 @given(st.integers(0, 10**6), st.floats(0.02, 0.5))
 @settings(deadline=None)
 def test_learned_steps_have_the_gradients_of_the_paper(seed, step):
     generator = torch.Generator().manual_seed(seed)
-    grid = WeightGrid.of_bits(4)
+    grid = WeightQuantizer.of_bits(4)
     weight = torch.randn(3, 4, generator=generator).requires_grad_()
     scale = torch.tensor(step).requires_grad_()
     incoming = torch.randn(3, 4, generator=generator)
@@ -77,25 +77,25 @@ def test_learned_steps_have_the_gradients_of_the_paper(seed, step):
 
 def test_each_channel_learns_its_own_step():
     weight = torch.randn(4, 10, generator=torch.Generator().manual_seed(0))
-    way = LearnedScale(WeightGrid.of_bits(4), weight, per_channel=True)
+    way = LearnedStepSize(WeightQuantizer.of_bits(4), weight, per_channel=True)
     way(weight).sum().backward()
     assert way.log_scale.grad.shape == (4,)
     for row in range(4):
-        alone = LearnedScale(WeightGrid.of_bits(4), weight[row : row + 1], per_channel=True)
+        alone = LearnedStepSize(WeightQuantizer.of_bits(4), weight[row : row + 1], per_channel=True)
         alone(weight[row : row + 1]).sum().backward()
         torch.testing.assert_close(way.log_scale.grad[row : row + 1], alone.log_scale.grad)
 
 
 def test_the_gradient_goes_straight_through():
     weight = torch.randn(3, 4).requires_grad_()
-    grid = WeightGrid.of_bits(8)
+    grid = WeightQuantizer.of_bits(8)
     incoming = torch.randn(3, 4)
     round_straight_through(weight, grid.scale(weight, per_channel=True), grid).backward(incoming)
     assert torch.equal(weight.grad, incoming)
 
 
 def test_activations_equal_the_slow_reference():
-    grid = ActivationGrid()
+    grid = ActivationQuantizer()
     grid.observing = True
     seen = torch.tensor([-1.0, 0.3, 2.0])
     assert grid(seen) is seen
@@ -117,7 +117,7 @@ def test_activations_are_rounded_where_the_file_rounds_them():
             z = self.gate(self.second(y))
             return self.head((y + z).mean(2))
 
-    rounded = with_activation_grids(Residual().eval())
+    rounded = with_activation_quantizers(Residual().eval())
     places = [str(n.args[0]) for n in rounded.graph.nodes if str(n.target).startswith("grid_")]
     # The input; behind the first ReLU; the convolution before a function without integer kernel,
     # and that function's result; the sum; the mean. Not the logits.

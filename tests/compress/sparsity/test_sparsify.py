@@ -8,8 +8,8 @@ import torch
 
 from optim.artifact import Artifact
 from optim.compress.pruning.prune import narrow
+from optim.compress.sparsity.masks import lowest, magnitudes, mask_of, places
 from optim.compress.sparsity.sparsify import RAMP, Ramp, sparsify
-from optim.compress.sparsity.zeros import lowest, magnitudes, places, zeros_of
 from optim.compress.training.loop import Follow
 from optim.graph.export import export_onnx
 from optim.graph.inspect import graph_facts
@@ -55,7 +55,7 @@ def asked(network, task, step):
 
 
 def counted(network):
-    return {name: int(zero.sum()) for name, zero in zeros_of(network).items()}
+    return {name: int(zero.sum()) for name, zero in mask_of(network).items()}
 
 
 def file_counts(content):
@@ -94,7 +94,7 @@ def test_network_and_file_have_exactly_the_zeros_that_were_asked_for(tiny, netwo
     assert file_counts(export_onnx(sparse, tiny.input_shape)) == counts
     if step.pattern is not Pattern.UNSTRUCTURED:
         size = 4 if step.pattern is Pattern.TWO_OF_FOUR else 8
-        for zero in zeros_of(sparse).values():
+        for zero in mask_of(sparse).values():
             groups = zero.movedim(1, -1).reshape(-1, size)
             assert (groups.sum(1) == size // 2).all()
 
@@ -156,7 +156,7 @@ def test_the_ramp_is_cubic_and_what_is_zero_stays_zero(network, tiny):
             for parameter in training.parameters():
                 parameter.add_(0.01 * torch.randn(parameter.shape, generator=generator))
         ramp(done, training)
-        zeros = zeros_of(training)
+        zeros = mask_of(training)
         share = sum(int(zero.sum()) for zero in zeros.values()) / total
         expected = 0.8 * (1 - (1 - min(1, done / RAMP)) ** 3)
         assert share == pytest.approx(expected, abs=0.06)

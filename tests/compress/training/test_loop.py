@@ -141,8 +141,10 @@ def test_a_finished_training_is_read_back_without_a_step(tmp_path):
 
 
 def test_a_gentle_schedule_changes_examples_as_beside_a_teacher():
-    def trained(gentle, teacher_logits=None):
-        schedule = Schedule(epochs=1, max_lr=0.05, batch_size=32, alpha=0.0, gentle=gentle)
+    def trained(weak_augmentation, teacher_logits=None):
+        schedule = Schedule(
+            epochs=1, max_lr=0.05, batch_size=32, alpha=0.0, weak_augmentation=weak_augmentation
+        )
         return train(
             _network(), _split(), _split(seed=1), kind="image", schedule=schedule, seed=0,
             teacher_logits=teacher_logits,
@@ -284,7 +286,9 @@ def test_an_image_loses_one_square_and_keeps_its_shape():
 
 def test_gentle_changes_leave_the_picture_whole_and_nearly_in_place():
     x = torch.rand(16, 1, 28, 28) + 1.0
-    changed, view = augment(x, "image", gentle=True, generator=torch.Generator().manual_seed(0))
+    changed, view = augment(
+        x, "image", weak_augmentation=True, generator=torch.Generator().manual_seed(0)
+    )
     assert (changed != 0).all()
     for before, after, mirrored in zip(x, changed, view, strict=True):
         whole = before.flip(2) if mirrored else before

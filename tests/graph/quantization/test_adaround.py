@@ -69,9 +69,9 @@ def test_the_walk_sees_what_the_file_computes(activations):
     """The last layer's input in the simulation gives the file's logits."""
     step = Quantize(precision="int8", activations=activations)
     x = examples_of("motion_cnn")
-    from optim.graph.quantization.own_constants import with_own_constants
+    from optim.graph.quantization.unshared_initializers import with_unshared_initializers
 
-    model = with_own_constants(
+    model = with_unshared_initializers(
         onnx.load_model_from_string(fuse(exported_of("motion_cnn"))), biases=False
     )
     plan = plan_int8(model, signed=activations == "int8")

@@ -11,8 +11,8 @@ from optim.errors import RefusedError
 from optim.graph.fuse import fuse
 from optim.graph.onnx_file import constants
 from optim.graph.quantization.equalization import equalize, largest_by_input, smooth
-from optim.graph.quantization.own_constants import with_own_constants
 from optim.graph.quantization.quantize import quantize
+from optim.graph.quantization.unshared_initializers import with_unshared_initializers
 from optim.recipe import Quantize
 from tests.graph.conftest import examples_of, exported_of
 from tests.graph.running import answers, noise_db
@@ -54,7 +54,7 @@ def chain(clip_at=None):
 
 
 def prepared(content):
-    return with_own_constants(onnx.load_model_from_string(fuse(content)), biases=False)
+    return with_unshared_initializers(onnx.load_model_from_string(fuse(content)), biases=False)
 
 
 def inputs(n=40):

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from optim.compress.sparsity import repair as repair_module
-from optim.compress.sparsity.repair import refit, repair
+from optim.compress.sparsity import sparsegpt as repair_module
+from optim.compress.sparsity.masks import lowest, magnitudes, places, with_mask
+from optim.compress.sparsity.sparsegpt import refit, repair
 from optim.compress.sparsity.sparsify import sparsify
-from optim.compress.sparsity.zeros import lowest, magnitudes, places, with_zeros
 from optim.compress.training.loop import Follow
 from optim.engines import engine_named
 from optim.graph.export import export_onnx
@@ -122,7 +122,7 @@ def test_a_repaired_network_answers_more_like_the_original_than_a_cut_one(patter
     with torch.inference_mode():
         wanted = network(fresh)
         ours = (repaired(fresh) - wanted).norm()
-        cut = (with_zeros(network, zeros)(fresh) - wanted).norm()
+        cut = (with_mask(network, zeros)(fresh) - wanted).norm()
     assert ours < 0.6 * cut
 
 

@@ -13,7 +13,7 @@ from optim.graph.onnx_file import constants, consumers
 from optim.graph.quantization.int8 import is_quantizable_layer, output_axis
 
 
-def with_own_constants(model: ModelProto, *, biases: bool) -> ModelProto:
+def with_unshared_initializers(model: ModelProto, *, biases: bool) -> ModelProto:
     """A copy whose layers share no constant.
 
     Args:

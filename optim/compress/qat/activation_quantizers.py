@@ -16,13 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from optim.compress.qat.fake_quantize import ActivationGrid
+from optim.compress.qat.fake_quantize import ActivationQuantizer
 from optim.compress.qat.fold import Layer, trace
 
-CLAMPS = (nn.ReLU, nn.ReLU6, nn.Hardtanh, F.relu, F.relu6, torch.relu, "relu", "relu_", "clamp")
-PASSES = (nn.Identity, nn.Dropout, nn.Dropout2d)
+CLIPPING = (nn.ReLU, nn.ReLU6, nn.Hardtanh, F.relu, F.relu6, torch.relu, "relu", "relu_", "clamp")
+NO_OPS = (nn.Identity, nn.Dropout, nn.Dropout2d)
 """Not in the file at all."""
-CARRIERS = (
+DATA_MOVEMENT = (
     nn.MaxPool1d, nn.MaxPool2d, nn.Flatten, F.max_pool1d, F.max_pool2d, torch.flatten,
     "flatten", "reshape", "view", "permute", "transpose", "squeeze", "unsqueeze",
 )  # fmt: skip
@@ -35,7 +35,7 @@ ARITHMETIC = (
 )  # fmt: skip
 
 
-def with_activation_grids(network: nn.Module) -> fx.GraphModule:
+def with_activation_quantizers(network: nn.Module) -> fx.GraphModule:
     """A copy that rounds activations; its modules keep their names.
 
     Args:
@@ -49,7 +49,7 @@ def with_activation_grids(network: nn.Module) -> fx.GraphModule:
     places = _Places(network, graph).found()
     module = fx.GraphModule(network, graph)
     for i, node in enumerate(places):
-        module.add_submodule(f"grid_{i}", ActivationGrid())
+        module.add_submodule(f"grid_{i}", ActivationQuantizer())
         with graph.inserting_after(node):
             rounded = graph.call_module(f"grid_{i}", (node,))
         node.replace_all_uses_with(rounded)
@@ -65,7 +65,7 @@ def observe(network: nn.Module, inputs: np.ndarray, *, batch_size: int = 128) ->
         network: on the CPU, in evaluation mode.
         inputs: calibration examples, float32, (n, ...).
     """
-    grids = [module for module in network.modules() if isinstance(module, ActivationGrid)]
+    grids = [module for module in network.modules() if isinstance(module, ActivationQuantizer)]
     for grid in grids:
         grid.observing = True
     with torch.no_grad():
@@ -111,15 +111,15 @@ class _Places:
         last = node
         while len(node.users) == 1:
             node = next(iter(node.users))
-            if self._is(node, CLAMPS):
+            if self._is(node, CLIPPING):
                 last = node
-            elif not self._is(node, PASSES):
+            elif not self._is(node, NO_OPS):
                 break
         return last
 
     def _source(self, node: fx.Node) -> fx.Node:
         """The node that computed what arrives here."""
-        while self._is(node, PASSES + CARRIERS):
+        while self._is(node, NO_OPS + DATA_MOVEMENT):
             node = node.all_input_nodes[0]
         return node
 

@@ -23,7 +23,7 @@ from optim.errors import Refusal, RefusedError
 from optim.recipe import Pattern, Scope
 
 Layer = nn.Conv1d | nn.Conv2d | nn.Linear
-Zeros = Mapping[str, torch.Tensor]
+SparsityMask = Mapping[str, torch.Tensor]
 """By the name of a parameter: bool, its shape, true where it is to be zero."""
 
 GROUP = {Pattern.TWO_OF_FOUR: 4, Pattern.FOUR_OF_EIGHT: 8}
@@ -134,30 +134,30 @@ def magnitudes(network: nn.Module, names: tuple[str, ...]) -> dict[str, torch.Te
     return {name: network.get_parameter(name).detach().abs() for name in names}
 
 
-def zeros_of(network: nn.Module) -> dict[str, torch.Tensor]:
+def mask_of(network: nn.Module) -> dict[str, torch.Tensor]:
     """Where weights are exactly zero now; matrices and kernels without a zero are left out."""
     found = {name: p.detach() == 0 for name, p in network.named_parameters() if p.ndim > 1}
     return {name: zero for name, zero in found.items() if zero.any()}
 
 
-def with_zeros(network: nn.Module, zeros: Zeros) -> nn.Module:
+def with_mask(network: nn.Module, zeros: SparsityMask) -> nn.Module:
     """A copy with zeros in these places."""
     network = copy.deepcopy(network)
-    make_zero(network, zeros)
+    apply_mask(network, zeros)
     return network
 
 
 @torch.no_grad()
-def make_zero(network: nn.Module, zeros: Zeros) -> None:
+def apply_mask(network: nn.Module, zeros: SparsityMask) -> None:
     """Write zeros in these places, in the network itself."""
     for name, zero in zeros.items():
         parameter = network.get_parameter(name)
         parameter.masked_fill_(zero.to(parameter.device), 0.0)
 
 
-def holding(zeros: Zeros) -> Callable[[float, nn.Module], None]:
+def keep_masked(zeros: SparsityMask) -> Callable[[float, nn.Module], None]:
     """What a training calls after each step to keep these places zero."""
-    return lambda done, network: make_zero(network, zeros)
+    return lambda done, network: apply_mask(network, zeros)
 
 
 def _fits(layer: nn.Module, pattern: Pattern) -> bool:

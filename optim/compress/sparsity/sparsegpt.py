@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from optim.compress.sparsity.zeros import Layer, layers_as_they_run, lowest
+from optim.compress.sparsity.masks import Layer, layers_as_they_run, lowest
 from optim.progress import Progress
 from optim.recipe import Pattern, Scope
 

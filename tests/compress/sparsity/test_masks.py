@@ -4,14 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from optim.compress.sparsity.zeros import (
+from optim.compress.sparsity.masks import (
     GROUP,
-    holding,
+    keep_masked,
     lowest,
     magnitudes,
+    mask_of,
     places,
-    with_zeros,
-    zeros_of,
+    with_mask,
 )
 from optim.errors import RefusedError
 from optim.recipe import Pattern, Scope
@@ -108,12 +108,12 @@ def test_held_places_are_zero_again_after_a_step():
     dense = network()
     names = places(dense, Pattern.UNSTRUCTURED, (3, 8, 8)).weights
     zeros = lowest(magnitudes(dense, names), 0.5, Pattern.UNSTRUCTURED, Scope.UNIFORM)
-    sparse = with_zeros(dense, zeros)
-    assert zeros_of(dense) == {}
+    sparse = with_mask(dense, zeros)
+    assert mask_of(dense) == {}
     with torch.no_grad():
         for parameter in sparse.parameters():
             parameter.add_(0.1)
-    holding(zeros)(0.5, sparse)
-    found = zeros_of(sparse)
+    keep_masked(zeros)(0.5, sparse)
+    found = mask_of(sparse)
     assert found.keys() == zeros.keys()
     assert all(torch.equal(found[name], zero) for name, zero in zeros.items())
