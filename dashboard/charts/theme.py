@@ -18,10 +18,14 @@ PLOT_CONFIG: dict[str, object] = {
     "displaylogo": False,
     "showSendToCloud": False,
     "responsive": True,
+    "doubleClick": "reset",
     "toImageButtonOptions": {"format": "svg"},
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
 }
-"""For every ``st.plotly_chart``: plotly 7 would show a button that uploads the chart."""
+"""For every ``st.plotly_chart``: plotly 7 would show a button that uploads the chart.
+
+A double click goes back to the first view. Plotly's own choice, all there is, would show the
+far corners of the shaded areas."""
 
 METHOD_COLOURS = {
     "original": "#1C2526",

@@ -82,11 +82,11 @@ def _sliders(task: Task) -> None:
     with presets:
         options.presets()
         options.headlines(task)
-    note.caption(_precision_note(task))
-    if told := slider_words.pruning_note(state.settings(), task):
-        pruning_note.caption(plain(told).replace(" %", f"{NO_BREAK}%"))
     with switches:
         _switches(task)
+    note.caption(_precision_note(task))  # what is said comes last: it depends on every choice
+    if told := slider_words.pruning_note(state.settings(), task):
+        pruning_note.caption(plain(told).replace(" %", f"{NO_BREAK}%"))
 
 
 def _unit() -> None:

@@ -21,24 +21,27 @@ def page() -> None:
     """Draw the page."""
     task = load_task(state.model())
     live.begin(task.name)
+    header = st.container()
+    live.show_note()
+    left, right = st.columns([0.29, 0.71], gap="medium")
+    recipe_place, limits_place = left.container(), left.container()
+    if state.is_narrow():  # where columns become rows, the plot comes before the limits
+        limits_place = st.container()
+    with limits_place:  # first in the script: a link's limits are known once their fields are
+        controls.limits()
     limits = state.limits()
     front = loaders.front(task.name, limits)
     advice = loaders.recommendation(task.name, limits) if front.measured else None
-    _header(task, front)
-    live.show_note()
-    left, right = st.columns([0.29, 0.71], gap="medium")
-    with left:
+    with header:
+        _header(task, front)
+    with recipe_place:
         controls.panel(task)
-        if not state.is_narrow():
-            controls.limits()
     with right:
         live.jobs_panel(task.name, (JobKind.STARTERS,), key="first_figures")
         if front.measured:
             _plots_and_card(task, front, advice)
         else:
             _empty(task)
-    if state.is_narrow():  # where columns become rows, the plot comes before the limits
-        controls.limits()
     if front.measured:
         learn.strip(task)
 
