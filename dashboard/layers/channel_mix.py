@@ -25,8 +25,7 @@ from optim.analysis.channel_cuts import (
 )
 from optim.candidate import Candidate
 from optim.errors import RefusedError
-from optim.recipe import Precision
-from optim.recipe.edit import WHOLE
+from optim.recipe import INTEGER_PRECISIONS, Precision
 from optim.task.task import Task
 
 if TYPE_CHECKING:
@@ -185,7 +184,7 @@ def _fill(
 
 def timed_precision(candidate: Candidate) -> Precision:
     """The precision in which a candidate's layers compute: layers are timed in FP32 and INT8."""
-    return Precision.INT8 if candidate.recipe.precision in WHOLE else Precision.FP32
+    return Precision.INT8 if candidate.recipe.precision in INTEGER_PRECISIONS else Precision.FP32
 
 
 def foreseen(curves: PruningCurves, cuts: Cuts, precision: Precision) -> str:

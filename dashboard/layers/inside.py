@@ -14,7 +14,7 @@ from optim.analysis.layer_rows import LayerRow, Remainder, layer_rows, remainder
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState
-from optim.recipe.edit import WHOLE
+from optim.recipe import INTEGER_PRECISIONS
 from optim.store.analyses import AnalysisKind
 from optim.task.task import Task
 
@@ -100,7 +100,7 @@ def look(task: Task, candidate: Candidate) -> Inside:
 def _wanted(candidate: Candidate, parent: Candidate | None) -> list[Look]:
     """The file itself last: it is what the page is about."""
     looks = [(candidate, AnalysisKind.PROFILE)]
-    if candidate.recipe.precision in WHOLE:
+    if candidate.recipe.precision in INTEGER_PRECISIONS:
         looks.append((candidate, AnalysisKind.WATERFALL))
     if parent is not None:
         looks.insert(0, (parent, AnalysisKind.SENSITIVITY))

@@ -15,7 +15,7 @@ from dashboard.words import words
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.recipe import Precision
-from optim.recipe.edit import mixed_recipe, precisions_of
+from optim.recipe.edit import precisions_of, with_precisions
 from optim.task.task import Task
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _kept(task: Task, found: Inside, waterfall: Waterfall) -> None:
         for i, layer in enumerate(waterfall.layers[:MOST_KEPT]):
             text, action = st.columns(SHARES, vertical_alignment="center")
             text.markdown(f"Keep **{plain(layer.layer)}** in FP32: {plain(kept_words(layer))}")
-            mix = mixed_recipe(recipe, {**precisions, layer.layer: Precision.FP32})
+            mix = with_precisions(recipe, {**precisions, layer.layer: Precision.FP32})
             action.button(
                 "Measure it",
                 key=f"keep_{i}",

@@ -22,11 +22,11 @@ from dashboard.words.markup import plain
 from optim.analysis.layer_rows import LayerRow
 from optim.candidate import Candidate
 from optim.errors import OptimError
-from optim.recipe import Precision, Recipe
-from optim.recipe.edit import mixed_recipe
+from optim.recipe import INTEGER_PRECISIONS, Precision, Recipe
+from optim.recipe.edit import with_precisions
 from optim.task.task import Task
 
-CHOICES = (Precision.FP32, Precision.INT8, Precision.INT4)
+CHOICES = (Precision.FP32, *INTEGER_PRECISIONS)
 CHOSEN = "Precision"
 MOST_ROWS, TABLE_PX = 14, 500
 """A longer table scrolls."""
@@ -88,7 +88,7 @@ def panel(task: Task, found: Inside, rows: Sequence[LayerRow]) -> None:
     """The table, what the mix would change, and the buttons."""
     mix = mix_of(found.candidate, rows)
     _table(found.candidate, rows, mix)
-    recipe = mixed_recipe(found.candidate.recipe, mix.now)
+    recipe = with_precisions(found.candidate.recipe, mix.now)
     changed = {name: p for name, p in mix.now.items() if p != mix.history[0][name]}
     if not changed:
         st.caption("Choose another precision for a layer in the table, and measure the mix.")

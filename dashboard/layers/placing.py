@@ -5,7 +5,7 @@ Profiles name the layers; each trial is an ordinary candidate, made and measured
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -18,8 +18,8 @@ from optim.analysis.layer_rows import layer_rows
 from optim.analysis.placement import Trial, compared, tries
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind
-from optim.recipe import MixedPrecision, Precision, Recipe
-from optim.recipe.edit import WHOLE, mixed_recipe, precisions_of
+from optim.recipe import INTEGER_PRECISIONS, MixedPrecision, Precision, Recipe
+from optim.recipe.edit import precisions_of, with_precisions
 from optim.store.analyses import AnalysisKind
 from optim.task.task import Task
 
@@ -110,10 +110,9 @@ def _next(attempts: tuple[Attempt, ...]) -> Attempt | None:
 
 def _source(candidate: Candidate) -> Candidate | None:
     """The measured candidate with whole numbers throughout that this one is, or is a mix of."""
-    if candidate.recipe.precision not in WHOLE:
+    if candidate.recipe.precision not in INTEGER_PRECISIONS:
         return None
-    steps = tuple(s for s in candidate.recipe.steps if not isinstance(s, MixedPrecision))
-    source = loaders.candidate_of(candidate.task, replace(candidate.recipe, steps=steps))
+    source = loaders.candidate_of(candidate.task, candidate.recipe.without(MixedPrecision))
     return source if source is not None and source.measured else None
 
 
@@ -127,7 +126,7 @@ def _attempts(found: Inside, source: Candidate) -> tuple[Attempt, ...] | None:
     made = []
     for left in tries(found.float_profile, own):
         mix = {**precisions, **dict.fromkeys(left, Precision.FP32)}
-        recipe = mixed_recipe(source.recipe, mix)
+        recipe = with_precisions(source.recipe, mix)
         known = loaders.candidate_of(source.task, recipe)
         made.append(
             Attempt(layers=left, recipe=recipe, candidate=known, trial=_trial(left, known, source))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from optim.recipe import (
+    INTEGER_PRECISIONS,
     Activations,
     Architecture,
     Calibration,
@@ -95,7 +96,7 @@ class Settings:
     @property
     def quantizes(self) -> bool:
         """True if weights become whole numbers: only then do the options of quantization matter."""
-        return self.precision in (Precision.INT8, Precision.INT4)
+        return self.precision in INTEGER_PRECISIONS
 
     @property
     def calibrates(self) -> bool:

@@ -19,11 +19,11 @@ from dashboard.train.terms import what_it_is
 from dashboard.words import words
 from dashboard.words.markup import plain
 from optim.recipe import Prune, Recipe
+from optim.recipe.edit import without_teacher
 from optim.task.task import Task
 from optim.training_history.data_efficiency import LittleData, little_data
 from optim.training_history.history import Training, network_words, seconds_to_train
 from optim.training_history.pruning_rounds import PruningPath, pruning_paths
-from optim.training_history.teacher_gain import without_teacher
 
 
 def rounds_panel(task: Task, rows: Sequence[Training]) -> None:

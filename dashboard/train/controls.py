@@ -25,9 +25,9 @@ from dashboard.words.markup import plain
 from optim.errors import OptimError
 from optim.jobs.job import JobKind
 from optim.recipe import DistillationLoss, Precision, Recipe
+from optim.recipe.edit import without_teacher
 from optim.task.task import Task, load_task
 from optim.training_history.history import seconds_to_train
-from optim.training_history.teacher_gain import without_teacher
 
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 NOTES = {

@@ -15,8 +15,7 @@ from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind
-from optim.recipe import MixedPrecision, Recipe
-from optim.recipe.edit import WHOLE
+from optim.recipe import INTEGER_PRECISIONS, MixedPrecision
 from optim.task.task import Task, load_task
 
 
@@ -86,7 +85,7 @@ def _opening(task: Task, made: dict[str, Candidate]) -> Candidate:
     """The recommended candidate if it is in whole numbers, else the fastest that is."""
     advice = loaders.recommendation(task.name, state.limits())
     best = advice.candidate if advice else None
-    whole = [c for c in made.values() if c.measured and c.recipe.precision in WHOLE]
+    whole = [c for c in made.values() if c.measured and c.recipe.precision in INTEGER_PRECISIONS]
     if best is not None and best in whole:
         return best
     fastest = max(whole, key=lambda c: c.latency.speedup if c.latency else 0.0, default=None)
@@ -95,8 +94,7 @@ def _opening(task: Task, made: dict[str, Candidate]) -> Candidate:
 
 def _against(task: Task, candidate: Candidate) -> None:
     """What this candidate gives against the one that its mix was made from."""
-    steps = tuple(s for s in candidate.recipe.steps if not isinstance(s, MixedPrecision))
-    uniform = Recipe(steps=steps, seed=candidate.recipe.seed)
+    uniform = candidate.recipe.without(MixedPrecision)
     other = loaders.find(task.name, st.session_state.get(state.MIXED_FROM))
     if other is None or other.id == candidate.id:
         other = loaders.candidate_of(task.name, uniform)

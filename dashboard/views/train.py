@@ -21,9 +21,10 @@ from dashboard.words import words
 from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind
+from optim.recipe.edit import without_teacher
 from optim.task.task import Task, load_task
 from optim.training_history.history import Training, network_words
-from optim.training_history.teacher_gain import Pair, pairs, without_teacher
+from optim.training_history.teacher_gain import Pair, pairs
 
 MOST_VERDICTS = 6
 # Colours of the badge; a teacher that hurts is orange.

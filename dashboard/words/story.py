@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from dashboard.words import step_words, words
 from optim.candidate import Candidate, Role
-from optim.recipe import Architecture, Distill, Precision, Recipe, Replace, recipe_of
+from optim.recipe import (
+    INTEGER_PRECISIONS,
+    Architecture,
+    Distill,
+    Recipe,
+    Replace,
+    recipe_of,
+)
 from optim.search.pareto import Front
 from optim.search.recommend import Verdict, compressed_beats_control
 
@@ -63,7 +70,7 @@ def slower_than_float(candidate: Candidate, parent: Candidate | None) -> float |
     Returns:
         None if it is not quantized to whole numbers, not clearly slower, or not known.
     """
-    if candidate.recipe.precision not in (Precision.INT8, Precision.INT4):
+    if candidate.recipe.precision not in INTEGER_PRECISIONS:
         return None
     if parent is None or candidate.latency is None or parent.latency is None:
         return None

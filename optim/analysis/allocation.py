@@ -16,7 +16,7 @@ et al. 2021) solves one budget at a time as an integer program.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,8 @@ from optim.analysis.sensitivity import LayerSensitivity, Sensitivity
 from optim.errors import Refusal, RefusedError
 from optim.measure.noise import noise_power
 from optim.pipeline.make import file_of
-from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
+from optim.recipe import INTEGER_PRECISIONS, Precision, Quantize, Recipe
+from optim.recipe.edit import with_precisions
 from optim.task.task import Task
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ MOST_SUMS = 50_000
 for a budget that is smaller by one band per layer, 0.1 % of the range for 50 layers."""
 
 
-WHOLE_NUMBERS = frozenset({Precision.INT8, Precision.INT4})
+WORTH_THEIR_BYTES = frozenset(INTEGER_PRECISIONS)
 """What a budget of bytes is best spent on: on the sample SqueezeNet a single layer in FP32 took
 INT4 from 1.65 to 1.00 times the original's speed."""
 MOST_TRIES = 4
@@ -86,12 +87,7 @@ class Allocation:
         if given <= {Precision.FP32}:
             return parent
         base = Precision.INT4 if Precision.INT4 in given else Precision.INT8
-        usual = dict.fromkeys((name for name, _ in self.layers), base)
-        usual[self.layers[0][0]] = Precision.INT8  # the first layer keeps eight bits in INT4 files
-        told = tuple((name, p) for name, p in self.layers if p is not usual[name])
-        steps = (*parent.steps, Quantize(precision=base))
-        mixed = (MixedPrecision(layers=told),) if told else ()
-        return replace(parent, steps=(*steps, *mixed))
+        return with_precisions(parent.with_step(Quantize(precision=base)), dict(self.layers))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,7 +6,6 @@ A choice always names a point that was measured, so what a slider says is what t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from optim.recipe import (
@@ -19,7 +18,6 @@ from optim.recipe import (
     ReplaceActivation,
     Scope,
 )
-from optim.recipe.steps import STEP_ORDER, Step, step_kind
 
 if TYPE_CHECKING:
     from optim.analysis.pruning_curves import CurvePoint, LayerCurve, PruningCurves
@@ -76,10 +74,9 @@ def cut_recipe(
     Returns:
         Without pruning if nothing leaves.
     """
-    rest = [step for step in recipe.steps if not isinstance(step, Prune)]
     layers = tuple((name, ratio) for name, ratio in cuts.items() if ratio > 0)
     if not layers:
-        return replace(recipe, steps=tuple(rest))
+        return recipe.without(Prune)
     own = recipe.step(Prune)
     kept = own is not None and own.keep_weights
     step = Prune(
@@ -89,8 +86,7 @@ def cut_recipe(
         distill=own.distill if own is not None and kept else True,
         criterion=criterion,
     )
-    steps: list[Step] = sorted([*rest, step], key=lambda each: STEP_ORDER.index(step_kind(each)))
-    return replace(recipe, steps=tuple(steps))
+    return recipe.with_step(step)
 
 
 def tells_its_cuts(recipe: Recipe) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from optim.recipe import Precision, Recipe
-from optim.recipe.edit import WHOLE, precisions_of
+from optim.recipe import INTEGER_PRECISIONS, Precision, Recipe
+from optim.recipe.edit import precisions_of
 
 if TYPE_CHECKING:
     from optim.analysis.sensitivity import LayerSensitivity, Sensitivity
@@ -84,13 +84,13 @@ def layer_rows(
     """
     operators = _operators(profile, float_profile, sensitivity)
     precisions = precisions_of(recipe, operators)
-    general = recipe.precision if recipe.precision in WHOLE else Precision.INT8
+    general = recipe.precision if recipe.precision in INTEGER_PRECISIONS else Precision.INT8
     told = {(r.layer, r.precision): r for r in (sensitivity.rows if sensitivity else ())}
     now, before = _by_layer(profile), _by_layer(float_profile)
     rows = []
     for layer, operator in operators.items():
         own = precisions[layer]
-        asked = own if own in WHOLE else general
+        asked = own if own in INTEGER_PRECISIONS else general
         kernels = now.get(layer, [])
         row = told.get((layer, asked))
         rows.append(

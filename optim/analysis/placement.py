@@ -25,7 +25,8 @@ from optim.measure.latency import measure_latency
 from optim.measure.measurement import Latency
 from optim.pipeline.make import file_of
 from optim.progress import Progress
-from optim.recipe import MixedPrecision, Precision, Quantize, Recipe
+from optim.recipe import Precision, Quantize, Recipe
+from optim.recipe.edit import keep_in_float
 from optim.task.task import Task
 
 if TYPE_CHECKING:
@@ -131,7 +132,9 @@ def place(results: Results, task: Task, parent: Recipe, *, progress: Progress) -
         planned = tries(fp32, int8)
         for left in planned:
             progress((1 + len(trials)) / (1 + MOST_TRIES), f"timing {len(left)} layers in FP32")
-            placed = store_artifact(file_of(results, task, _placed(plain, left)), Path(folder))
+            placed = store_artifact(
+                file_of(results, task, keep_in_float(plain, left)), Path(folder)
+            )
             latency = measure_latency(
                 engine_named(ENGINE), files[1], placed, example, environment=here()
             )
@@ -142,12 +145,7 @@ def place(results: Results, task: Task, parent: Recipe, *, progress: Progress) -
                 break
     best = next((trial for trial in trials if trial.faster), None)
     return Placement(
-        recipe=plain if best is None else _placed(plain, best.layers),
+        recipe=plain if best is None else keep_in_float(plain, best.layers),
         slower=planned[0] if planned else (),
         trials=tuple(trials),
     )
-
-
-def _placed(plain: Recipe, layers: tuple[str, ...]) -> Recipe:
-    mixed = MixedPrecision(layers=tuple((name, Precision.FP32) for name in layers))
-    return replace(plain, steps=(*plain.steps, mixed))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from optim.engines.profile import OperatorTime, Profile
 from optim.recipe import Activations, Fuse, Precision, Quantize, Recipe, ReplaceActivation
-from optim.recipe.edit import _in_float, _with
+from optim.recipe.edit import keep_in_float
 
 WORTH_TELLING = 0.01
 """Share of the time below which a group of operators or a layer is not mentioned."""
@@ -65,7 +65,7 @@ def find_remedies(
     unfolded = any(o.kernel == "BatchNormalization" for o in profile.operators)
     if unfolded and step is None and recipe.step(Fuse) is None:
         words = "Try folding the batch norms that the engine left alone."
-        found.append(Remedy(words=words, recipe=_with(recipe, Fuse())))
+        found.append(Remedy(words=words, recipe=recipe.with_step(Fuse())))
     return found
 
 
@@ -74,7 +74,7 @@ def _unsigned(recipe: Recipe, step: Quantize) -> Remedy:
     static = Quantize() if half else replace(step, activations=Activations.UINT8)
     words = f"Try {static.precision.upper()} with unsigned 8-bit activations: "
     words += "ONNX Runtime's integer kernels are made for them."
-    return Remedy(words=words, recipe=_with(recipe, static))
+    return Remedy(words=words, recipe=recipe.with_step(static))
 
 
 def _other_operators(profile: Profile, recipe: Recipe) -> list[Remedy]:
@@ -85,7 +85,7 @@ def _other_operators(profile: Profile, recipe: Recipe) -> list[Remedy]:
     found = []
     if replaceable and recipe.step(ReplaceActivation) is None:
         words = f"Try ReLU in place of {' and '.join(replaceable)}, with fine-tuning."
-        found.append(Remedy(words=words, recipe=_with(recipe, ReplaceActivation())))
+        found.append(Remedy(words=words, recipe=recipe.with_step(ReplaceActivation())))
     if hard:
         words = "Try `edge-optim fuse` on the file: where its grids allow, it computes "
         found.append(Remedy(words=f"{words}{' and '.join(hard)} in INT8."))
@@ -144,7 +144,7 @@ def _starting_in_float(recipe: Recipe, profile: Profile, parent: Profile) -> lis
         Remedy(
             words=f"Try leaving the first {len(layers)} layers in FP32, up to {layers[-1]}: by the "
             f"profiles FP32 is {lead:.2f} of {profile.total_ms:.2f} ms ahead there.",
-            recipe=_in_float(recipe, layers),
+            recipe=keep_in_float(recipe, layers),
         )
     ]
 
@@ -155,7 +155,7 @@ def _kept_in_float(recipe: Recipe, layers: list[str]) -> Remedy:
     return Remedy(
         words=f"Try leaving {many} in FP32: {', '.join(layers[:MOST_LAYERS])}{more}. "
         "The conversions it takes may cost more than it wins.",
-        recipe=_in_float(recipe, layers),
+        recipe=keep_in_float(recipe, layers),
     )
 
 

@@ -25,7 +25,7 @@ from optim.errors import Refusal, RefusedError
 from optim.measure.noise import sqnr_db
 from optim.pipeline.make import file_of, make_candidate
 from optim.progress import Progress, part
-from optim.recipe import Precision, Quantize, QuantizeAware
+from optim.recipe import INTEGER_PRECISIONS, Precision, Quantize, QuantizeAware
 from optim.task.datasets import Split
 from optim.task.task import Task
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from optim.store.results import Results
 
 
-QUANTIZED = (Precision.INT8, Precision.INT4)
 FEWEST_EXAMPLES, MOST_EXAMPLES = 8, 1024
 CALIBRATION_MACS, ANSWER_MACS = 7e10, 3e11
 """Work that the examples may cost: multiply-accumulates of one pass over them, and of one pass for
@@ -185,12 +184,12 @@ def layer_noise(
             reference = stop.answer(stop.x, stop.weight)
         layer = layers[stop.layer]
         x = layer.input_on_grid(stop.x)
-        for precision in QUANTIZED:
+        for precision in INTEGER_PRECISIONS:
             alone[stop.layer, precision] = stop.answer(x, layer.on_grid(precision))
     assert reference is not None  # there is a layer
     scores = {key: _score(reference, answer, split) for key, answer in alone.items()}
     gains: dict[tuple[str, Precision], _Score] = {}
-    for k, precision in enumerate(QUANTIZED):
+    for k, precision in enumerate(INTEGER_PRECISIONS):
         own = part(progress, 0.5 + 0.25 * k, 0.75 + 0.25 * k)
         whole = quantized_throughout(found, dict.fromkeys(layers, precision))
         all_of_them: _Score | None = None
@@ -204,7 +203,7 @@ def layer_noise(
     rows = [
         _row(layer, precision, right, scores, gains)
         for layer in found.layers
-        for precision in (Precision.FP32, *QUANTIZED)
+        for precision in (Precision.FP32, *INTEGER_PRECISIONS)
     ]
     return Sensitivity(rows=tuple(rows), accuracy=right, n=len(split))
 
@@ -253,7 +252,7 @@ def _files(
     times: dict[Precision, dict[str, float]] = {}
     rest_bytes, rest_ms = 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
-        for i, precision in enumerate((Precision.FP32, *QUANTIZED)):
+        for i, precision in enumerate((Precision.FP32, *INTEGER_PRECISIONS)):
             path = parent.artifact.path
             if precision is not Precision.FP32:
                 steps = (*parent.recipe.steps, Quantize(precision=precision))

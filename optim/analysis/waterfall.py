@@ -22,8 +22,8 @@ from optim.measure.latency import measure_latency
 from optim.measure.noise import sqnr_db
 from optim.pipeline.make import file_of
 from optim.progress import Progress
-from optim.recipe import Activations, MixedPrecision, Precision, Quantize, Recipe
-from optim.recipe.edit import keep_in_float
+from optim.recipe import Activations, Precision, Quantize, Recipe
+from optim.recipe.edit import keep_in_float, precisions_of
 from optim.task.datasets import Split
 from optim.task.task import Task
 
@@ -130,7 +130,7 @@ def measure_waterfall(
         stages = [Stage(name="FP32", accuracy=_right(exact, split), sqnr_db=None)]
         if step.activations not in (Activations.FLOAT, None):
             progress(0.1, "weights alone")
-            weights = files.of(_with_step(candidate.recipe, _weights_alone(step)))
+            weights = files.of(candidate.recipe.with_step(_weights_alone(step)))
             name = f"weights in {step.precision.upper()}"
             stages.append(_stage(name, exact, files.answers(weights), split))
         answers = files.answers(artifact)
@@ -169,7 +169,7 @@ class _Files:
         self, recipe: Recipe, file: Artifact, layer: str, exact: np.ndarray, answers: np.ndarray
     ) -> KeptInFloat:
         """What changes if a layer of the file stays in FP32."""
-        other = self.of(keep_in_float(recipe, layer))
+        other = self.of(keep_in_float(recipe, [layer]))
         better = self.answers(other)
         latency = measure_latency(
             engine_named(ENGINE),
@@ -202,11 +202,7 @@ def _loudest_layers(float_file: Artifact, task: Task, recipe: Recipe) -> list[st
     model = read_model(fuse(float_file.path.read_bytes()))
     calibration = task.split("calibration").inputs[: step.calibration_examples]
     found = calibrate_layers(model, step, calibration)
-    mixed = recipe.step(MixedPrecision)
-    precisions: dict[str, Precision] = {layer.name: step.precision for layer in found.layers}
-    if step.precision is Precision.INT4 and found.layers:
-        precisions[found.layers[0].name] = Precision.INT8  # as the file has it
-    precisions |= {k: v for k, v in (mixed.layers if mixed else ()) if k in precisions}
+    precisions = precisions_of(recipe, [layer.name for layer in found.layers])
     whole = quantized_throughout(
         found, precisions, activations=step.activations is not Activations.FLOAT
     )
@@ -221,11 +217,6 @@ def _loudest_layers(float_file: Artifact, task: Task, recipe: Recipe) -> list[st
     if len(quiet) < 2:
         return []  # with its last layer in FP32 nothing would be quantized
     return sorted(quiet, key=lambda name: -quiet[name])[:MOST_LAYERS]
-
-
-def _with_step(recipe: Recipe, step: Quantize) -> Recipe:
-    steps = (step if isinstance(old, Quantize) else old for old in recipe.steps)
-    return replace(recipe, steps=tuple(steps))
 
 
 def _weights_alone(step: Quantize) -> Quantize:

@@ -19,7 +19,7 @@ from optim.cli.output import (
 )
 from optim.cli.rows import candidate_row
 from optim.progress import Progress
-from optim.recipe import Precision, Recipe, recipe_of
+from optim.recipe import INTEGER_PRECISIONS, Precision, Recipe, recipe_of
 from optim.report.record import candidate_record
 from optim.store.analyses import AnalysisKind
 from optim.words import count, megabytes, milliseconds, points, share, times
@@ -108,7 +108,7 @@ def mixed(
     with progress_bar(task) as progress:
         uniform = [
             opened.make(task, recipe_of(precision=p), progress=progress)
-            for p in (Precision.FP32, Precision.INT8, Precision.INT4)
+            for p in (Precision.FP32, *INTEGER_PRECISIONS)
         ]
         if fastest:
             placement = _place(opened, task, progress)
@@ -172,10 +172,10 @@ def _within_sizes(
     points: int | None,
     progress: Progress,
 ) -> list[Candidate]:
-    from optim.analysis.allocation import WHOLE_NUMBERS, Cost, allocate, recipe_within_size
+    from optim.analysis.allocation import WORTH_THEIR_BYTES, Cost, allocate, recipe_within_size
     from optim.task.task import load_task
 
-    budgets = allocate(known, Cost.SIZE, allowed=WHOLE_NUMBERS)
+    budgets = allocate(known, Cost.SIZE, allowed=WORTH_THEIR_BYTES)
     if max_kb is not None:
         most = round(1000 * max_kb)
         if most > budgets.costs[-1]:

@@ -22,7 +22,7 @@ from optim.cli.output import (
 from optim.cli.rows import candidate_card
 from optim.errors import WorkspaceError
 from optim.progress import Progress
-from optim.recipe import Precision, Prune, Quantize, Recipe
+from optim.recipe import INTEGER_PRECISIONS, Precision, Prune, Quantize, Recipe
 from optim.recipe.steps import Step
 from optim.report.record import candidate_record
 from optim.search.grid import suitable_epochs
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 FREE_DROP = 0.01
 PRECISIONS = click.Choice([str(precision) for precision in Precision], case_sensitive=False)
 SHARE = click.FloatRange(0, 1, min_open=True)
-IN_INTEGERS = (Precision.INT8, Precision.INT4)
-"""Files whose layers run in INT8 kernels; latency is planned in those."""
 
 
 @click.command("pruning-curves")
@@ -125,7 +123,7 @@ def plan(
         )
     ((of, budget),) = asked
     precision = Precision(quantize.lower())
-    clock = Precision.INT8 if precision in IN_INTEGERS else Precision.FP32
+    clock = Precision.INT8 if precision in INTEGER_PRECISIONS else Precision.FP32
     opened = open_workspace(workspace)
     made = None
     with progress_bar(task) as progress:

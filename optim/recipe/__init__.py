@@ -1,6 +1,7 @@
 """Recipes: what is done to a network, as values."""
 
 from optim.recipe.choices import (
+    INTEGER_PRECISIONS,
     Activation,
     Activations,
     Architecture,
@@ -32,6 +33,7 @@ from optim.recipe.training_steps import (
 )
 
 __all__ = [
+    "INTEGER_PRECISIONS",
     "MAX_RATIO",
     "MAX_RECIPE_BYTES",
     "STEP_VERSIONS",

@@ -14,6 +14,15 @@ class Precision(StrEnum):
     INT8 = "int8"
     INT4 = "int4"
 
+    @property
+    def bits(self) -> int:
+        """Of one number in the file."""
+        return int(self.removeprefix("fp").removeprefix("int"))
+
+
+INTEGER_PRECISIONS = (Precision.INT8, Precision.INT4)
+"""Those whose weights are integers."""
+
 
 class Activations(StrEnum):
     """In what the results between the layers are computed."""

@@ -1,75 +1,135 @@
-"""Recipes made out of recipes: a step put in its place, layers in another precision."""
+"""Recipes made out of recipes: layers in another precision, without a teacher, from scratch.
+
+A step is put in its place by ``Recipe.with_step`` and taken out by ``Recipe.without``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import assert_never
 
-from optim.recipe import MixedPrecision, Precision, Quantize, Recipe, Step
-from optim.recipe.steps import STEP_ORDER, step_kind
+from optim.recipe.choices import INTEGER_PRECISIONS, Precision
+from optim.recipe.graph_steps import Fuse, MixedPrecision, Quantize
+from optim.recipe.recipe import Recipe
+from optim.recipe.steps import Step
+from optim.recipe.training_steps import (
+    Distill,
+    Prune,
+    QuantizeAware,
+    Replace,
+    ReplaceActivation,
+    Sparsify,
+)
 
-WHOLE = (Precision.INT8, Precision.INT4)
+
+def usual_precisions(precision: Precision, layers: Iterable[str]) -> dict[str, Precision]:
+    """The precision of each layer of a file in which no layer has its own.
+
+    INT4 leaves the first layer at 8 bits: it sees the input itself and has about a
+    hundredth of the weights.
+
+    Args:
+        precision: of the file.
+        layers: in the order of the network.
+    """
+    found = dict.fromkeys(layers, precision)
+    if precision is Precision.INT4 and found:
+        found[next(iter(found))] = Precision.INT8
+    return found
 
 
 def precisions_of(recipe: Recipe, layers: Iterable[str]) -> dict[str, Precision]:
-    """The precision that a recipe gives to each layer.
-
-    What is stored in FP16 is computed in FP32. With INT4 the first layer has eight bits unless it
-    is named.
+    """The precision that a recipe gives to each layer; what is stored in FP16 is computed in FP32.
 
     Args:
-        layers: in the order of the network.
+        layers: in the order of the network; names that the recipe knows and the network does not
+            are left out.
     """
-    general = recipe.precision if recipe.precision in WHOLE else Precision.FP32
-    found = dict.fromkeys(layers, general)
-    if general is Precision.INT4 and found:
-        found[next(iter(found))] = Precision.INT8
+    general = recipe.precision if recipe.precision in INTEGER_PRECISIONS else Precision.FP32
+    found = usual_precisions(general, layers)
     mixed = recipe.step(MixedPrecision)
-    single = {} if mixed is None else dict(mixed.layers)
-    return {layer: single.get(layer, precision) for layer, precision in found.items()}
+    named = {} if mixed is None else dict(mixed.layers)
+    return {layer: named.get(layer, precision) for layer, precision in found.items()}
 
 
-def mixed_recipe(recipe: Recipe, layers: Mapping[str, Precision]) -> Recipe:
-    """The same recipe with other precisions of single layers.
+def with_precisions(recipe: Recipe, layers: Mapping[str, Precision]) -> Recipe:
+    """The same recipe with these precisions of single layers.
 
     Args:
         layers: the precision of every layer, in the order of the network.
 
     Returns:
         Without quantization if all layers stay in FP32; without mixed precision if all have the
-        one that the quantization gives. A recipe without whole numbers quantizes to INT8.
+        one that the quantization gives. A recipe without integers quantizes to INT8.
     """
-    kept = [s for s in recipe.steps if not isinstance(s, Quantize | MixedPrecision)]
+    kept = recipe.without(Quantize, MixedPrecision)
     if all(precision is Precision.FP32 for precision in layers.values()):
-        return Recipe(steps=tuple(kept), seed=recipe.seed)
+        return kept
     own = recipe.step(Quantize)
-    general = own if own is not None and own.precision in WHOLE else Quantize()
-    usual = precisions_of(Recipe(steps=(general,)), layers)
-    single = {name: p for name, p in layers.items() if p is not usual[name]}
-    mixed = (MixedPrecision(layers=tuple(single.items())),) if single else ()
-    return Recipe(steps=(*kept, general, *mixed), seed=recipe.seed)
+    general = own if own is not None and own.precision in INTEGER_PRECISIONS else Quantize()
+    usual = usual_precisions(general.precision, layers)
+    named = {name: p for name, p in layers.items() if p is not usual[name]}
+    quantized = kept.with_step(general)
+    return quantized.with_step(MixedPrecision(layers=tuple(named.items()))) if named else quantized
 
 
-def keep_in_float(recipe: Recipe, layer: str) -> Recipe:
-    """The same recipe with one more layer in FP32.
+def keep_in_float(recipe: Recipe, layers: Iterable[str]) -> Recipe:
+    """The same recipe with these layers in FP32, beside those that it names already.
 
     Raises:
         ValueError: if the recipe has no ``Quantize`` step.
     """
     mixed = recipe.step(MixedPrecision)
-    layers = {**dict(mixed.layers if mixed else ()), layer: Precision.FP32}
-    steps = tuple(step for step in recipe.steps if not isinstance(step, MixedPrecision))
-    return replace(recipe, steps=(*steps, MixedPrecision(layers=tuple(layers.items()))))
+    named = {**dict(mixed.layers if mixed else ()), **dict.fromkeys(layers, Precision.FP32)}
+    return recipe.with_step(MixedPrecision(layers=tuple(named.items())))
 
 
-def _in_float(recipe: Recipe, layers: Iterable[str]) -> Recipe:
-    mixed = recipe.step(MixedPrecision)
-    kept = {**dict(mixed.layers if mixed else ()), **dict.fromkeys(layers, Precision.FP32)}
-    return _with(recipe, MixedPrecision(layers=tuple(kept.items())))
+def without_teacher(recipe: Recipe) -> Recipe:
+    """The twin that learns from the labels alone, everything else being equal.
+
+    >>> without_teacher(Recipe(steps=(Distill(temperature=2, epochs=3),))).words()
+    'train without a teacher (3 epochs)'
+    """
+    return replace(recipe, steps=tuple(map(_from_labels, recipe.steps)))
 
 
-def _with(recipe: Recipe, step: Step) -> Recipe:
-    """The recipe with a step put in its place, instead of the one of its kind if there is one."""
-    others = [own for own in recipe.steps if type(own) is not type(step)]
-    steps = sorted((*others, step), key=lambda own: STEP_ORDER.index(step_kind(own)))
-    return replace(recipe, steps=tuple(steps))
+def trained_from_scratch(recipe: Recipe, *, epochs: float) -> Recipe | None:
+    """The control of a recipe: the same small network, trained from scratch.
+
+    After pruning it has the same teacher, and the epochs of the original's training and of the
+    fine-tuning together: whoever starts anew has that much time. A student starts from scratch
+    itself; its control learns for as long from the labels alone.
+
+    Args:
+        epochs: of the original's own training.
+
+    Returns:
+        None if the recipe leaves the network as wide as it is, or is a control itself.
+    """
+    pruned, student, taught = recipe.step(Prune), recipe.step(Replace), recipe.step(Distill)
+    if recipe.is_control:
+        return None
+    if student is not None:
+        trained = student.epochs + (0.0 if taught is None else taught.epochs)
+        return recipe.without(Distill).with_step(replace(student, epochs=trained, distill=False))
+    if pruned is None:
+        return None
+    return recipe.with_step(
+        replace(pruned, keep_weights=False, epochs=pruned.epochs + epochs, rounds=1)
+    )
+
+
+def _from_labels(step: Step) -> Step:
+    """The step without its teacher."""
+    match step:
+        case Distill():
+            return Distill(
+                alpha=0, epochs=step.epochs, data_share=step.data_share, patience=step.patience
+            )
+        case Replace() | ReplaceActivation() | Prune() | Sparsify() | QuantizeAware():
+            return replace(step, distill=False) if step.epochs > 0 else step
+        case Fuse() | Quantize() | MixedPrecision():
+            return step
+        case _:
+            assert_never(step)

@@ -134,9 +134,15 @@ class Recipe:
         return None if earlier is None else self.with_step(earlier)
 
     def with_step(self, step: Step) -> Recipe:
-        """The recipe with this step in the place of its own of the same kind."""
-        steps = tuple(step if type(each) is type(step) else each for each in self.steps)
-        return Recipe(steps=steps, seed=self.seed)
+        """The recipe with a step in its place, instead of its own of that kind if it has one."""
+        others = self.without(type(step)).steps
+        steps = sorted((*others, step), key=lambda each: STEP_ORDER.index(step_kind(each)))
+        return Recipe(steps=tuple(steps), seed=self.seed)
+
+    def without(self, *kinds: type[Step]) -> Recipe:
+        """The recipe without its steps of these types."""
+        kept = tuple(step for step in self.steps if not isinstance(step, kinds))
+        return Recipe(steps=kept, seed=self.seed)
 
     def training_steps(self) -> tuple[TrainingStep, ...]:
         """The steps that change the network in torch, in order."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from optim.recipe.checks import check, check_flag, check_number, check_whole, is_number
 from optim.recipe.choices import (
+    INTEGER_PRECISIONS,
     Activation,
     Architecture,
     Criterion,
     DistillationLoss,
     Pattern,
+    Precision,
     PruningUnit,
     Scope,
     SparsifyMethod,
@@ -303,6 +305,11 @@ class QuantizeAware:
         check_flag(self.learned_scales, "quantize_aware learned_scales")
         check_flag(self.distill, "quantize_aware distill")
         object.__setattr__(self, "epochs", float(self.epochs))
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of the file that it trains for."""
+        return next(each for each in INTEGER_PRECISIONS if each.bits == self.weight_bits)
 
 
 def _layer_ratios(layers: object) -> tuple[tuple[str, float], ...]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from optim.candidate import Candidate
 from optim.errors import BrokenArtifactError, BrokenRecipeError, OptimError
-from optim.recipe import Distill, Prune, Recipe, Replace
+from optim.recipe import Recipe
+from optim.recipe.edit import trained_from_scratch
 from optim.task.task import Task
 from optim.words import points, times
 
@@ -173,26 +174,11 @@ def outcome(headline: Headline, candidate: Candidate, baseline: Candidate | None
 def control_of(task: Task, recipe: Recipe) -> Recipe | None:
     """The same small network from scratch, which a recipe must beat to be worth anything.
 
-    After pruning it has the same teacher, and the epochs of the original's training and of the
-    fine-tuning together: whoever starts anew has that much time. A student starts from scratch
-    itself; its control learns for as long from the labels alone.
-
     Returns:
         None if the recipe leaves the network as wide as it is, or is a control itself.
     """
-    pruned, student, taught = recipe.step(Prune), recipe.step(Replace), recipe.step(Distill)
-    if recipe.is_control:
-        return None
-    if student is not None:
-        epochs = student.epochs + (0.0 if taught is None else taught.epochs)
-        alone = replace(student, epochs=epochs, distill=False)
-        steps = tuple(alone if each is student else each for each in recipe.steps)
-        return Recipe(steps=tuple(each for each in steps if each is not taught), seed=recipe.seed)
-    if pruned is None:
-        return None
-    original = float(task.card["training"]["schedule"]["epochs"])
-    scratch = replace(pruned, keep_weights=False, epochs=pruned.epochs + original, rounds=1)
-    return recipe.with_step(scratch)
+    epochs = float(task.card["training"]["schedule"]["epochs"])
+    return trained_from_scratch(recipe, epochs=epochs)
 
 
 def _read(row: object) -> Headline:

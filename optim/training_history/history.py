@@ -277,7 +277,7 @@ def _row(task: Task, prefix: Recipe, family: Sequence[Candidate], log: Log) -> T
         tested={
             c.recipe.precision: c.accuracy for c in family if c.accuracy is not None and _plain(c)
         },
-        shown=min(measured, key=lambda c: _bits(c.recipe)).id if measured else None,
+        shown=min(measured, key=lambda c: c.recipe.precision.bits).id if measured else None,
         shipped=any(c.starter for c in family),
     )
 
@@ -331,7 +331,3 @@ def _plain(candidate: Candidate) -> bool:
     rest = candidate.recipe.steps[len(candidate.recipe.training_steps()) :]
     step = candidate.recipe.step(Quantize)
     return not rest or (step is not None and rest == (Quantize(precision=step.precision),))
-
-
-def _bits(recipe: Recipe) -> int:
-    return {Precision.INT4: 4, Precision.INT8: 8, Precision.FP16: 16}.get(recipe.precision, 32)

@@ -11,11 +11,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from optim.measure.statistics import wilson_interval
 from optim.recipe import (
     Distill,
+    Fuse,
+    MixedPrecision,
     Prune,
+    Quantize,
     QuantizeAware,
     Recipe,
     Replace,
@@ -23,6 +27,7 @@ from optim.recipe import (
     Sparsify,
     Step,
 )
+from optim.recipe.edit import without_teacher
 from optim.training_history.history import Moment, Standing, Training
 
 
@@ -98,15 +103,6 @@ def interval(accuracy: float, n: int) -> tuple[float, float]:
     return wilson_interval(round(accuracy * n), n)
 
 
-def without_teacher(recipe: Recipe) -> Recipe:
-    """The twin that learns from the labels alone, everything else being equal.
-
-    >>> without_teacher(Recipe(steps=(Distill(temperature=2, epochs=3),))).words()
-    'train without a teacher (3 epochs)'
-    """
-    return Recipe(steps=tuple(map(_alone, recipe.steps)), seed=recipe.seed)
-
-
 def pairs(rows: Sequence[Training]) -> tuple[Pair, ...]:
     """Each training with a teacher beside its twin without; those that have none are left out.
 
@@ -134,18 +130,6 @@ def _newest(row: Training, by_then: Callable[[Moment], bool]) -> Moment | None:
     return next((m for m in reversed(row.moments) if m.stage == last and by_then(m)), None)
 
 
-def _alone(step: Step) -> Step:
-    match step:
-        case Distill():
-            return Distill(
-                alpha=0, epochs=step.epochs, data_share=step.data_share, patience=step.patience
-            )
-        case Replace() | ReplaceActivation() | Prune() | Sparsify() | QuantizeAware():
-            return replace(step, distill=False) if step.epochs > 0 else step
-        case _:
-            return step
-
-
 def _whatever_long(recipe: Recipe) -> Recipe:
     """The same for trainings that differ only in how long they are."""
     return Recipe(steps=tuple(map(_one_epoch, recipe.steps)), seed=recipe.seed)
@@ -157,5 +141,7 @@ def _one_epoch(step: Step) -> Step:
             return replace(step, epochs=1, patience=0)
         case Replace() | ReplaceActivation() | Prune() | Sparsify() | QuantizeAware():
             return replace(step, epochs=1) if step.epochs > 0 else step
-        case _:
+        case Fuse() | Quantize() | MixedPrecision():
             return step
+        case _:
+            assert_never(step)

@@ -108,11 +108,11 @@ def test_a_waterfall_survives_the_store(found):
 
 def test_keeping_a_layer_in_float_adds_to_what_is_mixed_already():
     int8 = Quantize(precision=Precision.INT8)
-    once = keep_in_float(Recipe(steps=(Prune(ratio=0.5), int8), seed=3), "b")
+    once = keep_in_float(Recipe(steps=(Prune(ratio=0.5), int8), seed=3), ["b"])
     assert once.steps[:2] == (Prune(ratio=0.5), int8)
     assert once.seed == 3
     assert once.step(MixedPrecision).layers == (("b", Precision.FP32),)
-    twice = keep_in_float(keep_in_float(once, "a"), "b")
+    twice = keep_in_float(once, ["a", "b"])
     assert twice.step(MixedPrecision).layers == (("a", Precision.FP32), ("b", Precision.FP32))
     with pytest.raises(ValueError, match="put one before it"):
-        keep_in_float(Recipe(), "a")
+        keep_in_float(Recipe(), ["a"])

@@ -9,7 +9,7 @@ import dashboard.charts.layers
 from dashboard.charts import layers_alt, layers_figure, waterfall_alt, waterfall_figure
 from optim.analysis.layer_rows import layer_rows, remainders
 from optim.recipe import MixedPrecision, Precision, Prune, Quantize, Recipe, recipe_of
-from optim.recipe.edit import mixed_recipe, precisions_of
+from optim.recipe.edit import precisions_of, with_precisions
 from tests.dashboard.layer_factories import LAYERS, REASON, profile_of, sensitivity, waterfall
 
 INT8 = recipe_of(precision="int8")
@@ -45,7 +45,7 @@ def test_no_time_is_lost_between_layers_and_the_rest() -> None:
 
 def test_a_row_tells_the_sensitivity_of_the_precision_it_has_or_would_get() -> None:
     assert {row.asked for row in rows_of()} == {WHOLE}
-    mixed = mixed_recipe(INT8, {"stem": FP32, "block.conv1": WHOLE, "block.conv2": WHOLE,
+    mixed = with_precisions(INT8, {"stem": FP32, "block.conv1": WHOLE, "block.conv2": WHOLE,
                                 "head": HALF_BYTE})  # fmt: skip
     stem, *_, head = rows_of(mixed)
     assert (stem.precision, stem.asked) == (FP32, WHOLE)
@@ -68,7 +68,7 @@ def test_rows_can_be_told_from_a_profile_or_a_sensitivity_alone() -> None:
 @pytest.mark.parametrize("recipe", [INT8, recipe_of(precision="int4", pruning_ratio=0.5)])
 def test_a_mix_gives_each_layer_the_chosen_precision(recipe: Recipe) -> None:
     wanted = dict(zip(LAYERS, (FP32, WHOLE, HALF_BYTE, WHOLE), strict=True))
-    mixed = mixed_recipe(recipe, wanted)
+    mixed = with_precisions(recipe, wanted)
     assert precisions_of(mixed, LAYERS) == wanted
     assert mixed.training_prefix() == recipe.training_prefix()
     assert mixed.step(Quantize) == recipe.step(Quantize)
@@ -76,26 +76,26 @@ def test_a_mix_gives_each_layer_the_chosen_precision(recipe: Recipe) -> None:
 
 def test_a_mix_without_a_difference_is_the_recipe_itself() -> None:
     for recipe in (INT8, recipe_of(precision="int4"), recipe_of(pruning_ratio=0.5)):
-        assert mixed_recipe(recipe, precisions_of(recipe, LAYERS)) == recipe
+        assert with_precisions(recipe, precisions_of(recipe, LAYERS)) == recipe
 
 
 def test_the_first_layer_of_an_int4_file_has_eight_bits_unless_it_is_named() -> None:
     int4 = recipe_of(precision="int4")
     usual = precisions_of(int4, LAYERS)
     assert list(usual.values()) == [WHOLE, HALF_BYTE, HALF_BYTE, HALF_BYTE]
-    named = mixed_recipe(int4, {**usual, "stem": HALF_BYTE})
+    named = with_precisions(int4, {**usual, "stem": HALF_BYTE})
     assert named.step(MixedPrecision) == MixedPrecision(layers={"stem": HALF_BYTE})
 
 
 def test_all_layers_in_fp32_is_no_quantization_at_all() -> None:
-    mixed = mixed_recipe(
+    mixed = with_precisions(
         recipe_of(precision="int8", pruning_ratio=0.5), dict.fromkeys(LAYERS, FP32)
     )
     assert mixed == Recipe(steps=(Prune(ratio=0.5),))
 
 
 def test_single_layers_of_a_float_candidate_are_quantized_to_int8() -> None:
-    mixed = mixed_recipe(Recipe(), {**dict.fromkeys(LAYERS, FP32), "head": WHOLE})
+    mixed = with_precisions(Recipe(), {**dict.fromkeys(LAYERS, FP32), "head": WHOLE})
     assert mixed.step(Quantize) == Quantize()
     only = mixed.step(MixedPrecision)
     assert only is not None
@@ -128,7 +128,7 @@ def test_the_float_parent_is_an_outline_around_the_solid_bar() -> None:
 @pytest.mark.parametrize("dark", [False, True])
 def test_precisions_differ_in_colour_and_pattern(dark: bool) -> None:
     wanted = dict(zip(LAYERS, (FP32, WHOLE, HALF_BYTE, WHOLE), strict=True))
-    figure = layers_figure(rows_of(mixed_recipe(INT8, wanted)), dark=dark)
+    figure = layers_figure(rows_of(with_precisions(INT8, wanted)), dark=dark)
     weights = bars(figure, "bytes").marker
     assert len(set(weights.color)) == len(set(weights.pattern.shape)) == 3
     listed = [t.name for t in figure.data if t.showlegend]

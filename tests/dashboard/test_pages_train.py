@@ -20,9 +20,9 @@ from dashboard.state.training_settings import (
 from optim.errors import Refusal
 from optim.progress import Epoch
 from optim.recipe import Architecture, Distill, Precision, Prune, Quantize, Recipe, Replace
+from optim.recipe.edit import without_teacher
 from optim.task.task import load_task
 from optim.training_history.history import stage_recipes
-from optim.training_history.teacher_gain import without_teacher
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace
 from tests.dashboard.test_pages import button, figure, has_button, row, texts
 from tests.dashboard.training_factories import epochs

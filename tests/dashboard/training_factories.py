@@ -8,9 +8,9 @@ from dataclasses import replace
 from optim.candidate import Candidate, candidate_id, role_of
 from optim.progress import Epoch
 from optim.recipe import Distill, Prune, Quantize, Recipe, Replace
+from optim.recipe.edit import without_teacher
 from optim.task.task import load_task
 from optim.training_history.history import Training, stage_recipes, trainings
-from optim.training_history.teacher_gain import without_teacher
 from tests.dashboard.factories import candidate
 
 TASK = load_task("fashion-squeezenet")

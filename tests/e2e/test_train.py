@@ -7,8 +7,8 @@ from playwright.sync_api import Locator, Page, expect
 from dashboard.state.training_settings import Student, TrainingSettings
 from optim.jobs.job import JobKind
 from optim.recipe import Recipe
+from optim.recipe.edit import without_teacher
 from optim.task.task import load_task
-from optim.training_history.teacher_gain import without_teacher
 from tests.e2e.conftest import TASK, App, OpenTab, ready, settled, wait_until
 from tests.e2e.test_explore import address
 

@@ -6,9 +6,10 @@ import doctest
 
 import pytest
 
+import optim.recipe.edit
 import optim.training_history.history
-import optim.training_history.teacher_gain
 from optim.recipe import Distill, Precision, Prune, Recipe, Replace, recipe_of
+from optim.recipe.edit import without_teacher
 from optim.training_history.data_efficiency import Lesson, little_data
 from optim.training_history.history import (
     Standing,
@@ -18,7 +19,7 @@ from optim.training_history.history import (
     trainings,
 )
 from optim.training_history.pruning_rounds import pruning_paths
-from optim.training_history.teacher_gain import pairs, without_teacher
+from optim.training_history.teacher_gain import pairs
 from tests.dashboard.training_factories import (
     ALONE,
     AT_ONCE,
@@ -223,9 +224,7 @@ def test_a_network_that_had_all_data_is_no_question_of_little_data() -> None:
     assert little_data(rows_of(), N) == ()
 
 
-@pytest.mark.parametrize(
-    "module", [optim.training_history.teacher_gain, optim.training_history.history]
-)
+@pytest.mark.parametrize("module", [optim.recipe.edit, optim.training_history.history])
 def test_examples_in_the_docstrings_hold(module: object) -> None:
     found = doctest.testmod(module)  # type: ignore[arg-type]
     assert found.attempted > 0

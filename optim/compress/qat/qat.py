@@ -27,10 +27,9 @@ from optim.compress.training.fine_tune import fine_tuning_schedule
 from optim.compress.training.loop import Follow, train
 from optim.compress.training.teachers import teacher_answers
 from optim.recipe import QuantizeAware
+from optim.recipe.edit import usual_precisions
 from optim.task.task import Task
 
-FIRST_LAYER_BITS = 8
-"""The first layer sees the input itself and has a hundredth of the weights: never fewer bits."""
 SCALE = "weight_scale"
 
 
@@ -70,9 +69,10 @@ def train_quantized(
 def with_rounded_weights(folded: nn.Module, step: QuantizeAware) -> nn.Module:
     """A copy of a folded network that rounds weights and activations; ranges are still empty."""
     rounded = with_activation_quantizers(folded)
-    for i, layer in enumerate(layers_in_order(folded, trace(folded))):
+    names = layers_in_order(folded, trace(folded))
+    for layer, precision in usual_precisions(step.precision, names).items():
         module = rounded.get_submodule(layer)
-        grid = WeightQuantizer.of_bits(step.weight_bits if i > 0 else FIRST_LAYER_BITS)
+        grid = WeightQuantizer.of_bits(precision.bits)
         weight = module.weight
         assert isinstance(weight, torch.Tensor)
         way = (

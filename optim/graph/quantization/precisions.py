@@ -11,6 +11,7 @@ from optim.errors import Refusal, RefusedError
 from optim.graph.onnx_file import constants, opset
 from optim.graph.quantization.int8 import is_quantizable_layer
 from optim.recipe import Activations, Precision, Quantize, Rounding
+from optim.recipe.edit import usual_precisions
 
 OLDEST_OPSET = 13
 NAMES_SHOWN = 4
@@ -86,12 +87,8 @@ def layer_precisions(
                     "files that mix the two are not made here.",
                     "Choose INT8 or INT4 for all and name the layers that stay FP32.",
                 )
-    first = nodes[0].output[0] if nodes else ""
-    found = {}
-    for node in nodes:
-        eight = node.output[0] == first and step.precision is Precision.INT4
-        usual = Precision.INT8 if eight else step.precision
-        found[node.output[0]] = layers.get(node.name, usual)
+    usual = usual_precisions(step.precision, [node.output[0] for node in nodes])
+    found = {node.output[0]: layers.get(node.name, usual[node.output[0]]) for node in nodes}
     if nodes and all(precision is Precision.FP32 for precision in found.values()):
         raise _refused(
             "every layer is to stay in FP32, so nothing is left to quantize.",

@@ -29,7 +29,7 @@ from optim.graph.quantization.precisions import rounding_of
 from optim.graph.quantization.stored_weights import Choice, StoredWeights, store_weights
 from optim.graph.quantization.unshared_initializers import weight_name, with_unshared_initializers
 from optim.graph.simulation.pieces import Loader, reads, run, run_piece
-from optim.recipe import Precision, Quantize, Rounding
+from optim.recipe import INTEGER_PRECISIONS, Precision, Quantize, Rounding
 
 WIDEST_COMPENSATED = 2400
 """Inputs per output up to which weights are rounded with compensation, as the file's are: it takes
@@ -112,7 +112,7 @@ def calibrate_layers(model: ModelProto, step: Quantize, examples: np.ndarray) ->
             {node.output[0]: _choice(node, values, step, precision) for node in nodes},
             examples,
         )
-        for precision in (Precision.INT8, Precision.INT4)
+        for precision in INTEGER_PRECISIONS
     }
     layers = tuple(
         Layer(
