@@ -23,7 +23,7 @@ help:
 	@echo 'make run       install what is needed and open the dashboard on http://127.0.0.1:8501'
 	@echo 'make test      run the tests, those in a browser included'
 	@echo 'make test-all  the same, with the slow ones that train networks'
-	@echo 'make check     formatting, lint and types'
+	@echo 'make check     formatting, lint, types and the figures of the house'
 	@echo 'make bench     measure and print the tables of figures that need no training'
 	@echo 'make bench-slow  train and measure the others, over several seeds; it takes hours'
 	@echo 'make clean     delete .venv and caches; workspaces are kept'
@@ -45,6 +45,7 @@ check: .venv/installed-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python scripts/house.py
 
 QUICK_BENCHES = "compression.py --only-starters" quantization.py sparsity.py "rewrites.py --remedy" \
 	noise.py responsiveness.py page_rerun.py

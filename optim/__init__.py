@@ -14,6 +14,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from optim.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from optim.candidate import Candidate
     from optim.errors import OptimError
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     from optim.sweeps import sweep
     from optim.task.task import Task, load_task, sample_tasks
     from optim.workspace import Workspace
-
-__version__ = "0.1.0"
 
 __all__ = (
     "AnalysisKind",

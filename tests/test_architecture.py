@@ -1,41 +1,24 @@
-"""The walls of the house: imports go down, optim loads quickly, public names are documented."""
+"""The walls of the house: imports go down, optim loads quickly, public names are documented.
+
+The walls and the import graph are those of ``scripts/house.py``, which prints the figures.
+"""
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import pytest
+from house_imports import ROOT, House, between_rooms, circles, room_of
+from house_walls import FLOORS, LAZY_DOORS, arrows_up, strangers_that_meet
 
 import optim
 from optim.cli import cli
 
-ROOT = Path(__file__).resolve().parent.parent
-
-FLOORS: tuple[tuple[str, ...], ...] = (
-    # Ground floor first. A folder may import from its own floor and from those below.
-    ("optim", "optim.errors", "optim.progress", "optim.words"),
-    ("optim.artifact", "optim.engines", "optim.recipe"),
-    ("optim.devices", "optim.graph", "optim.task"),
-    ("optim.compress", "optim.measure", "optim.nas"),
-    ("optim.candidate",),
-    ("optim.search", "optim.store"),
-    ("optim.pipeline", "optim.report", "optim.training_history"),
-    ("optim.analysis",),
-    ("optim.jobs",),
-    ("optim.workspace",),
-    ("optim.sweeps",),
-    ("optim.cli", "optim.__main__", "sample_models"),
-    ("dashboard",),
-)
-LAZY_DOORS = {("optim.cli.background", "dashboard.launch")}
-"""Imports in a function that cross the walls on purpose: the command that opens the dashboard."""
+HOUSE = House.read()
 
 PUBLIC_LOADS_NOTHING_HEAVY = """
 import sys
@@ -45,82 +28,40 @@ print(*[name for name in heavy if name in sys.modules])
 """
 
 
-def modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:
-    """Name and tree of every module below some folders."""
-    for folder in folders:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            yield name.removesuffix(".__init__"), ast.parse(path.read_text())
-
-
-def imports(tree: ast.Module) -> Iterator[str]:
-    """Every module that a tree imports, inside functions as well, but not for types alone."""
-    for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
-    for node in ast.walk(tree):
-        if id(node) in for_types:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-
-
-def floor_of(module: str) -> int:
-    """The floor of the longest name that a module lies under."""
-    homes = {home: level for level, floor in enumerate(FLOORS) for home in floor}
-    parts = module.split(".")
-    for length in range(len(parts), 0, -1):
-        home = ".".join(parts[:length])
-        if home in homes and (home != "optim" or module == "optim"):
-            return homes[home]
-    raise AssertionError(f"{module} stands on no floor; give it one in tests/test_architecture.py")
-
-
 def test_imports_only_go_down() -> None:
-    wrong = []
-    for module, tree in modules("optim", "dashboard"):
-        for imported in imports(tree):
-            if not imported.startswith(("optim", "dashboard")):
-                continue
-            if (module, imported) in LAZY_DOORS:
-                continue
-            if floor_of(imported) > floor_of(module):
-                wrong.append(f"{module} -> {imported}")
-    assert wrong == []
+    assert arrows_up(HOUSE.arrows - LAZY_DOORS) == ()
 
 
-def test_optim_imports_neither_streamlit_nor_the_dashboard() -> None:
-    wrong = [
-        f"{module} -> {imported}"
-        for module, tree in modules("optim")
-        for imported in imports(tree)
-        if imported.split(".")[0] in ("streamlit", "dashboard")
-        and (module, imported) not in LAZY_DOORS
-    ]
-    assert wrong == []
+def test_no_two_files_import_each_other_in_a_circle() -> None:
+    arrows = HOUSE.arrows - LAZY_DOORS
+    assert circles(arrows) == ()
+    assert circles(between_rooms(arrows)) == ()
 
 
-def test_charts_are_drawn_without_streamlit() -> None:
-    found = dict(modules("dashboard/charts"))
-    assert found, "dashboard/charts holds no module"
-    assert [name for name, tree in found.items() if "streamlit" in set(imports(tree))] == []
+def test_dashboard_and_command_line_know_nothing_of_each_other() -> None:
+    assert strangers_that_meet(HOUSE.arrows - LAZY_DOORS) == ()
 
 
-def test_the_walls_are_seen() -> None:
-    """The walk itself finds imports in functions and leaves out those for types."""
-    tree = ast.parse(
-        "import a.b\nif TYPE_CHECKING:\n    import c\ndef f():\n    from d.e import x\n"
-    )
-    assert list(imports(tree)) == ["a.b", "d.e"]
-    assert floor_of("optim.jobs.queue") < floor_of("optim.workspace") < floor_of("dashboard.app")
-    with pytest.raises(AssertionError, match="stands on no floor"):
-        floor_of("optim.new_module")
+def test_each_lazy_door_is_still_used() -> None:
+    assert HOUSE.arrows >= LAZY_DOORS
+
+
+def test_every_room_on_the_list_is_there() -> None:
+    rooms = {room_of(module) for module in HOUSE.trees}
+    listed = [room for floor in FLOORS for room in floor]
+    assert sorted(rooms) == sorted(listed)
+
+
+def test_optim_knows_neither_streamlit_nor_the_dashboard() -> None:
+    importers = (*HOUSE.importers_of("streamlit"), *HOUSE.importers_of("dashboard"))
+    doors = {importer for importer, _ in LAZY_DOORS}
+    assert [m for m in importers if m.split(".")[0] == "optim" and m not in doors] == []
+
+
+def test_charts_are_drawn_and_worded_without_streamlit() -> None:
+    pure = {m for m in HOUSE.trees if room_of(m) in ("dashboard.charts", "dashboard.words")}
+    assert pure
+    assert pure & set(HOUSE.importers_of("streamlit")) == set()
 
 
 def test_importing_optim_loads_nothing_heavy() -> None:
@@ -152,18 +93,6 @@ def test_every_public_name_is_there_and_documented() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'prune_everything'"):
         _ = optim.prune_everything
-
-
-def test_public_functions_and_classes_have_docstrings() -> None:
-    missing = [
-        f"{module}.{node.name}"
-        for module, tree in modules("optim", "dashboard")
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.ClassDef)
-        and not node.name.startswith("_")
-        and ast.get_docstring(node) is None
-    ]
-    assert missing == []
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))

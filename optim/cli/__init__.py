@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 
-from optim import __version__
 from optim.cli.background import cancel, dashboard, jobs, worker
 from optim.cli.inside import mixed, sensitivity, waterfall
 from optim.cli.look import candidates, export, front, tasks
@@ -22,6 +21,7 @@ from optim.cli.pruning import plan, pruning_curves
 from optim.cli.run import run
 from optim.cli.why import fuse, profile
 from optim.errors import OptimError
+from optim.version import __version__
 
 EXIT_WRONG, EXIT_STOPPED = 2, 130
 

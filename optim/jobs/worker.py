@@ -24,7 +24,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-import optim
 from optim.artifact import workspace_error
 from optim.errors import WorkspaceError
 from optim.jobs.child import EXIT_DISK_FULL, RUNNER, unexpected
@@ -341,7 +340,7 @@ def _environment() -> dict[str, str]:
     The small linear algebra of quantization loses more by waiting for a second thread than it
     gains.
     """
-    root = str(Path(optim.__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     inherited = {name: value for name, value in os.environ.items() if name != MARKER}
     inherited.setdefault("OPENBLAS_NUM_THREADS", "1")

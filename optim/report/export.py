@@ -14,7 +14,6 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import optim
 from optim.artifact import Artifact, sha256_of, write_atomically
 from optim.candidate import Candidate
 from optim.errors import OptimError
@@ -22,6 +21,7 @@ from optim.recipe import Activations, Precision, Quantize, Recipe
 from optim.report.record import candidate_record
 from optim.task.datasets import normalisation
 from optim.task.task import Task
+from optim.version import __version__
 from optim.words import between, count, megabytes, milliseconds, points, share, times
 
 MODEL, RECIPE, CARD, README = "model.onnx", "recipe.yaml", "card.json", "README.txt"
@@ -85,7 +85,7 @@ def candidate_card(candidate: Candidate, task: Task, hashes: dict[str, str]) -> 
         name: record["file"][name] for name in ("size_bytes", "compressed_bytes")
     }
     return {
-        "edge_optim": optim.__version__,
+        "edge_optim": __version__,
         "id": candidate.id,
         "words": candidate.words(),
         "task": {
@@ -130,7 +130,7 @@ def _readme(candidate: Candidate, artifact: Artifact, task: Task) -> str:
     paragraphs = (
         f"{title}\n{'=' * len(title)}",
         _wrapped(
-            f"Made by edge-optim {optim.__version__}, candidate {candidate.id}. The file {MODEL} "
+            f"Made by edge-optim {__version__}, candidate {candidate.id}. The file {MODEL} "
             "is the very one that was measured; card.json holds its hash and every figure."
         ),
         "\n".join(_figures(candidate, artifact)),
