@@ -25,9 +25,9 @@ import numpy as np
 
 from optim import Recipe, load_task
 from optim.compress.qat.fold import fold_batchnorm
+from optim.compress.training.answers import teacher_answers
 from optim.compress.training.fine_tune import fine_tuning_schedule
-from optim.compress.training.loop import train
-from optim.compress.training.teachers import teacher_answers
+from optim.compress.training.loop import Follow, train
 from optim.engines import engine_named
 from optim.graph.export import export_onnx
 from optim.graph.quantization.quantize import quantize
@@ -134,7 +134,9 @@ class _Bench:
                 kind=self.task.dataset.kind,
                 schedule=fine_tuning_schedule(self.task, QuantizeAware(epochs=self.epochs)),
                 seed=0,
-                teacher_logits=teacher_answers(self.task, lambda share, words: None),
+                teacher_logits=teacher_answers(
+                    self.task, Follow(answers=self.results.folder / "teachers")
+                ),
             )
             path.write_bytes(export_onnx(trained.network, self.task.input_shape))
         return path

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from optim.compress.training.answers import teacher_answers
 from optim.compress.training.evaluation import accuracy_of
 from optim.compress.training.loop import Follow, train
 from optim.compress.training.schedule import Schedule
-from optim.compress.training.teachers import label_views
 from optim.graph.export import export_onnx
 from optim.graph.inspect import graph_facts
 from optim.task.architectures import build
@@ -40,6 +40,13 @@ def main(name: str, scratch: Path) -> None:
     network = build(card["architecture"], in_channels=data.input_shape[0], classes=len(data.labels))
     training = load_split(data.name, "train")
     started = time.monotonic()
+    follow = Follow(
+        progress=lambda share, words: (
+            None if "step" in words else print(f"{share:.3f} {words}", flush=True)
+        ),
+        checkpoint=scratch / f"{name}.pt",
+        answers=scratch / "teachers",
+    )
     scratch.mkdir(parents=True, exist_ok=True)
     trained = train(
         network,
@@ -48,18 +55,11 @@ def main(name: str, scratch: Path) -> None:
         kind=data.kind,
         schedule=schedule,
         seed=seed,
-        teacher_logits=_teacher(card["training"].get("teacher")),
-        follow=Follow(
-            progress=lambda share, words: (
-                print(f"{share:.3f} {words}", flush=True) if "epoch" in words else None
-            ),
-            checkpoint=scratch / f"{name}.pt",
-        ),
+        teacher_logits=_teacher(card["training"].get("teacher"), follow),
+        follow=follow,
     )
     state = {key: value.contiguous() for key, value in trained.network.state_dict().items()}
     save_file(state, folder / "weights.safetensors")
-    logits = label_views(trained.network, training.inputs, data.kind)
-    save_file({"logits": torch.from_numpy(logits)}, folder / "teacher_logits.safetensors")
     card["results"] = {
         "validation_accuracy": round(trained.accuracy, 5),
         "test_accuracy": round(accuracy_of(trained.network, load_split(data.name, "test")), 5),
@@ -72,9 +72,9 @@ def main(name: str, scratch: Path) -> None:
     print(json.dumps(card["results"]), flush=True)
 
 
-def _teacher(name: str | None) -> np.ndarray | None:
+def _teacher(name: str | None, follow: Follow) -> np.ndarray | None:
     """The answers of another sample network of the same data set, if the card names one."""
-    return None if name is None else load_task(name).teacher_logits()
+    return None if name is None else teacher_answers(load_task(name), follow)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,11 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
+from optim.compress.training.answers import answers_of
 from optim.compress.training.fine_tune import fine_tuning_schedule
 from optim.compress.training.loop import Follow, train
 from optim.compress.training.schedule import Schedule
-from optim.compress.training.teachers import answers_of, teachers_of
+from optim.compress.training.teachers import teachers_of
 from optim.errors import Refusal, RefusedError
 from optim.recipe import Distill, DistillationLoss
 from optim.task.datasets import Split
@@ -58,7 +59,7 @@ def distill(
         raise RefusedError(_nothing_to_learn_from(task))
     if step.epochs == 0:
         return copy.deepcopy(network).cpu().eval()
-    answers = answers_of(teachers, training, progress=follow.progress) if step.distill else None
+    answers = answers_of(teachers, training, follow=follow) if step.distill else None
     if not step.labels:
         assert answers is not None  # a recipe without labels has a teacher
         training = Split(inputs=training.inputs, targets=answers[0].argmax(1))

@@ -202,7 +202,7 @@ def _whole(prefix: Recipe) -> Recipe:
 
 
 def _follow(results: Results, name: str, progress: Progress) -> Follow:
-    """Keep each epoch in the log, and the state of the training until it is finished."""
+    """Keep each epoch in the log, the state until it is finished, and what teachers answer."""
     from optim.compress.training.loop import Follow
 
     folder = results.folder / "training"
@@ -212,6 +212,7 @@ def _follow(results: Results, name: str, progress: Progress) -> Follow:
         progress=progress,
         on_epoch=lambda epoch: log.add(name, epoch),
         checkpoint=folder / f"{name}.pt",
+        answers=results.folder / "teachers",
     )
 
 

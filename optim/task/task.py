@@ -10,8 +10,6 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from optim.errors import BrokenArtifactError, UnknownTaskError
 from optim.recipe import Prune, SparsifyMethod
 from optim.task.datasets import DATASETS, SAMPLES, Dataset, Split, SplitName, load_split
@@ -164,13 +162,6 @@ class Task:
                 f"{error}. Restore the file, for example with `git checkout`."
             ) from error
         return network.eval()
-
-    def teacher_logits(self) -> np.ndarray | None:
-        """The network's answers on the training split, (views, n, classes) float16, if shipped."""
-        from safetensors.numpy import load_file
-
-        path = self.folder / "teacher_logits.safetensors"
-        return load_file(path)["logits"] if path.exists() else None
 
 
 @lru_cache(maxsize=64)

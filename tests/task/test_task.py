@@ -55,16 +55,6 @@ def test_the_recorded_accuracy_is_that_of_the_weights(name: str) -> None:
     assert abs((answers == some.targets).mean() - recorded) < 4 * error
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_the_teachers_answers_are_of_the_training_split(name: str) -> None:
-    task = load_task(name)
-    logits = task.teacher_logits()
-    assert logits is not None
-    training = task.split("train")
-    assert logits.shape[1:] == (len(training), len(task.labels))
-    assert (logits[0].argmax(1) == training.targets).mean() > 0.9
-
-
 def test_tasks_are_listed_in_a_fixed_order() -> None:
     assert [name for name in SAMPLE_ORDER if name in ALL] == ALL
     assert ALL
@@ -104,7 +94,6 @@ def test_missing_or_foreign_weights_give_one_sentence(tmp_path: Path) -> None:
         missing.network()
     with pytest.raises(BrokenArtifactError, match=r"cannot be read.*git checkout"):
         _ = missing.fingerprint
-    assert missing.teacher_logits() is None
 
 
 def test_a_card_may_say_how_its_network_is_pruned_best() -> None:

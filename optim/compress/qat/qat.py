@@ -23,9 +23,9 @@ from torch.nn.utils import parametrize
 from optim.compress.qat.activation_quantizers import observe, with_activation_quantizers
 from optim.compress.qat.fake_quantize import LearnedStepSize, MinMaxScale, WeightQuantizer
 from optim.compress.qat.fold import Layer, fold_batchnorm, layers_in_order, trace
+from optim.compress.training.answers import teacher_answers
 from optim.compress.training.fine_tune import fine_tuning_schedule
 from optim.compress.training.loop import Follow, train
-from optim.compress.training.teachers import teacher_answers
 from optim.recipe import QuantizeAware
 from optim.recipe.edit import usual_precisions
 from optim.task.task import Task
@@ -60,7 +60,7 @@ def train_quantized(
             kind=task.dataset.kind,
             schedule=fine_tuning_schedule(task, step),
             seed=seed,
-            teacher_logits=teacher_answers(task, follow.progress) if step.distill else None,
+            teacher_logits=teacher_answers(task, follow) if step.distill else None,
             follow=follow,
         ).network
     return _settle(folded, rounded, step)

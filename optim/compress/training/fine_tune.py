@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from torch import nn
 
+from optim.compress.training.answers import teacher_answers
 from optim.compress.training.evaluation import reestimate_batchnorm
 from optim.compress.training.loop import AfterStep, Follow, train
 from optim.compress.training.schedule import Schedule
-from optim.compress.training.teachers import teacher_answers
 from optim.recipe import Distill, Prune, QuantizeAware, Replace, ReplaceActivation, Sparsify
 from optim.task.task import SHORT, USUAL_RATE_SHARE, Task
 
@@ -45,7 +45,7 @@ def fine_tune(
         kind=task.dataset.kind,
         schedule=replace(fine_tuning_schedule(task, step), keep_from=keep_from),
         seed=seed,
-        teacher_logits=teacher_answers(task, follow.progress) if step.distill else None,
+        teacher_logits=teacher_answers(task, follow) if step.distill else None,
         after_step=after_step,
         follow=follow,
     ).network

@@ -52,11 +52,14 @@ class Follow:
         on_epoch: called after each epoch, and for those that a checkpoint brings back.
         checkpoint: a file to resume from and to write after each epoch. One that is damaged or of
             another training is written over.
+        answers: a folder that keeps teachers' answers for every later training; without one they
+            are asked for each time.
     """
 
     progress: Progress = lambda share, words: None
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
     checkpoint: Path | None = None
+    answers: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

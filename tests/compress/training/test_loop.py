@@ -3,12 +3,12 @@ import pytest
 import torch
 from torch import nn
 
+from optim.compress.training.answers import label_views
 from optim.compress.training.augment import CUTOUT, augment, views
 from optim.compress.training.batches import training_batches
 from optim.compress.training.evaluation import accuracy_of, logits_of, reestimate_batchnorm
 from optim.compress.training.loop import Follow, train
 from optim.compress.training.schedule import Schedule
-from optim.compress.training.teachers import label_views
 from optim.task.datasets import Split
 
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from optim.compress.training.answers import label_views
 from optim.compress.training.hints import hints_for, watched
 from optim.compress.training.loop import train
 from optim.compress.training.losses import decoupled, soft, training_loss
 from optim.compress.training.schedule import Schedule
-from optim.compress.training.teachers import label_views
 from optim.recipe import DistillationLoss
 from optim.task.architectures import build
 from optim.task.datasets import Split
