@@ -71,7 +71,7 @@ def fine_tuned_by_default(
     best, best_accuracy, step = copy.deepcopy(network.state_dict()), 0.0, 0
     while step < total:
         network.train()
-        for rows in torch.randperm(len(targets), generator=generator).split(BATCH):
+        for rows in torch.split(torch.randperm(len(targets), generator=generator), BATCH):
             if step >= total:
                 break
             passed = sum(step >= share * total for share in MILESTONES)

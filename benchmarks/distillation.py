@@ -31,6 +31,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,11 @@ from optim.task.task import Task, sample_tasks
 
 WAYS = ("labels", "gentle", *DistillationLoss, "ensemble")
 NEXT_TO_NOTHING = 1e-6
-LESSONS = {"labels": {"alpha": 0.0}, "labels, teacher": {}, "teacher": {"labels": False}}
+LESSONS: dict[str, dict[str, Any]] = {
+    "labels": {"alpha": 0.0},
+    "labels, teacher": {},
+    "teacher": {"labels": False},
+}
 MOST_EPOCHS = 200
 SLOWER = 1.1
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from optim import Recipe, Workspace, load_task
-from optim.analysis.allocation import WHOLE_NUMBERS, Cost, allocate, recipe_within_size
+from optim.analysis.allocation import WORTH_THEIR_BYTES, Cost, allocate, recipe_within_size
 from optim.analysis.sensitivity import Sensitivity
 from optim.candidate import Candidate
 from optim.errors import RefusedError
@@ -63,7 +63,7 @@ def _compare(workspace: Workspace, name: str) -> None:
     print(f"{'':44s} bytes     accuracy  changed (95 %)        faster  predicted")
     for candidate in (fp32, int8, int4):
         print(_line(candidate, ""), flush=True)
-    budgets = allocate(found, Cost.SIZE, allowed=WHOLE_NUMBERS)
+    budgets = allocate(found, Cost.SIZE, allowed=WORTH_THEIR_BYTES)
     low, high = _bytes(int4), _bytes(int8)
     for share in SHARES:
         most = round(low + share * (high - low))

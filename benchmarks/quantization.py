@@ -20,6 +20,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +58,13 @@ def main() -> None:
 
 def _makers() -> Iterator[tuple[str, Maker]]:
     for name, step in PRESETS.items():
-        yield f"ours: {name}", lambda model, examples, step=step: quantize(model, step, examples)
+        yield f"ours: {name}", partial(_by_us, step)
     yield "ONNX Runtime, default call", _by_onnx_runtime
     yield "NNCF, default call", _by_nncf
+
+
+def _by_us(step: Quantize, model: bytes, examples: np.ndarray) -> bytes:
+    return quantize(model, step, examples)
 
 
 def _table(task: Task, folder: Path) -> None:

@@ -149,7 +149,8 @@ class _Bench:
     def right(self, path: Path) -> np.ndarray:
         """Which test examples the file answers rightly."""
         classes = predict_classes(engine_named("onnxruntime"), path, self.test, threads=1)
-        return classes == self.test.targets
+        right: np.ndarray = classes == self.test.targets
+        return right
 
     def cell(self, path: Path) -> str:
         """Accuracy, and the difference from the original with its 95 % interval, in points."""

@@ -115,7 +115,8 @@ class _Bench:
     def right(self, file: Artifact) -> np.ndarray:
         """Which test examples the file answers rightly."""
         classes = predict_classes(engine_named(ENGINE), file.path, self.test, threads=1)
-        return classes == self.test.targets
+        right: np.ndarray = classes == self.test.targets
+        return right
 
     def change(self, file: Artifact) -> str:
         """Difference from the original in points, with its 95 % interval."""

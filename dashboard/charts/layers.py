@@ -101,11 +101,13 @@ def layers_alt(rows: Sequence[LayerRow], rest: Sequence[Remainder] = ()) -> str:
         return "An empty chart: nothing is known of the layers yet."
     layers = "1 layer" if len(rows) == 1 else f"{len(rows)} layers"
     sentences = [f"Chart of {layers} in the order of the network."]
-    for name, value, write in (
+    told_of: tuple[tuple[str, Callable[[LayerRow], float | None], Callable[[LayerRow], str]], ...]
+    told_of = (
         ("Slowest", lambda r: r.time_ms, _time_words),
         ("Most sensitive", lambda r: r.noise, _noise_words),
         ("Largest", lambda r: r.size_bytes, lambda r: words.size(r.size_bytes)),
-    ):
+    )
+    for name, value, write in told_of:
         known = [row for row in rows if value(row) is not None]
         top = sorted(known, key=lambda r: -(value(r) or 0.0))[:MOST_TOLD]
         if top:

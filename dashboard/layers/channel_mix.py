@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
@@ -87,7 +87,7 @@ def _sliders(candidate: Candidate, curves: PruningCurves, mix: Mix[float]) -> No
     columns = 1 if state.is_narrow() else COLUMNS
     shown = [curve for curve in curves.curves if len(curve.points) > 1]
     rows = [shown[i : i + columns] for i in range(0, len(shown), columns)]
-    height = LIST_PX if len(rows) > MOST_ROWS else "content"
+    height: int | Literal["content"] = LIST_PX if len(rows) > MOST_ROWS else "content"
     with st.container(border=True, height=height, key="channel_sliders"):
         for row in rows:
             for curve, place in zip(row, st.columns(columns, gap="medium"), strict=False):

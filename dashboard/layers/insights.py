@@ -19,7 +19,7 @@ from optim.recipe.edit import precisions_of, with_precisions
 from optim.task.task import Task
 
 if TYPE_CHECKING:
-    from optim.analysis.diagnosis import Remedy
+    from optim.analysis.remedies import Remedy
     from optim.analysis.waterfall import KeptInFloat, Waterfall
     from optim.engines.profile import Profile
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
@@ -25,6 +25,8 @@ from optim.task.task import Task
 
 if TYPE_CHECKING:
     from optim.analysis.pruning_curves import PruningCurves
+
+T = TypeVar("T", bound=str)
 
 KIND = AnalysisKind.PRUNING
 
@@ -118,11 +120,12 @@ def _chart(curves: PruningCurves) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         kind = _choice("What the chart shows", state.CHANNEL_CHARTS, state.CHANNEL_CHART)
         cost = _choice("Cost as", state.CHANNEL_COSTS, state.CHANNEL_COST)
-    look = {"cost": cost, "narrow": state.is_narrow(), "dark": state.is_dark()}
+    narrow, dark = state.is_narrow(), state.is_dark()
     if kind == "Curves":
-        figure = charts.pruning_figure(curves, picked=_picked(curves), **look)
+        picked = _picked(curves)
+        figure = charts.pruning_figure(curves, picked=picked, cost=cost, narrow=narrow, dark=dark)
     else:
-        figure = charts.pruning_map(curves, **look)
+        figure = charts.pruning_map(curves, cost=cost, narrow=narrow, dark=dark)
     st.plotly_chart(
         figure, theme=None, key="pruning", config=PLOT_CONFIG, alt=charts.pruning_alt(curves)
     )
@@ -130,7 +133,7 @@ def _chart(curves: PruningCurves) -> None:
     st.caption(_how(curves) + empty)
 
 
-def _choice(label: str, options: tuple[str, ...], key: str) -> str:
+def _choice(label: str, options: tuple[T, ...], key: str) -> T:
     """A choice that stands in the link."""
     return st.segmented_control(
         label,

@@ -155,19 +155,21 @@ class Settings:
         if not self.prunes:
             return None
         usual = task.pruning
-        chosen = {
-            "unit": self.unit,
-            "criterion": self.criterion or usual.criterion,
-            "scope": self.scope or usual.scope,
-            "rounds": self.rounds or usual.rounds,
-            "round_to": self.round_to or usual.round_to,
-        }
-        return Prune(
+        step = Prune(
             ratio=self.prune / 100,
             blocks=self.blocks,
             epochs=usual.epochs if self.epochs is None else self.epochs,
             distill=self.distill,
-            **(chosen if self.prune else {}),
+        )
+        if not self.prune:
+            return step
+        return replace(
+            step,
+            unit=self.unit,
+            criterion=self.criterion or usual.criterion,
+            scope=self.scope or usual.scope,
+            rounds=self.rounds or usual.rounds,
+            round_to=self.round_to or usual.round_to,
         )
 
     def _sparsify(self, task: Task) -> Sparsify | None:

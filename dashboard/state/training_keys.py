@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard.state.training_settings import Student, TrainingSettings, families, teachers
+from dashboard.state.training_settings import Student, TrainingSettings, families
 from optim.recipe import Architecture, DistillationLoss, Precision
-from optim.task.task import Task
+from optim.task.task import Task, teachers
 
 PAGE = "views/train.py"
 """As streamlit names it."""
@@ -46,7 +46,8 @@ SETTING_KEYS = {
     "epochs": EPOCHS, "patience": PATIENCE, "precision": FILE,
 }  # fmt: skip
 """The widget of each field of the settings."""
-AXES: tuple[Literal["seconds", "epochs"], ...] = ("seconds", "epochs")
+Axis = Literal["seconds", "epochs"]
+AXES: tuple[Axis, ...] = ("seconds", "epochs")
 ALL, THIS = "all networks", "this network"
 _KINDS: dict[str, Any] = {
     "student": Student,

@@ -16,7 +16,6 @@ from dashboard.state.training_settings import (
     TrainingSettings,
     families,
     may_be_halved,
-    teachers,
 )
 from dashboard.train.terms import what_it_is
 from dashboard.words import words
@@ -26,7 +25,7 @@ from optim.errors import OptimError
 from optim.jobs.job import JobKind
 from optim.recipe import DistillationLoss, Precision, Recipe
 from optim.recipe.edit import without_teacher
-from optim.task.task import Task, load_task
+from optim.task.task import Task, load_task, teachers
 from optim.training_history.history import seconds_to_train
 
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}

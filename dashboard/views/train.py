@@ -133,11 +133,12 @@ def _curves(task: Task, rows: Sequence[Training]) -> None:
     if not known:
         _nothing_trained(task)
         return
+    usual: keys.Axis = "epochs" if all(row.shipped for row in known) else "seconds"
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         against = st.segmented_control(
             "Against",
             keys.AXES,
-            default="epochs" if all(row.shipped for row in known) else "seconds",
+            default=usual,
             required=True,
             key=keys.AGAINST,
             bind="query-params",
