@@ -113,7 +113,7 @@ def _on_onnx_runtime(step: Quantize) -> tuple[str, str]:
             return "ONNX Runtime finds the ranges anew in each run", ": convolutions get slower"
         case Activations.INT8:
             return "With signed activations ONNX Runtime leaves part of it in FP32", ": slower"
-        case _:
+        case Activations.UINT8 | None:
             if step.precision is Precision.INT4:
                 return "ONNX Runtime widens it to INT8 at load", ": half the file, as fast as INT8"
             return "ONNX Runtime computes it in whole numbers", ""

@@ -278,7 +278,7 @@ def _results_between(step: Quantize) -> str:
             return "computing is as before, in floating point"
         case Activations.DYNAMIC:
             return "results in between become whole numbers whose range is found anew in every run"
-        case _:
+        case Activations.UINT8 | Activations.INT8 | None:
             sign = " with a sign" if step.activations is Activations.INT8 else ""
             return (
                 f"results in between became whole numbers of 1 byte{sign}, their ranges read off "

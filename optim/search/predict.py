@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Literal, assert_never
 
 import numpy as np
 
@@ -44,11 +44,13 @@ from optim.recipe import (
     step_words,
 )
 
-MIN_UNCERTAINTY = {"latency": 0.05, "size": 0.01, "accuracy": 0.003}
+Quantity = Literal["latency", "size", "accuracy"]
+
+MIN_UNCERTAINTY: dict[Quantity, float] = {"latency": 0.05, "size": 0.01, "accuracy": 0.003}
 BACKFITTING_ROUNDS = 20
 MOST_LEFT_OUT = 40
 """How many points the leave-one-out error is taken over, evenly spaced, if there are more."""
-PRIOR = {"latency": 0.5, "size": 0.3, "accuracy": 0.02}
+PRIOR: dict[Quantity, float] = {"latency": 0.5, "size": 0.3, "accuracy": 0.02}
 """One standard deviation where nothing similar is measured: log, log, share."""
 
 
@@ -161,7 +163,7 @@ def _epochs(recipe: Recipe) -> float:
     return sum(known) if known else 1.0
 
 
-def _variant(recipe: Recipe, what: str) -> str:
+def _variant(recipe: Recipe, what: Quantity) -> str:
     """Everything that moves this quantity but ratio, precision and length of training, in words."""
     learns = what == "accuracy"
     told = []
@@ -206,7 +208,7 @@ def _kind_of_pruning(step: Prune, *, learns: bool) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _fit(usable: Sequence[Candidate], recipe: Recipe, what: str) -> tuple[float, float, float]:
+def _fit(usable: Sequence[Candidate], recipe: Recipe, what: Quantity) -> tuple[float, float, float]:
     """Guess, low and high of one quantity (logarithms for latency and size)."""
     points = _points(usable, what)
     ratio, variant = _ratio(recipe), _variant(recipe, what)
@@ -232,7 +234,7 @@ def _fit(usable: Sequence[Candidate], recipe: Recipe, what: str) -> tuple[float,
     return guess, guess - 1.28 * doubt, guess + 1.28 * doubt
 
 
-def _points(usable: Sequence[Candidate], what: str) -> _Points:
+def _points(usable: Sequence[Candidate], what: Quantity) -> _Points:
     values = []
     for c in usable:
         assert c.latency is not None  # `measured` has checked all three
@@ -243,7 +245,7 @@ def _points(usable: Sequence[Candidate], what: str) -> _Points:
                 values.append(math.log(c.latency.p50_ms))
             case "size":
                 values.append(math.log(c.artifact.size_bytes))
-            case _:
+            case "accuracy":
                 values.append(c.accuracy.value)
     return _Points(
         ratios=np.array([_ratio(c.recipe) for c in usable]),

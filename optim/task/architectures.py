@@ -40,7 +40,7 @@ def build(architecture: str, *, in_channels: int, classes: int) -> nn.Module:
         )
     from optim.task.motion_cnn import MotionCNN
 
-    match architecture:
+    match Architecture(architecture):
         case Architecture.RESNET:
             return _resnet(in_channels, classes)
         case Architecture.SMALL_RESNET:
@@ -51,7 +51,7 @@ def build(architecture: str, *, in_channels: int, classes: int) -> nn.Module:
             return _timm_stem_stride_1("efficientnet_lite0", in_channels, classes)
         case Architecture.SQUEEZENET:
             return _squeezenet(in_channels, classes)
-        case _:
+        case Architecture.MOTION_CNN:
             return MotionCNN(in_channels, classes, (64, 128, 192))
 
 

@@ -12,11 +12,22 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from statistics import median
+from typing import assert_never
 
 from optim.candidate import Candidate, candidate_id
 from optim.measure.measurement import Accuracy
 from optim.progress import Epoch
-from optim.recipe import Distill, Precision, Prune, Quantize, Recipe, Replace
+from optim.recipe import (
+    Distill,
+    Precision,
+    Prune,
+    Quantize,
+    QuantizeAware,
+    Recipe,
+    Replace,
+    ReplaceActivation,
+    Sparsify,
+)
 from optim.recipe.step_words import step_words
 from optim.recipe.steps import TrainingStep
 from optim.search.effort import GRAPH_STEPS_S, MEASURING_S, seconds_to_measure
@@ -322,8 +333,10 @@ def _untold(step: TrainingStep) -> TrainingStep:
             return replace(step, epochs=0)
         case Distill():
             return Distill()
-        case _:
+        case ReplaceActivation() | Prune() | Sparsify() | QuantizeAware():
             return replace(step, epochs=1, distill=True)
+        case _:
+            assert_never(step)
 
 
 def _plain(candidate: Candidate) -> bool:
