@@ -14,16 +14,15 @@ from optim.recipe.choices import (
     Rounding,
     Scope,
     SparsifyMethod,
-    parse_choice,
     parse_precision,
 )
+from optim.recipe.fields import MAX_RATIO
 from optim.recipe.graph_steps import Fuse, MixedPrecision, Quantize
 from optim.recipe.reading import MAX_RECIPE_BYTES
 from optim.recipe.recipe import Recipe, recipe_of
 from optim.recipe.step_words import step_words
 from optim.recipe.steps import STEP_VERSIONS, Step, TrainingStep, step_kind, told_fields
 from optim.recipe.training_steps import (
-    MAX_RATIO,
     Distill,
     Prune,
     QuantizeAware,
@@ -61,7 +60,6 @@ __all__ = [
     "SparsifyMethod",
     "Step",
     "TrainingStep",
-    "parse_choice",
     "parse_precision",
     "recipe_of",
     "step_kind",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeVar
 
 
 class Precision(StrEnum):
@@ -144,41 +143,15 @@ class DistillationLoss(StrEnum):
     """Its softened answers, and features inside it (Romero et al. 2015, "FitNets")."""
 
 
-C = TypeVar(
-    "C",
-    Precision,
-    Activations,
-    Calibration,
-    Rounding,
-    Activation,
-    Architecture,
-    Criterion,
-    PruningUnit,
-    Scope,
-    Pattern,
-    SparsifyMethod,
-    DistillationLoss,
-)
-
-
-def parse_choice(kind: type[C], value: object, name: str) -> C:
-    """Read a choice, in either case.
-
-    Raises:
-        ValueError: with the choices.
-    """
-    try:
-        return kind(str(value).lower())
-    except ValueError:
-        raise ValueError(
-            f"{name} must be one of {', '.join(kind)}; got {str(value)!r:.60}."
-        ) from None
-
-
 def parse_precision(text: object) -> Precision:
     """Read a precision, in either case.
 
     Raises:
         ValueError: with the choices.
     """
-    return parse_choice(Precision, text, "precision")
+    try:
+        return Precision(str(text).lower())
+    except ValueError:
+        raise ValueError(
+            f"precision must be one of {', '.join(Precision)}; got {str(text)!r:.60}."
+        ) from None

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from optim.recipe.checks import check, check_flag, check_number, check_whole
+from optim.recipe.checks import check
 from optim.recipe.choices import (
     Activations,
     Calibration,
     Precision,
     Rounding,
-    parse_choice,
-    parse_precision,
 )
-
-MAX_LAYERS = 1000
+from optim.recipe.fields import check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,32 +58,24 @@ class Quantize:
     smooth: float = 0.0
 
     def __post_init__(self) -> None:
-        precision = parse_precision(self.precision)
+        check_fields(self, "quantize")
         check(
-            precision is not Precision.FP32,
+            self.precision is not Precision.FP32,
             "quantize precision must be fp16, int8 or int4: fp32 is the network as it is. "
             "Leave the step out.",
         )
-        half = precision is Precision.FP16
-        usual = Activations.FLOAT if half else Activations.UINT8
-        activations = self.activations or usual
-        rounding = self.rounding or (
-            Rounding.COMPENSATED if precision is Precision.INT4 else Rounding.NEAREST
-        )
-        chosen = {
-            "precision": precision,
-            "activations": parse_choice(Activations, activations, "quantize activations"),
-            "calibration": parse_choice(Calibration, self.calibration, "quantize calibration"),
-            "rounding": parse_choice(Rounding, rounding, "quantize rounding"),
-        }
-        for name, value in chosen.items():
-            object.__setattr__(self, name, value)
-        check_whole(self.calibration_examples, 8, 512, "quantize calibration_examples", "Try 512.")
-        check_whole(self.calibration_seed, 0, 2**31 - 1, "quantize calibration_seed", "Try 0.")
-        for flag in ("per_channel", "bias_correction", "equalize"):
-            check_flag(getattr(self, flag), f"quantize {flag}")
-        check_number(self.smooth, 0, 1, "quantize smooth", "Try 0.5.")
-        object.__setattr__(self, "smooth", float(self.smooth))
+        half, four = self.precision is Precision.FP16, self.precision is Precision.INT4
+        if self.activations is None:
+            usual = Activations.FLOAT if half else Activations.UINT8
+            object.__setattr__(self, "activations", usual)
+        if self.rounding is None:
+            nearest = Rounding.COMPENSATED if four else Rounding.NEAREST
+            object.__setattr__(self, "rounding", nearest)
+
+    @property
+    def calibrates(self) -> bool:
+        """True if ranges of activations are read off examples."""
+        return self.activations in (Activations.UINT8, Activations.INT8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,20 +90,8 @@ class MixedPrecision:
     layers: tuple[tuple[str, Precision], ...] = field(default=())
 
     def __post_init__(self) -> None:
-        given = self.layers.items() if isinstance(self.layers, Mapping) else self.layers
-        try:
-            pairs = [(name, precision) for name, precision in given]
-        except (TypeError, ValueError):
-            pairs = [("", "")]
+        check_fields(self, "mixed_precision")
         check(
-            all(isinstance(name, str) and 0 < len(name) <= 200 for name, _ in pairs)
-            and len({name for name, _ in pairs}) == len(pairs) <= MAX_LAYERS,
-            "mixed_precision layers must be a table from layer names to precisions, "
-            f"at most {MAX_LAYERS}, each name once.",
-        )
-        parsed = [(name, parse_precision(precision)) for name, precision in pairs]
-        check(
-            all(precision is not Precision.FP16 for _, precision in parsed),
+            all(precision is not Precision.FP16 for _, precision in self.layers),
             "mixed_precision layers must be fp32, int8 or int4; fp16 is no choice for one layer.",
         )
-        object.__setattr__(self, "layers", tuple(sorted(parsed)))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from enum import StrEnum
 from typing import Any
 
 from optim.errors import BrokenRecipeError
-from optim.recipe.graph_steps import MixedPrecision
-from optim.recipe.steps import STEP_ORDER, STEP_TYPES, Step, step_kind
-from optim.recipe.training_steps import Distill, Prune
+from optim.recipe.field import plain_value
+from optim.recipe.fields import FIELDS
+from optim.recipe.steps import (
+    STEP_ORDER,
+    STEP_TYPES,
+    Step,
+    fields_of,
+    step_kind,
+    told_fields,
+)
 
 MAX_RECIPE_BYTES = 64 * 1024
 MAX_DEPTH = 8
@@ -48,17 +54,25 @@ def steps_from_plain(data: object) -> tuple[Step, ...]:
 
 
 def step_to_plain(step: Step) -> dict[str, Any]:
-    """A step as plain data, ready for JSON or YAML."""
-    values = {field.name: getattr(step, field.name) for field in fields(step)}
-    match step:
-        case MixedPrecision():
-            values["layers"] = {name: str(precision) for name, precision in step.layers}
-        case Prune():
-            values["layers"] = dict(step.layers)
-        case Distill():
-            values["teacher"] = list(step.teacher)
-    plain = {key: str(v) if isinstance(v, StrEnum) else v for key, v in values.items()}
-    return {"step": step_kind(step), **plain}
+    """A step as plain data, ready for JSON or YAML, in the order of its attributes.
+
+    A field that the first version of the format did not have is left out at its usual value, so
+    that older programs read what they can make.
+    """
+    described = {each.name: each for each in fields_of(step)}
+    told = told_fields(step)
+    plain: dict[str, Any] = {"step": step_kind(step)}
+    for name in (each.name for each in fields(step)):
+        if described[name].since == 1 or name in told:
+            plain[name] = plain_value(getattr(step, name), described[name].kind)
+    return plain
+
+
+def version_of(steps: Iterable[Step]) -> int:
+    """The oldest version of the recipe format that can say these steps."""
+    told = ((step, told_fields(step)) for step in steps)
+    since = (each.since for step, names in told for each in fields_of(step) if each.name in names)
+    return max(since, default=1)
 
 
 def only_keys(data: Mapping[Any, Any], known: set[str], where: str) -> None:
@@ -99,5 +113,5 @@ def _step_from_plain(data: object) -> Step:
         )
     kind = STEP_TYPES[data["step"]]
     values = {key: value for key, value in data.items() if key != "step"}
-    only_keys(values, {field.name for field in fields(kind)}, f"the step {data['step']!r}")
+    only_keys(values, {each.name for each in FIELDS[data["step"]]}, f"the step {data['step']!r}")
     return kind(**values)

@@ -16,10 +16,26 @@ from typing import Any, TypeVar, get_args
 from optim.errors import BrokenRecipeError
 from optim.recipe.checks import check, check_whole
 from optim.recipe.choices import Precision, parse_precision
+from optim.recipe.field import first_name, plain_value
+from optim.recipe.fields import FORMAT
 from optim.recipe.graph_steps import Fuse, MixedPrecision, Quantize
-from optim.recipe.reading import only_keys, plain_from_text, step_to_plain, steps_from_plain
+from optim.recipe.reading import (
+    only_keys,
+    plain_from_text,
+    step_to_plain,
+    steps_from_plain,
+    version_of,
+)
 from optim.recipe.step_words import step_words
-from optim.recipe.steps import STEP_ORDER, STEP_VERSIONS, Step, TrainingStep, step_kind, told_fields
+from optim.recipe.steps import (
+    STEP_ORDER,
+    STEP_VERSIONS,
+    Step,
+    TrainingStep,
+    fields_of,
+    step_kind,
+    told_fields,
+)
 from optim.recipe.training_steps import (
     Distill,
     Prune,
@@ -158,7 +174,8 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON or YAML."""
-        return {"version": 1, "seed": self.seed, "steps": list(map(step_to_plain, self.steps))}
+        steps = list(map(step_to_plain, self.steps))
+        return {"version": version_of(self.steps), "seed": self.seed, "steps": steps}
 
     @classmethod
     def from_dict(cls, data: object) -> Recipe:
@@ -173,9 +190,10 @@ class Recipe:
                 f"got {type(data).__name__}. See `edge-optim run --help` for an example."
             )
         only_keys(data, {"version", "seed", "steps"}, "the recipe")
-        if data.get("version", 1) != 1:
+        if data.get("version", 1) not in range(1, FORMAT + 1):
+            known = "only version 1 is" if FORMAT == 1 else f"versions 1 to {FORMAT} are"
             raise BrokenRecipeError(
-                f"this recipe has version {data['version']!r}, and only version 1 is known here. "
+                f"this recipe has version {data['version']!r}, and {known} known here. "
                 "Update edge-optim, or write the recipe anew."
             )
         try:
@@ -245,6 +263,13 @@ def recipe_of(
 
 
 def _unusual(step: Step) -> dict[str, Any]:
-    """The fields of a step that are not at their usual value, as plain data."""
-    plain = step_to_plain(step)
-    return {name: plain[name] for name in told_fields(step)}
+    """The fields of a step that are not at their usual value, as plain data, by their first words.
+
+    A word of a list that is called otherwise today keeps its first name here.
+    """
+    told = told_fields(step)
+    return {
+        each.name: first_name(plain_value(told[each.name], each.kind), each.kind)
+        for each in fields_of(step)
+        if each.name in told
+    }

@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import assert_never
 
 from optim.recipe.choices import (
-    Activation,
-    Criterion,
-    DistillationLoss,
     Pattern,
     Precision,
     PruningUnit,
-    Scope,
-    SparsifyMethod,
 )
+from optim.recipe.fields import ACTIVATION_KINDS
 from optim.recipe.graph_steps import Fuse, MixedPrecision, Quantize
-from optim.recipe.steps import Step
+from optim.recipe.steps import Step, unusual_values
 from optim.recipe.training_steps import (
     Distill,
     Prune,
@@ -32,7 +28,8 @@ def step_words(step: Step) -> str:
         case Replace():
             return _student_words(step)
         case ReplaceActivation():
-            return f"activations to {_NAMES[step.activation]}{_training_words(step)}"
+            name = ACTIVATION_KINDS.name(step.activation)
+            return f"activations to {name}{_training_words(step)}"
         case Prune():
             return _prune_words(step) + _training_words(step)
         case Distill():
@@ -40,9 +37,8 @@ def step_words(step: Step) -> str:
         case Sparsify():
             return _sparsify_words(step) + _training_words(step)
         case QuantizeAware():
-            words = f"trained for {step.weight_bits}-bit weights"
-            words += " with learned scales" if step.learned_scales else ""
-            return words + _training_words(step)
+            words = [f"trained for {step.precision.bits}-bit weights", *_short(step)]
+            return " ".join(words) + _training_words(step)
         case Fuse():
             return "fuse"
         case Quantize():
@@ -51,18 +47,6 @@ def step_words(step: Step) -> str:
             return _mixed_words(step)
         case _:
             assert_never(step)
-
-
-_CRITERIA = {
-    Criterion.L1: "L1",
-    Criterion.BN_SCALE: "batch-norm scale",
-    Criterion.TAYLOR: "Taylor",
-    Criterion.FPGM: "FPGM",
-    Criterion.LAMP: "LAMP",
-    Criterion.RANDOM: "chance",
-}
-"""All but the usual one."""
-_NAMES = {Activation.RELU: "ReLU", Activation.RELU6: "ReLU6"}
 
 
 def _prune_words(step: Prune) -> str:
@@ -79,13 +63,7 @@ def _prune_words(step: Prune) -> str:
         ]
         return f"{' and '.join(filter(None, parts))} from scratch"
     told = " and ".join(filter(None, (channels, single if step.layers else "", blocks)))
-    how = [
-        "globally" if step.scope is Scope.GLOBAL else "",
-        f"by {_CRITERIA[step.criterion]}" if step.criterion in _CRITERIA else "",
-        f"in {step.rounds} rounds" if step.rounds > 1 else "",
-        f"in blocks of {step.round_to}" if step.round_to != 16 else "",
-    ]
-    return " ".join(["prune", told, *filter(None, how)])
+    return " ".join(["prune", told, *_short(step)])
 
 
 def _student_words(step: Replace) -> str:
@@ -103,15 +81,8 @@ def _distill_words(step: Distill) -> str:
         words = f"distill from {' and '.join(step.teacher)}"
     else:
         words = "distill"
-    how = [
-        f"{step.loss}" if step.loss is not DistillationLoss.SOFT else "",
-        f"T {step.temperature:g}" if step.temperature != 4 else "",
-        f"alpha {step.alpha:g}" if step.alpha not in (0, 0.7) else "",
-        "no labels" if not step.labels else "",
-        f"{_percent(step.data_share)} of the data" if step.data_share != 1 else "",
-        f"{step.epochs:g} epoch{'s' if step.epochs != 1 else ''}",
-    ]
-    return f"{words} ({', '.join(filter(None, how))})"
+    epochs = f"{step.epochs:g} epoch{'s' if step.epochs != 1 else ''}"
+    return f"{words} ({', '.join([*_short(step), epochs])})"
 
 
 def _sparsify_words(step: Sparsify) -> str:
@@ -119,11 +90,7 @@ def _sparsify_words(step: Sparsify) -> str:
         words = f"{_percent(step.sparsity)} of weights zero"
     else:
         words = f"weights zero in {step.pattern}"
-    how = [
-        "globally" if step.scope is Scope.GLOBAL else "",
-        {SparsifyMethod.GRADUAL: "gradually", SparsifyMethod.REPAIR: "repaired"}.get(step.method),
-    ]
-    return " ".join([words, *filter(None, how)])
+    return " ".join([words, *_short(step)])
 
 
 def _percent(share: float) -> str:
@@ -136,19 +103,13 @@ def _training_words(step: ReplaceActivation | Prune | Sparsify | QuantizeAware) 
 
 
 def _quantize_words(step: Quantize) -> str:
-    usual = Quantize(precision=step.precision)
-    options = [
-        f"{step.activations} activations" if step.activations != usual.activations else "",
-        str(step.calibration).replace("_", " ") if step.calibration != usual.calibration else "",
-        f"seed {step.calibration_seed}" if step.calibration_seed else "",
-        f"{step.rounding} rounding" if step.rounding != usual.rounding else "",
-        "bias corrected" if step.bias_correction else "",
-        "equalized" if step.equalize else "",
-        f"smoothed {step.smooth:g}" if step.smooth else "",
-    ]
-    told = ", ".join(filter(None, options))
-    words = step.precision.upper() + (f" ({told})" if told else "")
-    return words if step.per_channel else words + " per tensor"
+    told = ", ".join(_short(step))
+    return step.precision.upper() + (f" ({told})" if told else "")
+
+
+def _short(step: Step) -> list[str]:
+    """What of a step is unusual, each in a word or two."""
+    return [words for each, value in unusual_values(step) if (words := each.short_words(value))]
 
 
 def _mixed_words(step: MixedPrecision) -> str:

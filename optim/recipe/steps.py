@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
+from dataclasses import Field as AnyField
+from typing import Any
 
+from optim.recipe.field import Field
+from optim.recipe.fields import FIELDS
 from optim.recipe.graph_steps import Fuse, MixedPrecision, Quantize
 from optim.recipe.training_steps import (
     Distill,
@@ -49,18 +53,42 @@ def step_kind(step: Step) -> str:
     return next(name for name, kind in STEP_TYPES.items() if type(step) is kind)
 
 
+def fields_of(step: Step) -> tuple[Field, ...]:
+    """The descriptions of a step's fields."""
+    return FIELDS[step_kind(step)]
+
+
+def usual_step(step: Step) -> Step:
+    """The step with nothing chosen but what defines it."""
+    return type(step)(**{f.name: getattr(step, f.name) for f in fields_of(step) if f.defines})
+
+
 def told_fields(step: Step) -> dict[str, object]:
-    """The fields that make a step what it is: those that differ from their usual values."""
-    match step:
-        case Replace():
-            usual: Step = Replace(architecture=step.architecture)
-            always = {"architecture"}
-        case Prune():
-            usual = Prune(ratio=step.ratio, blocks=step.blocks, layers=step.layers)
-            always = {"ratio", *(name for name in ("blocks", "layers") if getattr(step, name))}
-        case Quantize():
-            usual, always = Quantize(precision=step.precision), {"precision"}
-        case _:
-            usual, always = type(step)(), set()
-    values = {field.name: getattr(step, field.name) for field in fields(step)}
-    return {k: v for k, v in values.items() if k in always or v != getattr(usual, k)}
+    """The fields that make a step what it is: those that differ from their usual values.
+
+    What defines a step is told always, but where it is left empty.
+    """
+    usual = usual_step(step)
+    required = {each.name for each in fields(step) if is_required(each)}
+    told = {}
+    for each in fields_of(step):
+        value = getattr(step, each.name)
+        if each.name in required or (value if each.defines else value != getattr(usual, each.name)):
+            told[each.name] = value
+    return told
+
+
+def unusual_values(step: Step) -> list[tuple[Field, object]]:
+    """The fields with an effect whose value is unusual beside what defines the step."""
+    usual = usual_step(step)
+    values = [(each, getattr(step, each.name)) for each in fields_of(step) if not each.defines]
+    return [
+        (each, value)
+        for each, value in values
+        if value != getattr(usual, each.name) and each.has_effect(step)
+    ]
+
+
+def is_required(field: AnyField[Any]) -> bool:
+    """True if a field has no usual value."""
+    return field.default is MISSING and field.default_factory is MISSING

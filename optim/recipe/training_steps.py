@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from optim.recipe.checks import check, check_flag, check_number, check_whole, is_number
+from optim.recipe.checks import check
 from optim.recipe.choices import (
     INTEGER_PRECISIONS,
     Activation,
@@ -17,13 +16,8 @@ from optim.recipe.choices import (
     PruningUnit,
     Scope,
     SparsifyMethod,
-    parse_choice,
 )
-
-LEAST_RATIO, MAX_RATIO = 1e-4, 0.95
-MAX_EPOCHS = 200
-MAX_LAYERS = 1000
-MAX_TEACHERS = 4
+from optim.recipe.fields import LEAST_RATIO, MAX_RATIO, check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +39,7 @@ class Replace:
     distill: bool = True
 
     def __post_init__(self) -> None:
-        family = parse_choice(Architecture, self.architecture, "replace architecture")
-        object.__setattr__(self, "architecture", family)
-        check_number(self.width, 0.1, 1, "replace width", "Try 0.5.")
-        check_whole(self.stride, 1, 2, "replace stride", "Try 1.")
-        check_number(self.epochs, 0, MAX_EPOCHS, "replace epochs", "Try 10.")
-        check_flag(self.distill, "replace distill")
-        object.__setattr__(self, "width", float(self.width))
-        object.__setattr__(self, "epochs", float(self.epochs))
+        check_fields(self, "replace")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +60,7 @@ class ReplaceActivation:
     distill: bool = True
 
     def __post_init__(self) -> None:
-        kind = parse_choice(Activation, self.activation, "replace_activation activation")
-        object.__setattr__(self, "activation", kind)
-        check_number(self.epochs, 0, MAX_EPOCHS, "replace_activation epochs", "Try 1.")
-        check_flag(self.distill, "replace_activation distill")
-        object.__setattr__(self, "epochs", float(self.epochs))
+        check_fields(self, "replace_activation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,28 +101,15 @@ class Prune:
     rounds: int = 1
 
     def __post_init__(self) -> None:
-        check_whole(self.blocks, 0, 64, "prune blocks", "Try 1.")
-        object.__setattr__(self, "layers", _layer_ratios(self.layers))
+        check_fields(self, "prune")
         nothing = self.ratio == 0 and bool(self.blocks or self.layers)
         check(
-            is_number(self.ratio) and (nothing or LEAST_RATIO <= self.ratio <= MAX_RATIO),
+            nothing or self.ratio >= LEAST_RATIO,
             f"prune ratio must be at least {LEAST_RATIO} and at most {MAX_RATIO}, got "
-            f"{self.ratio!r}. A layer needs at least one channel; try 0.9.",
+            f"{self.ratio!r}. Try 0.5, or leave the step out.",
         )
-        check_number(self.epochs, 0, MAX_EPOCHS, "prune epochs", "Try 1.")
-        check_flag(self.distill, "prune distill")
-        check_flag(self.keep_weights, "prune keep_weights")
-        check_whole(self.round_to, 1, 256, "prune round_to", "Try 16.")
-        check_whole(self.rounds, 1, 20, "prune rounds", "Try 4.")
-        chosen = {
-            "unit": parse_choice(PruningUnit, self.unit, "prune unit"),
-            "criterion": parse_choice(Criterion, self.criterion, "prune criterion"),
-            "scope": parse_choice(Scope, self.scope, "prune scope"),
-        }
-        for name, value in chosen.items():
-            object.__setattr__(self, name, value)
         check(
-            self.rounds == 1 or (self.ratio > 0 and not self.layers),
+            self.rounds == 1 or self.has_ratio_alone,
             "prune rounds must be 1 beside layers with ratios of their own, or without a ratio.",
         )
         check(
@@ -148,8 +118,21 @@ class Prune:
         )
         if not self.keep_weights and self.scope is Scope.UNIFORM:
             object.__setattr__(self, "criterion", Criterion.L2)
-        object.__setattr__(self, "ratio", float(self.ratio))
-        object.__setattr__(self, "epochs", float(self.epochs))
+
+    @property
+    def has_ratio(self) -> bool:
+        """True if a share of something is removed, by whatever layer it is."""
+        return self.ratio > 0
+
+    @property
+    def has_ratio_alone(self) -> bool:
+        """True if no layer has a ratio of its own: only then it can be cut in rounds."""
+        return self.has_ratio and not self.layers
+
+    @property
+    def cuts_channels(self) -> bool:
+        """True if channels are removed, not blocks alone."""
+        return self.has_ratio or bool(self.layers)
 
     @property
     def epochs_per_round(self) -> float:
@@ -195,28 +178,11 @@ class Distill:
     patience: int = 0
 
     def __post_init__(self) -> None:
-        given = tuple(self.teacher)
-        check(
-            len(given) <= MAX_TEACHERS
-            and len(set(given)) == len(given)
-            and all(isinstance(name, str) and 0 < len(name) <= 100 for name in given),
-            f"distill teacher must be a list of at most {MAX_TEACHERS} names, each once.",
-        )
-        object.__setattr__(self, "teacher", given)
-        loss = parse_choice(DistillationLoss, self.loss, "distill loss")
-        object.__setattr__(self, "loss", loss)
-        check_number(self.epochs, 0, MAX_EPOCHS, "distill epochs", "Try 5.")
-        check_number(self.temperature, 0.5, 20, "distill temperature", "Try 4.")
-        check_number(self.alpha, 0, 1, "distill alpha", "Try 0.7.")
-        check_flag(self.labels, "distill labels")
-        check_number(self.data_share, 0.001, 1, "distill data_share", "Try 0.1.")
-        check_whole(self.patience, 0, MAX_EPOCHS, "distill patience", "Try 3.")
+        check_fields(self, "distill")
         check(
             self.labels or self.alpha > 0,
             "distill without labels needs a teacher: alpha must be above 0.",
         )
-        for name in ("epochs", "temperature", "alpha", "data_share"):
-            object.__setattr__(self, name, float(getattr(self, name)))
 
     @property
     def distill(self) -> bool:
@@ -248,19 +214,7 @@ class Sparsify:
     distill: bool = True
 
     def __post_init__(self) -> None:
-        check(
-            is_number(self.sparsity) and 0 < self.sparsity <= 0.99,
-            f"sparsify sparsity must be above 0 and at most 0.99, got {self.sparsity!r}. Try 0.5.",
-        )
-        chosen = {
-            "pattern": parse_choice(Pattern, self.pattern, "sparsify pattern"),
-            "scope": parse_choice(Scope, self.scope, "sparsify scope"),
-            "method": parse_choice(SparsifyMethod, self.method, "sparsify method"),
-        }
-        for name, value in chosen.items():
-            object.__setattr__(self, name, value)
-        check_number(self.epochs, 0, MAX_EPOCHS, "sparsify epochs", "Try 1.")
-        check_flag(self.distill, "sparsify distill")
+        check_fields(self, "sparsify")
         patterned = self.pattern is not Pattern.UNSTRUCTURED
         check(
             not patterned or (self.sparsity == 0.5 and self.scope is Scope.UNIFORM),
@@ -271,8 +225,6 @@ class Sparsify:
             self.method is not SparsifyMethod.GRADUAL or self.epochs > 0,
             "sparsify method gradual makes zeros while training: epochs must be above 0.",
         )
-        object.__setattr__(self, "sparsity", float(self.sparsity))
-        object.__setattr__(self, "epochs", float(self.epochs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,35 +248,9 @@ class QuantizeAware:
     distill: bool = True
 
     def __post_init__(self) -> None:
-        check(
-            self.weight_bits in (4, 8),
-            f"quantize_aware weight_bits must be 4 or 8, got {self.weight_bits!r}.",
-        )
-        check_number(self.epochs, 0, MAX_EPOCHS, "quantize_aware epochs", "Try 1.")
-        check_flag(self.per_channel, "quantize_aware per_channel")
-        check_flag(self.learned_scales, "quantize_aware learned_scales")
-        check_flag(self.distill, "quantize_aware distill")
-        object.__setattr__(self, "epochs", float(self.epochs))
+        check_fields(self, "quantize_aware")
 
     @property
     def precision(self) -> Precision:
         """The precision of the file that it trains for."""
         return next(each for each in INTEGER_PRECISIONS if each.bits == self.weight_bits)
-
-
-def _layer_ratios(layers: object) -> tuple[tuple[str, float], ...]:
-    """Pairs of name and ratio in the order of the names, from a table or from pairs."""
-    given = layers.items() if isinstance(layers, Mapping) else layers
-    try:
-        pairs = [(name, share) for name, share in given]  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        pairs = [("", 0.0)]
-    check(
-        all(isinstance(name, str) and 0 < len(name) <= 200 for name, _ in pairs)
-        and len({name for name, _ in pairs}) == len(pairs) <= MAX_LAYERS,
-        f"prune layers must be a table from layer names to ratios, at most {MAX_LAYERS}, each name "
-        "once.",
-    )
-    for name, share in pairs:
-        check_number(share, 0, MAX_RATIO, f"prune layers {name}", "Try 0.5.")
-    return tuple(sorted((name, float(share)) for name, share in pairs))

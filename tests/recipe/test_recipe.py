@@ -94,7 +94,7 @@ def test_the_training_prefix_holds_what_all_precisions_share(recipe: Recipe) -> 
         ),
         (
             Recipe(steps=(Quantize(calibration=Calibration.ENTROPY, per_channel=False),)),
-            "INT8 (entropy) per tensor",
+            "INT8 (entropy, per tensor)",
         ),
     ],
 )
@@ -104,7 +104,7 @@ def test_words_say_what_differs_from_the_usual(recipe: Recipe, words: str) -> No
 
 @pytest.mark.parametrize("ratio", [0.0, 1.0, -0.1, 0.96, float("nan"), float("inf"), "0.5", True])
 def test_a_pruning_ratio_outside_its_range_is_refused(ratio: object) -> None:
-    with pytest.raises(ValueError, match="prune ratio must be at least"):
+    with pytest.raises(ValueError, match=r"prune ratio must be (at least|between 0)"):
         Prune(ratio=ratio)  # type: ignore[arg-type]
 
 

@@ -19,7 +19,7 @@ from optim.compress.pruning.ratios import block_of, channels_to_keep
 from optim.compress.training.evaluation import logits_of, reestimate_batchnorm
 from optim.progress import Progress
 from optim.recipe import Criterion
-from optim.recipe.training_steps import MAX_RATIO
+from optim.recipe.fields import MAX_RATIO
 from optim.task.datasets import Split
 
 ROUND_TO = 16
