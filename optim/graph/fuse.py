@@ -8,20 +8,18 @@ report says which was which.
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import onnx
 from onnx import ModelProto
 
 from optim.engines.onnxruntime.engine import ONNX_RUNTIME
-from optim.errors import BrokenArtifactError
 from optim.graph.onnx_file import producers, read_model, tidy
 from optim.graph.rules.all_rules import FLOAT_RULES, INTEGER_RULES, is_quantized
 from optim.graph.rules.rule import RuleReport, apply_rules
+from optim.graph.runner import basic_optimizations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,24 +138,8 @@ def _left_batch_norms(model: ModelProto) -> dict[str, int]:
 
 
 def _basic_optimizations(model: bytes) -> bytes:
-    """What ONNX Runtime does at level BASIC: only standard operators come out."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "fused.onnx"
-        options.optimized_model_filepath = str(path)
-        try:
-            ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's exceptions share no narrower base
-            raise BrokenArtifactError(
-                f"ONNX Runtime cannot read the model: {str(error).splitlines()[0]}"
-            ) from error
-        content = path.read_bytes()
-    optimized = onnx.load_model_from_string(content)
+    """ONNX Runtime's basic optimizations, without the operator sets that it adds."""
+    optimized = onnx.load_model_from_string(basic_optimizations(model))
     del optimized.opset_import[:]
     optimized.opset_import.extend(read_model(model).opset_import)
     return bytes(optimized.SerializeToString())

@@ -23,6 +23,7 @@ from typing import assert_never
 import numpy as np
 from onnx import ModelProto, helper
 
+from optim.graph.runner import Runner
 from optim.recipe import Calibration
 
 BATCH = 32
@@ -188,8 +189,6 @@ def _histograms(
 
 def expose(model: ModelProto, tensors: Sequence[str]) -> Run:
     """A function from a batch, float32 (N, ...), to the values of the tensors."""
-    import onnxruntime as ort
-
     source = model.graph.input[0].name
     inner = [name for name in tensors if name != source]
     if not inner:
@@ -198,15 +197,10 @@ def expose(model: ModelProto, tensors: Sequence[str]) -> Run:
     exposed.CopyFrom(model)
     del exposed.graph.output[:]
     exposed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in inner)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(
-        exposed.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    runner = Runner(exposed)
 
     def run(batch: np.ndarray) -> list[np.ndarray]:
-        found = dict(zip(inner, session.run(inner, {source: batch}), strict=True))
+        found = dict(zip(inner, runner.run(inner, {source: batch}), strict=True))
         found[source] = batch
         return [found[name] for name in tensors]
 

@@ -27,6 +27,7 @@ from optim.graph.quantization.int8 import (
     following_clamp,
     signed_activation_grid,
 )
+from optim.graph.runner import Runner
 from optim.recipe import Activations
 
 OnGrid = Callable[[str, np.ndarray], np.ndarray]
@@ -122,8 +123,6 @@ def run_node(
         model: for its opset.
         node: all of its inputs are in ``feeds``.
     """
-    import onnxruntime as ort
-
     names = [name for name in dict.fromkeys(node.input) if name]
     outputs = [name for name in node.output if name]
     graph = helper.make_graph(
@@ -138,13 +137,7 @@ def run_node(
         [helper.make_empty_tensor_value_info(name) for name in outputs],
     )
     one = helper.make_model(graph, ir_version=model.ir_version, opset_imports=model.opset_import)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = ort.InferenceSession(
-        one.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return tuple(session.run(outputs, {name: feeds[name] for name in names}))
+    return tuple(Runner(one).run(outputs, {name: feeds[name] for name in names}))
 
 
 def _alive_before_each(

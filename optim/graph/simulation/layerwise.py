@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime as ort
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from optim.graph.onnx_file import constants
@@ -28,6 +27,7 @@ from optim.graph.quantization.layer_inputs import grouped
 from optim.graph.quantization.precisions import rounding_of
 from optim.graph.quantization.stored_weights import Choice, StoredWeights, store_weights
 from optim.graph.quantization.unshared_initializers import weight_name, with_unshared_initializers
+from optim.graph.runner import Runner
 from optim.graph.simulation.pieces import Loader, reads, run, run_piece
 from optim.recipe import INTEGER_PRECISIONS, Precision, Quantize, Rounding
 
@@ -241,7 +241,7 @@ class _Rest:
         self.loader = loader
         self.nodes = nodes
         self.state = state
-        self.session: ort.InferenceSession | None = None
+        self.runner: Runner | None = None
 
     def __call__(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         first = NodeProto()
@@ -252,12 +252,12 @@ class _Rest:
             first.input[0]: x
         }
         output = self.loader.model.graph.output[0].name
-        if self.session is None:
+        if self.runner is None:
             shapes = {name: (None, *value.shape[1:]) for name, value in feeds.items()}
             shapes[first.input[1]] = weight.shape
-            self.session = self.loader.session(nodes, shapes, [output])
+            self.runner = self.loader.load(nodes, shapes, [output])
         fixed = {first.input[1]: weight}
-        return run(self.session, [output], feeds, fixed)[output]
+        return run(self.runner, [output], feeds, fixed)[output]
 
 
 def _written(nodes: Sequence[NodeProto]) -> set[str]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import onnxruntime as ort
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from optim.graph.runner import Runner, share
+
 BATCH = 32
-THREADS = 2
 LARGE = 1024
 """Values from which on a constant is handed to the engine as it lies in memory."""
 
@@ -24,7 +24,7 @@ class Loader:
     def __init__(self, model: ModelProto) -> None:
         self.model = model
         self.large = {
-            tensor.name: ort.OrtValue.ortvalue_from_numpy(numpy_helper.to_array(tensor))
+            tensor.name: share(numpy_helper.to_array(tensor))
             for tensor in model.graph.initializer
             if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= LARGE
         }
@@ -33,12 +33,12 @@ class Loader:
             for tensor in model.graph.initializer
         ]
 
-    def session(
+    def load(
         self,
         nodes: Sequence[NodeProto],
         shapes: Mapping[str, tuple[int | None, ...]],
         outputs: Sequence[str],
-    ) -> ort.InferenceSession:
+    ) -> Runner:
         """Load some nodes of the model, with the constants that they read."""
         used = {name for node in nodes for name in node.input}
         tensors = [tensor for tensor in self.tensors if tensor.name in used]
@@ -53,16 +53,10 @@ class Loader:
         piece = helper.make_model(
             graph, ir_version=self.model.ir_version, opset_imports=self.model.opset_import
         )
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = THREADS
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
-        large = [tensor.name for tensor in tensors if tensor.name in self.large]
-        options.add_external_initializers(large, [self.large[name] for name in large])
-        return ort.InferenceSession(
-            piece.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        large = {
+            tensor.name: self.large[tensor.name] for tensor in tensors if tensor.name in self.large
+        }
+        return Runner(piece, shared=large, fuse_quantizers=False)
 
 
 def _elsewhere(tensor: TensorProto) -> TensorProto:
@@ -85,12 +79,12 @@ def run_piece(
     if missing:
         feeds = {name: value for name, value in state.items() if reads(nodes, name)}
         shapes = {name: (None, *value.shape[1:]) for name, value in feeds.items()}
-        found |= run(loader.session(nodes, shapes, missing), missing, feeds, {})
+        found |= run(loader.load(nodes, shapes, missing), missing, feeds, {})
     return found
 
 
 def run(
-    session: ort.InferenceSession,
+    runner: Runner,
     outputs: Sequence[str],
     feeds: Mapping[str, np.ndarray],
     fixed: Mapping[str, np.ndarray],
@@ -98,9 +92,7 @@ def run(
     """Run in batches; ``fixed`` is the same for each."""
     n = len(next(iter(feeds.values())))
     parts = [
-        session.run(
-            list(outputs), {name: v[i : i + BATCH] for name, v in feeds.items()} | dict(fixed)
-        )
+        runner.run(outputs, {name: v[i : i + BATCH] for name, v in feeds.items()} | dict(fixed))
         for i in range(0, n, BATCH)
     ]
     return {
