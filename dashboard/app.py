@@ -56,6 +56,8 @@ def main() -> None:
         with st.sidebar:
             _navigation()
             _model_picker(titles)
+        if unread := loaders.unread(state.model()):
+            st.warning(plain(unread), icon=":material/update:")
         page.run()
         viewport.watch()
     except OptimError as error:

@@ -14,7 +14,6 @@ from dashboard.words import words
 from dashboard.words.markup import plain
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState
-from optim.recipe import Recipe
 
 QUICK_S, SLOW_S = 1.0, 5.0
 
@@ -87,7 +86,9 @@ def _candidate_of(task: str, job: Job) -> str | None:
         return None
     if "candidate" in job.payload:
         return str(job.payload["candidate"])
-    found = loaders.candidate_of(task, Recipe.from_dict(job.payload["recipe"]))
+    if job.recipe is None:
+        return None
+    found = loaders.candidate_of(task, job.recipe)
     return None if found is None else found.id
 
 

@@ -67,6 +67,12 @@ def candidates(task: str) -> tuple[Candidate, ...]:
     return _candidates_now(task)[1]
 
 
+def unread(task: str) -> str:
+    """One sentence on what a newer version wrote and the pages leave out; empty if nothing is."""
+    now, _ = _candidates_now(task)
+    return _unread(*now, task, _workspace=workspace())
+
+
 def baseline(task: str) -> Candidate | None:
     """The network as it was trained, once the workspace knows it."""
     return next((c for c in candidates(task) if c.role is Role.BASELINE), None)
@@ -136,7 +142,7 @@ def trainings(task: str) -> tuple[Training, ...]:
     """How every training of a task went or goes, epoch by epoch."""
     now, rows = _candidates_now(task)
     jobs = live_jobs(task, JobKind.MAKE)
-    asked = tuple((job.id, job.state, Recipe.from_dict(job.payload["recipe"])) for job in jobs)
+    asked = tuple((job.id, job.state, job.recipe) for job in jobs if job.recipe is not None)
     return _trainings(*now, task, asked, _workspace=workspace(), _candidates=rows)
 
 
@@ -222,6 +228,11 @@ def _candidates(
     folder: str, version: int, task: str, *, _workspace: Workspace
 ) -> tuple[Candidate, ...]:
     return _workspace.candidates(task)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _unread(folder: str, version: int, task: str, *, _workspace: Workspace) -> str:
+    return _workspace.unread(task)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)

@@ -84,6 +84,17 @@ class Workspace:
         # A row made from older weights, or by an older version of a step, is not this candidate.
         return tuple(row for row in rows if row.id == candidate_id(loaded, row.recipe))
 
+    def unread(self, task: str | None = None) -> str:
+        """One sentence on what a newer version wrote and is left out here; empty if nothing is.
+
+        Args:
+            task: whose candidates to look at, besides the jobs.
+        """
+        from optim.store.unread import unread_words
+
+        rows = [] if task is None else self.results.unread(task, self.environment.fingerprint)
+        return unread_words((*rows, *self.queue.unread()))
+
     def candidate(self, candidate_id: str) -> Candidate:
         """One candidate.
 

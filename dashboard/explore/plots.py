@@ -13,7 +13,6 @@ from dashboard.explore.tables import candidate_table
 from dashboard.state import keys as state
 from dashboard.words.glossary import what_is
 from optim.jobs.job import JobKind
-from optim.recipe import Recipe
 from optim.search.pareto import Front
 from optim.search.predict import Prediction
 from optim.task.task import Task
@@ -172,7 +171,9 @@ def _pending(task: Task) -> list[Pending]:
     """The candidates that jobs are making, where they are predicted to be."""
     pending = []
     for job in loaders.live_jobs(task.name, JobKind.MAKE):
-        recipe = Recipe.from_dict(job.payload["recipe"])
+        recipe = job.recipe
+        if recipe is None:
+            continue
         known = loaders.candidate_of(task.name, recipe)
         guess = loaders.prediction(task.name, recipe)
         if known is not None and guess is not None and recipe != state.recipe(task):

@@ -13,6 +13,7 @@ from optim.cli.output import (
     open_workspace,
     print_json,
     print_table,
+    tell_unread,
     workspace_folder,
 )
 from optim.errors import OptimError
@@ -34,6 +35,7 @@ def jobs(limit: int, workspace: Path | None, as_json: bool) -> None:
     """
     opened = open_workspace(workspace)
     found = opened.jobs(limit=limit)
+    tell_unread(opened)
     if as_json:
         print_json({"paused": opened.paused(), "jobs": [job_record(job) for job in found]})
         return

@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from optim.candidate import Candidate
-from optim.cli.output import common_options, known_task, open_workspace, print_json, print_table
+from optim.cli.output import (
+    common_options,
+    known_task,
+    open_workspace,
+    print_json,
+    print_table,
+    tell_unread,
+)
 from optim.cli.rows import candidate_row
 from optim.report.record import candidate_record
 from optim.search.pareto import Front, Limits, Objective, ranked_front
@@ -55,7 +62,9 @@ def candidates(task: str, workspace: Path | None, as_json: bool) -> None:
       edge-optim candidates fashion-resnet
       edge-optim candidates motion-cnn --json
     """
-    found = open_workspace(workspace).candidates(task)
+    opened = open_workspace(workspace)
+    found = opened.candidates(task)
+    tell_unread(opened, task)
     if as_json:
         print_json([candidate_record(candidate) for candidate in found])
         return
@@ -93,7 +102,9 @@ def front(
         max_latency_ms=max_ms,
         max_size_bytes=None if max_mb is None else max_mb * 1e6,
     )
-    found = ranked_front(open_workspace(workspace).candidates(task), tuple(Objective), limits)
+    opened = open_workspace(workspace)
+    found = ranked_front(opened.candidates(task), tuple(Objective), limits)
+    tell_unread(opened, task)
     if as_json:
         print_json(_front_record(task, found))
         return

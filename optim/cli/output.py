@@ -48,6 +48,12 @@ def workspace_folder(named: Path | None) -> Path:
     return named or of_group or default_folder()
 
 
+def tell_unread(workspace: Workspace, task: str | None = None) -> None:
+    """Say on standard error what a newer version wrote and the tables leave out."""
+    if told := workspace.unread(task):
+        click.echo(f"Note: {told}", err=True)
+
+
 def known_task(context: click.Context, parameter: click.Parameter, name: str) -> str:
     """Callback of a TASK argument: the name of a task, checked.
 

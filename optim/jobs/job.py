@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
+from optim.recipe import Recipe
 from optim.words import moment
 
 
@@ -68,6 +70,15 @@ class Job:
     started: float | None = None
     finished: float | None = None
     cancel_requested: bool = False
+
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        """What is to be made; None where the work is on a candidate or on a task.
+
+        Raises:
+            BrokenRecipeError: a newer version of edge-optim wrote it.
+        """
+        return Recipe.from_dict(self.payload["recipe"]) if "recipe" in self.payload else None
 
     @property
     def live(self) -> bool:

@@ -16,11 +16,13 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from optim.jobs.job import Job, JobKind, JobState
 from optim.store.schema import reading, writing
+from optim.store.unread import Unread, read_or_leave
 
 LEASE_S = 30.0
 MAX_ATTEMPTS = 3
@@ -96,6 +98,10 @@ class JobQueue:
         """Jobs, newest first."""
         return self._select("ORDER BY seq DESC LIMIT ?", limit)
 
+    def unread(self) -> tuple[Unread, ...]:
+        """The jobs that a newer version asked for: nobody here lists them, nor takes them."""
+        return tuple(job for job in self._rows("ORDER BY seq") if isinstance(job, Unread))
+
     def live(self) -> tuple[Job, ...]:
         """Jobs that wait or run: running ones first, then in the order they will be taken."""
         return self._select(f"WHERE {LIVE_STATES} ORDER BY state = 'queued', {ORDER}")
@@ -110,6 +116,7 @@ class JobQueue:
         """Take the next job: starters first, then the oldest, verification last.
 
         Jobs whose lease has run out are taken again, and failed once they have had three attempts.
+        What a newer version asked for waits for a worker of that version.
 
         Returns:
             The job and its fencing token; None if nothing waits or the queue is paused.
@@ -124,15 +131,21 @@ class JobQueue:
             )
             if _paused(store) is not None:
                 return None
-            rows = store.execute(
+            waiting = store.execute(
+                "SELECT * FROM jobs WHERE state = 'queued' "
+                f"OR (state = 'running' AND lease_until <= ?) ORDER BY {ORDER}",
+                (now,),
+            )
+            ours = next((row for row in waiting if isinstance(_read(row), Job)), None)
+            if ours is None:
+                return None
+            row = store.execute(
                 "UPDATE jobs SET state = 'running', worker = :worker, started = :now, "
                 "lease_until = :now + :lease_s, token = token + 1, attempts = attempts + 1, "
-                "progress = 0, message = '' WHERE seq = (SELECT seq FROM jobs "
-                "WHERE state = 'queued' OR (state = 'running' AND lease_until <= :now) "
-                f"ORDER BY {ORDER} LIMIT 1) RETURNING *",
-                {"worker": worker, "now": now, "lease_s": lease_s},
-            ).fetchall()
-        return (_job(rows[0]), rows[0]["token"]) if rows else None
+                "progress = 0, message = '' WHERE seq = :seq RETURNING *",
+                {"worker": worker, "now": now, "lease_s": lease_s, "seq": ours["seq"]},
+            ).fetchone()
+        return _job(row), row["token"]
 
     def beat(self, job_id: str, token: int, lease_s: float = LEASE_S) -> bool:
         """Renew the lease. False if the job is no longer this worker's."""
@@ -225,9 +238,12 @@ class JobQueue:
         )
 
     def _select(self, condition: str, *values: float | str) -> tuple[Job, ...]:
+        return tuple(job for job in self._rows(condition, *values) if isinstance(job, Job))
+
+    def _rows(self, condition: str, *values: float | str) -> tuple[Job | Unread, ...]:
         with reading(self.folder) as store:
             rows = store.execute(f"SELECT * FROM jobs {condition}", values).fetchall()
-        return tuple(map(_job, rows))
+        return tuple(map(_read, rows))
 
 
 def _paused(store: sqlite3.Connection) -> str | None:
@@ -235,8 +251,17 @@ def _paused(store: sqlite3.Connection) -> str | None:
     return None if row is None else str(row["value"])
 
 
+def _read(row: sqlite3.Row) -> Job | Unread:
+    return read_or_leave(f"job {row['id']}", partial(_job, row))
+
+
 def _job(row: sqlite3.Row) -> Job:
-    return Job(
+    """A job.
+
+    Raises:
+        ValueError, BrokenRecipeError: a newer version wrote it.
+    """
+    job = Job(
         id=row["id"],
         kind=JobKind(row["kind"]),
         key=row["key"],
@@ -252,3 +277,5 @@ def _job(row: sqlite3.Row) -> Job:
         finished=row["finished"],
         cancel_requested=bool(row["cancel_requested"]),
     )
+    _ = job.recipe  # read now, so that nobody meets a job whose recipe is not known here
+    return job

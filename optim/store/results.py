@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ import numpy as np
 from optim.artifact import Artifact, GraphFacts
 from optim.candidate import Candidate, Role
 from optim.devices.environment import Environment
-from optim.errors import Refusal
+from optim.errors import Refusal, WorkspaceError
 from optim.measure.measurement import Accuracy, Latency
 from optim.recipe import Recipe
 from optim.store.schema import reading, writing
+from optim.store.unread import Unread, read_or_leave, unread_words
 
 PLOTTED_SPLIT = "test"
 USUAL_OF = 12
@@ -186,19 +187,39 @@ class Results:
         """Every candidate of a task, baseline first, then in the order they were added.
 
         Each comes with its newest latency in that environment (none if the environment is None) and
-        its newest accuracy on the test split; one measured here beats a recorded one.
+        its newest accuracy on the test split; one measured here beats a recorded one. What a newer
+        version wrote is left out; ``unread`` tells of it.
         """
-        return self._select(
+        rows = self._read(
             "WHERE c.task = :task ORDER BY c.role != 'baseline', c.seq",
             {"task": task, "environment": environment_fingerprint},
         )
+        return tuple(row for row in rows if isinstance(row, Candidate))
 
     def candidate(self, candidate_id: str, environment_fingerprint: str | None) -> Candidate | None:
-        """One candidate with its figures as in ``candidates``; None if it is unknown."""
-        found = self._select(
-            "WHERE c.id = :id", {"id": candidate_id, "environment": environment_fingerprint}
+        """One candidate with its figures as in ``candidates``; None if it is unknown.
+
+        Raises:
+            WorkspaceError: if a newer version wrote it and it cannot be read here.
+        """
+        values = {"id": candidate_id, "environment": environment_fingerprint}
+        for found in self._read("WHERE c.id = :id", values):
+            if isinstance(found, Unread):
+                raise WorkspaceError(unread_words([found]))
+            return found
+        return None
+
+    def unread(self, task: str, environment_fingerprint: str | None) -> tuple[Unread, ...]:
+        """The candidates of a task, and the environments, that a newer version wrote.
+
+        They are missing from ``candidates`` and ``environments``.
+        """
+        rows = self._read(
+            "WHERE c.task = :task ORDER BY c.seq",
+            {"task": task, "environment": environment_fingerprint},
         )
-        return found[0] if found else None
+        found = (*rows, *self._environments(task))
+        return tuple(each for each in found if isinstance(each, Unread))
 
     def predictions(self, candidate_id: str) -> np.ndarray | None:
         """Predicted class of each test example, uint8 (n,), from the newest accuracy that has them.
@@ -231,6 +252,9 @@ class Results:
 
     def environments(self, task: str) -> tuple[Environment, ...]:
         """Where latencies of a task's candidates were measured, latest use first."""
+        return tuple(e for e in self._environments(task) if isinstance(e, Environment))
+
+    def _environments(self, task: str) -> tuple[Environment | Unread, ...]:
         with reading(self.folder) as store:
             rows = store.execute(
                 "SELECT environment_facts, max(l.seq) AS latest FROM latencies l "
@@ -238,7 +262,10 @@ class Results:
                 "GROUP BY l.environment ORDER BY latest DESC",
                 (task,),
             ).fetchall()
-        return tuple(_environment(row["environment_facts"]) for row in rows)
+        return tuple(
+            read_or_leave("an environment", partial(_environment, row["environment_facts"]))
+            for row in rows
+        )
 
     def checkpoint(self, prefix_id: str) -> Artifact | None:
         """The trained weights of a training prefix, if they are kept."""
@@ -249,10 +276,14 @@ class Results:
         return None if row is None else self._artifact(row)
 
     # ---------------------------------------------------------------------------------------------
-    def _select(self, condition: str, values: dict[str, str | None]) -> tuple[Candidate, ...]:
+    def _read(
+        self, condition: str, values: dict[str, str | None]
+    ) -> tuple[Candidate | Unread, ...]:
         with reading(self.folder) as store:
             rows = store.execute(CANDIDATES + condition, values).fetchall()
-        return tuple(map(self._candidate, rows))
+        return tuple(
+            read_or_leave(f"candidate {row['id']}", partial(self._candidate, row)) for row in rows
+        )
 
     def _add_figure(self, table: str, candidate_id: str, values: dict[str, Any]) -> None:
         """Insert a row that carries the hash of the candidate's present file."""

@@ -38,6 +38,7 @@ class FakeWorkspace:
         self.analyses: dict[tuple[str, AnalysisKind], Analysis] = {}
         self.logs: dict[str, tuple[Epoch, ...]] = {}
         self.started: list[str] = []
+        self.newer = ""
         self._version = 1
 
     def _with_file(self, row: Candidate) -> Candidate:
@@ -53,6 +54,9 @@ class FakeWorkspace:
 
     def candidates(self, task: str) -> tuple[Candidate, ...]:
         return tuple(row for row in self.rows.values() if row.task == task)
+
+    def unread(self, task: str) -> str:
+        return self.newer
 
     def candidate(self, candidate_id: str) -> Candidate:
         return self.rows[candidate_id]

@@ -54,6 +54,14 @@ def test_explore_says_what_was_measured_where(open_page: Open) -> None:
     assert "11 candidates" in said
 
 
+def test_every_page_says_what_a_newer_version_has_written(
+    open_page: Open, fake: FakeWorkspace
+) -> None:
+    fake.newer = "candidate c0ffee000001 was written by a newer edge-optim (no step 'dream')"
+    for path in (state.EXPLORE, state.JOBS):
+        assert fake.newer in texts(open_page(path))
+
+
 def test_the_card_says_that_the_machine_was_busy(open_page: Open, fake: FakeWorkspace) -> None:
     made = row(fake, recipe_of(precision="int8"))
     assert made.latency is not None
