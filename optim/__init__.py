@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from optim import telemetry
 from optim.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from optim.sweeps import sweep
     from optim.task.task import Task, load_task, sample_tasks
     from optim.workspace import Workspace
+
+telemetry.turn_off()  # before anything else of ours can load an engine
 
 __all__ = (
     "AnalysisKind",

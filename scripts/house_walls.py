@@ -9,7 +9,14 @@ from house_imports import Arrow, room_of
 FLOORS: tuple[tuple[str, ...], ...] = (
     # Ground floor first. A room imports from the floors below its own; on one floor, nobody knows
     # anybody.
-    ("optim.errors", "optim.progress", "optim.version", "optim.words", "dashboard"),
+    (
+        "optim.errors",
+        "optim.progress",
+        "optim.telemetry",
+        "optim.version",
+        "optim.words",
+        "dashboard",
+    ),
     ("optim.artifact", "optim.engines", "optim.recipe"),
     ("optim.devices", "optim.graph", "optim.task"),
     ("optim.compress", "optim.measure"),
