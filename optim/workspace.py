@@ -267,7 +267,9 @@ class Workspace:
         from optim.pipeline.starters import take_in_if_shipped
 
         loaded = load_task(task) if isinstance(task, str) else task
-        take_in_if_shipped(self.results, loaded, recipe)
+        take_in_if_shipped(
+            self.results, loaded, recipe, progress=lambda share, words: progress(0.0, words)
+        )
         return make_and_measure(self.results, loaded, recipe, progress)
 
     def measure(
@@ -304,10 +306,14 @@ class Workspace:
     def take_starters(
         self, task: str, *, progress: Progress = lambda share, words: None
     ) -> tuple[Candidate, ...]:
-        """Take in a task's ready artifacts and time those that are not timed here yet."""
+        """Take in a task's ready artifacts and measure what is neither recorded nor known here."""
         from optim.jobs.run import measure_starters
+        from optim.pipeline.measure import measure_accuracy_of
 
-        measure_starters(self.results, load_task(task), progress)
+        loaded = load_task(task)
+        for candidate in measure_starters(self.results, loaded, progress):
+            if candidate.accuracy is None:
+                measure_accuracy_of(self.results, loaded, candidate, progress=progress)
         return self.candidates(task)
 
     def export(self, candidate_id: str, folder: Path) -> tuple[Path, ...]:

@@ -1,18 +1,15 @@
 """The pipeline on a real, tiny task: a network of a few weights on real sensor windows."""
 
-import numpy as np
 import pytest
 import torch
 
 from optim import recipe
 from optim.candidate import candidate_id
 from optim.compress.training import fine_tune as training_module
-from optim.errors import BrokenArtifactError, RefusedError
-from optim.jobs import run as jobs
-from optim.jobs.run import make_and_measure, measure_starters
+from optim.errors import RefusedError
+from optim.jobs.run import make_and_measure
 from optim.pipeline import make as pipeline
 from optim.pipeline.make import make_candidate, trained_network
-from optim.pipeline.starters import starter_recipes, take_in, write_starters
 from optim.recipe import Prune, Quantize, Recipe, Replace, recipe_of
 from optim.store.results import Results
 from optim.store.training_log import TrainingLog
@@ -158,44 +155,6 @@ def test_a_control_is_trained_from_new_weights(tiny, results):
     assert not torch.equal(ours["head.weight"], theirs["head.weight"])
 
 
-def test_starters_come_back_as_they_were_recorded(tiny, results, tmp_path):
-    made = tuple(
-        make_and_measure(results, tiny, recipe_of(precision=p), _silent) for p in ("fp32", "int8")
-    )
-    write_starters(results, tiny, made)
-    try:
-        fresh = Results(tmp_path / "fresh")
-        taken = take_in(fresh, tiny, progress=_silent)
-        assert [c.id for c in taken] == [c.id for c in made]
-        assert all(c.accuracy.recorded and c.starter for c in taken)
-        assert [c.accuracy.correct for c in taken] == [c.accuracy.correct for c in made]
-        np.testing.assert_array_equal(
-            fresh.predictions(made[1].id), results.predictions(made[1].id)
-        )
-        timed = measure_starters(fresh, tiny, _silent)
-        assert len(timed) == len(starter_recipes(tiny)) == 2
-        assert all(fresh.candidate(c.id, jobs.here().fingerprint).measured for c in timed)
-    finally:
-        _clear(tiny)
-
-
-def test_a_starter_that_was_tampered_with_is_refused(tiny, results, tmp_path):
-    write_starters(results, tiny, (make_and_measure(results, tiny, Recipe(), _silent),))
-    try:
-        (file,) = tiny.starters_folder.glob("*.onnx")
-        file.write_bytes(file.read_bytes()[:-1] + b"x")
-        with pytest.raises(BrokenArtifactError, match=r"differs from the one that was recorded"):
-            take_in(Results(tmp_path / "fresh"), tiny, progress=_silent)
-    finally:
-        _clear(tiny)
-
-
-def test_a_task_without_starters_gets_its_original_made(tiny, results):
-    (only,) = take_in(results, tiny, progress=_silent)
-    assert only.recipe == Recipe()
-    assert only.artifact.path.exists()
-
-
 def test_names_depend_on_everything_that_changes_the_result(tiny, monkeypatch):
     int8 = Recipe(steps=(Quantize(),))
     name = candidate_id(tiny, int8)
@@ -208,8 +167,3 @@ def test_names_depend_on_everything_that_changes_the_result(tiny, monkeypatch):
 def _silent(share, words):
     assert 0.0 <= share <= 1.0
     assert words
-
-
-def _clear(tiny):
-    for file in tiny.starters_folder.iterdir():
-        file.unlink()

@@ -1,128 +1,167 @@
-"""What ships with the sample tasks: files, hashes, figures, and that the recipe makes them."""
-
-import json
+"""Ready candidates on a tiny task: written, taken in, made where they do not ship."""
 
 import numpy as np
+import onnx
 import pytest
 
-from optim.artifact import sha256_of
+from optim import recipe
 from optim.candidate import candidate_id
-from optim.engines import engine_named
-from optim.measure.accuracy import predict_classes
-from optim.pipeline.make import make_candidate
-from optim.recipe import Precision, Prune, Recipe
-from optim.search.headlines import control_of, headlines
+from optim.devices.target import here
+from optim.errors import BrokenArtifactError
+from optim.graph import export
+from optim.jobs.run import make_and_measure, measure_starters
+from optim.pipeline.shipped import read_starters, write_starters
+from optim.pipeline.starters import starter_recipes, take_in
+from optim.recipe import Recipe, recipe_of
 from optim.store.results import Results
-from optim.task.task import sample_tasks
+from tests.small_task import small_task
 
-TASKS = sample_tasks()
-TARGETS = {
-    "fashion-resnet": 0.94,
-    "fashion-mobilenetv2": 0.92,
-    "fashion-efficientnet-lite0": 0.92,
-    "fashion-squeezenet": 0.92,
-    "motion-cnn": 0.80,
-}
+INT8 = recipe_of(precision="int8")
 
 
-def _entries(task):
-    return json.loads((task.starters_folder / "starters.json").read_text())
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A task, and its measured original and INT8 in a workspace."""
+    task = small_task(tmp_path_factory.mktemp("tiny"), windows=128)
+    results = Results(tmp_path_factory.mktemp("workspace"))
+    made = tuple(make_and_measure(results, task, each, _silent) for each in (Recipe(), INT8))
+    return task, results, made
 
 
-def _recorded(task, entry):
-    with np.load(task.starters_folder / "predictions.npz", allow_pickle=False) as file:
-        return file[entry["sha256"]]
+@pytest.fixture
+def tiny(trained):
+    """The task, without starters before and after."""
+    task, _, _ = trained
+    yield task
+    for file in task.starters_folder.glob("*"):
+        file.unlink()
 
 
-@pytest.fixture(params=TASKS, ids=lambda task: task.name)
-def task(request):
-    return request.param
+@pytest.fixture
+def ship(trained, tiny):
+    """Write the starters, some of them without a file."""
+    _, results, made = trained
+    return lambda **options: write_starters(results, tiny, made, **options)
 
 
-def test_the_first_figures_need_no_training(task):
-    kinds = {Recipe.from_dict(entry["recipe"]) for entry in _entries(task)}
-    assert Recipe() in kinds
-    assert any(recipe.precision is Precision.INT8 and recipe.pruning_ratio for recipe in kinds)
-    assert any(recipe.is_control for recipe in kinds)
-    assert len(kinds) >= 5
+@pytest.fixture
+def fresh(tmp_path):
+    return Results(tmp_path / "fresh")
 
 
-def test_every_preset_is_shipped_beside_its_control(task):
-    kinds = {Recipe.from_dict(entry["recipe"]) for entry in _entries(task)}
-    for headline in headlines(task):
-        assert {headline.recipe, control_of(task, headline.recipe)} - {None} <= kinds, headline.name
+def test_starters_come_back_as_they_were_recorded(trained, tiny, ship, fresh):
+    _, results, made = trained
+    ship()
+    taken = take_in(fresh, tiny, progress=_silent)
+    assert [c.id for c in taken] == [c.id for c in made]
+    assert all(c.accuracy.recorded and c.starter for c in taken)
+    assert [c.accuracy.correct for c in taken] == [c.accuracy.correct for c in made]
+    np.testing.assert_array_equal(fresh.predictions(made[1].id), results.predictions(made[1].id))
+    timed = measure_starters(fresh, tiny, _silent)
+    assert len(timed) == len(starter_recipes(tiny)) == 2
+    assert all(fresh.candidate(c.id, here().fingerprint).measured for c in timed)
 
 
-def test_every_shipped_file_is_the_one_that_was_recorded(task):
-    for entry in _entries(task):
-        content = (task.starters_folder / entry["file"]).read_bytes()
-        assert sha256_of(content) == entry["sha256"], entry["words"]
-        assert entry["file"] == f"{candidate_id(task, Recipe.from_dict(entry['recipe']))}.onnx"
+def test_a_file_that_does_not_ship_is_made_with_the_same_bytes(trained, tiny, ship, fresh):
+    _, _, made = trained
+    ship(at_first_need=(Recipe(), INT8))
+    assert list(tiny.starters_folder.glob("*.onnx")) == []
+    taken = take_in(fresh, tiny, progress=_silent)
+    assert [c.artifact.sha256 for c in taken] == [c.artifact.sha256 for c in made]
+    assert all(c.accuracy.recorded and c.starter for c in taken)
 
 
-def test_every_recorded_accuracy_follows_from_the_recorded_answers(task):
-    targets = task.split("test").targets
-    entries = _entries(task)
-    original = _recorded(task, entries[0])
-    for entry in entries:
-        answers, figures = _recorded(task, entry), entry["accuracy"]
-        assert figures["n"] == len(targets)
-        assert figures["correct"] == int((answers == targets).sum())
-        assert figures["changed"] == int((answers != original).sum())
-        assert figures["baseline_sha256"] == entries[0]["sha256"]
+def test_other_bytes_with_the_same_answers_keep_their_recorded_accuracy(
+    trained, tiny, ship, fresh, monkeypatch
+):
+    _, _, made = trained
+    ship(at_first_need=(Recipe(),))
+    _export_differently(monkeypatch, lambda model: setattr(model, "producer_name", "another"))
+    original, int8 = take_in(fresh, tiny, progress=_silent)
+    assert original.artifact.sha256 != made[0].artifact.sha256
+    assert original.accuracy.recorded
+    assert int8.accuracy.recorded
+    assert int8.accuracy.changed == made[1].accuracy.changed
+    assert int8.accuracy.baseline_sha256 == original.artifact.sha256
 
 
-def test_the_card_tells_what_the_network_reaches(task):
-    results = task.card["results"]
-    figures = _entries(task)[0]["accuracy"]
-    assert results["test_accuracy"] == pytest.approx(figures["correct"] / figures["n"], abs=0.002)
-    assert results["test_accuracy"] >= TARGETS[task.name]
-    assert results["macs"] > 0
+def test_a_file_that_answers_otherwise_has_no_recorded_accuracy(tiny, ship, fresh, monkeypatch):
+    ship(at_first_need=(Recipe(),))
+    _export_differently(monkeypatch, _turn_signs)
+    said = []
+    taken = take_in(fresh, tiny, progress=lambda share, words: said.append(words))
+    assert [c.accuracy for c in taken] == [None, None]  # INT8 was compared with another original
+    assert said[-1] == "original, FP32 answers otherwise than recorded: it is tested here"
 
 
-def test_recorded_answers_are_those_of_the_file(task):
-    """The first 500 test examples, by the smallest shipped file."""
-    entry = min(_entries(task), key=lambda e: (task.starters_folder / e["file"]).stat().st_size)
-    answers = predict_classes(
-        engine_named("onnxruntime"),
-        task.starters_folder / entry["file"],
-        task.split("test").first(500),
-        threads=1,
-        progress=lambda share, words: None,
-    )
-    same = (answers == _recorded(task, entry)[:500]).mean()
-    assert same >= 0.99  # another processor may round the last bit differently
+def test_a_starter_that_was_tampered_with_is_refused(tiny, ship, fresh):
+    ship()
+    file = tiny.starters_folder / f"{candidate_id(tiny, INT8)}.onnx"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(BrokenArtifactError, match=r"differs from the one that was recorded"):
+        take_in(fresh, tiny, progress=_silent)
 
 
-def test_the_recipe_makes_the_shipped_file(task, tmp_path):
-    """INT8 is rebuilt from the weights: export, fuse, calibrate, quantize."""
-    (entry,) = [e for e in _entries(task) if Recipe.from_dict(e["recipe"]).words() == "INT8"]
-    made = make_candidate(Results(tmp_path), task, Recipe.from_dict(entry["recipe"]))
-    shipped = (task.starters_folder / entry["file"]).stat().st_size
-    assert made.artifact.size_bytes == pytest.approx(shipped, rel=0.01)
-    answers = predict_classes(
-        engine_named("onnxruntime"),
-        made.artifact.path,
-        task.split("test").first(1000),
-        threads=1,
-        progress=lambda share, words: None,
-    )
-    assert (answers == _recorded(task, entry)[:1000]).mean() >= 0.99
+@pytest.mark.parametrize("content", [None, b"", b"no archive"])
+def test_lost_answers_are_asked_back_in_one_sentence(tiny, ship, fresh, content):
+    ship()
+    file = tiny.starters_folder / "predictions.npz"
+    file.unlink() if content is None else file.write_bytes(content)
+    with pytest.raises(BrokenArtifactError, match=r"recorded answers of tiny.*git checkout"):
+        take_in(fresh, tiny, progress=_silent)
 
 
-@pytest.mark.slow
-def test_a_pruned_starter_is_made_again_by_its_recipe(tmp_path):
-    """Training is not bit-exact across processors: the same accuracy to a point."""
-    (task,) = [task for task in TASKS if task.name == "fashion-squeezenet"]
-    entry = next(
-        e
-        for e in _entries(task)
-        if (step := Recipe.from_dict(e["recipe"]).step(Prune)) and step.keep_weights
-    )
-    made = make_candidate(Results(tmp_path), task, Recipe.from_dict(entry["recipe"]))
-    answers = predict_classes(
-        engine_named("onnxruntime"), made.artifact.path, task.split("test"),
-        threads=2, progress=lambda share, words: None,
-    )  # fmt: skip
-    accuracy = (answers == task.split("test").targets).mean()
-    assert accuracy == pytest.approx(entry["accuracy"]["correct"] / len(answers), abs=0.01)
+def test_a_task_without_starters_gets_its_original_made(tiny, fresh):
+    (only,) = take_in(fresh, tiny, progress=_silent)
+    assert only.recipe == Recipe()
+    assert only.artifact.path.exists()
+
+
+def test_what_ships_stays_to_the_byte_until_a_step_has_another_version(
+    trained, tiny, ship, tmp_path, monkeypatch
+):
+    ship()
+    before = _files(tiny)
+    again = Results(tmp_path / "again")
+    _export_differently(monkeypatch, _turn_signs)
+    made = [make_and_measure(again, tiny, each, _silent) for each in (Recipe(), INT8)]
+    write_starters(again, tiny, made)
+    assert _files(tiny) == before
+
+    monkeypatch.setitem(recipe.STEP_VERSIONS, "quantize", 99)
+    assert starter_recipes(tiny) == (Recipe(),)  # the other is one of an older version
+    write_starters(again, tiny, (made[0], make_and_measure(again, tiny, INT8, _silent)))
+    after = _files(tiny)
+    original = f"{candidate_id(tiny, Recipe())}.onnx"
+    assert {name for name in after if after[name] == before.get(name)} == {original}
+    assert [starter.recipe for starter in read_starters(tiny)] == [Recipe(), INT8]
+
+
+def _files(task):
+    return {path.name: path.read_bytes() for path in task.starters_folder.iterdir()}
+
+
+def _export_differently(monkeypatch, change):
+    """Let the exporter write another file of the same network."""
+    export_as_ever = export.export_onnx
+
+    def exported(network, input_shape):
+        model = onnx.load_model_from_string(export_as_ever(network, input_shape))
+        change(model)
+        return model.SerializeToString()
+
+    monkeypatch.setattr(export, "export_onnx", exported)
+
+
+def _turn_signs(model):
+    """The network's weights with the other sign."""
+    for tensor in model.graph.initializer:
+        if tensor.dims:
+            values = onnx.numpy_helper.to_array(tensor)
+            if values.dtype == np.float32:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(-values, tensor.name))
+
+
+def _silent(share, words):
+    assert 0.0 <= share <= 1.0
+    assert words

@@ -1,0 +1,191 @@
+"""What ships of a task's ready candidates: files, and what was recorded when they were made.
+
+    starters.json     of each: recipe, versions of its steps, hash of the file, accuracy, epochs
+    predictions.npz   its predicted class of every test example, by hash
+    ID.onnx           its file, unless the pipeline makes it from the weights within seconds
+
+A record stands as long as weights, recipe and the versions of its steps do: only then is it read,
+and only another version replaces it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from optim.artifact import sha256_of
+from optim.candidate import Candidate, candidate_id
+from optim.errors import BrokenArtifactError
+from optim.measure.measurement import Accuracy
+from optim.progress import Epoch
+from optim.recipe import STEP_VERSIONS, Recipe, step_kind
+from optim.store.training_log import TrainingLog
+from optim.task.task import Task
+
+if TYPE_CHECKING:
+    from optim.store.results import Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Starter:
+    """A ready candidate, as it was recorded.
+
+    Attributes:
+        candidate: its name: it changes with the weights, the recipe and the versions of its steps.
+        recipe: how it is made.
+        ships: True if its file lies beside the record.
+        sha256: of the file that was measured.
+        seconds: how long making it took; None if nobody knows.
+        accuracy: on the test split, against the first starter, the original.
+        training: the log of its last training step.
+    """
+
+    candidate: str
+    recipe: Recipe
+    ships: bool
+    sha256: str
+    seconds: float | None
+    accuracy: Accuracy
+    training: tuple[Epoch, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The name under which its file ships."""
+        return f"{self.candidate}.onnx"
+
+
+def read_starters(task: Task) -> tuple[Starter, ...]:
+    """The starters of a task, the original first; those of older steps are left out."""
+    path = task.starters_folder / "starters.json"
+    entries = json.loads(path.read_text()) if path.exists() else []
+    starters = map(_from_entry, entries)
+    return tuple(each for each in starters if each.candidate == candidate_id(task, each.recipe))
+
+
+def recorded_predictions(task: Task) -> Mapping[str, np.ndarray]:
+    """The predicted class of each test example, (n,), by the hash of the file that was measured.
+
+    Raises:
+        BrokenArtifactError: if they are missing or cannot be read.
+    """
+    path = task.starters_folder / "predictions.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, EOFError, ValueError, BadZipFile) as error:
+        raise BrokenArtifactError(
+            f"the recorded answers of {task.name} cannot be read from {path.name}. "
+            "Restore the file, for example with `git checkout`."
+        ) from error
+
+
+def shipped_content(task: Task, starter: Starter) -> bytes:
+    """The bytes of a starter that ships.
+
+    Raises:
+        BrokenArtifactError: if the file is missing or not the one that was recorded.
+    """
+    path = task.starters_folder / starter.file
+    content = path.read_bytes() if path.exists() else b""
+    if sha256_of(content) != starter.sha256:
+        raise BrokenArtifactError(
+            f"the shipped file {path.name} is missing or differs from the one that was recorded. "
+            "Restore it, for example with `git checkout`."
+        )
+    return content
+
+
+def write_starters(
+    results: Results,
+    task: Task,
+    candidates: Collection[Candidate],
+    *,
+    at_first_need: Collection[Recipe] = (),
+) -> None:
+    """Ship finished and measured candidates with a task (``sample_models.make_starters``).
+
+    What is recorded already stays to the byte; a step's next version makes a new candidate of it.
+
+    Args:
+        candidates: the original first.
+        at_first_need: recipes whose files do not ship.
+
+    Raises:
+        BrokenArtifactError: if a candidate is not finished.
+    """
+    folder = task.starters_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {starter.candidate: starter for starter in read_starters(task)}
+    answers = dict(recorded_predictions(task)) if known else {}
+    starters = []
+    for candidate in candidates:
+        ships = candidate.recipe not in at_first_need
+        starter = known.get(candidate.id)
+        if starter is None or (ships and not (folder / starter.file).exists()):
+            starter = _recorded(results, task, candidate)
+            found = results.predictions(candidate.id)
+            assert found is not None  # its accuracy was measured here
+            answers[starter.sha256] = found
+            assert candidate.artifact is not None  # it was recorded
+            (folder / starter.file).write_bytes(candidate.artifact.path.read_bytes())
+        starters.append(replace(starter, ships=ships))
+    kept = {starter.file for starter in starters if starter.ships}
+    for path in folder.glob("*.onnx"):
+        if path.name not in kept:
+            path.unlink()
+    np.savez_compressed(
+        folder / "predictions.npz",
+        allow_pickle=False,
+        **{starter.sha256: answers[starter.sha256] for starter in starters},
+    )
+    entries = [_to_entry(starter) for starter in starters]
+    (folder / "starters.json").write_text(json.dumps(entries, indent=1) + "\n")
+
+
+def _recorded(results: Results, task: Task, candidate: Candidate) -> Starter:
+    if candidate.artifact is None or candidate.accuracy is None:
+        raise BrokenArtifactError(f"{candidate.words()} is not finished; measure it first.")
+    prefix = candidate_id(task, candidate.recipe.training_prefix())
+    return Starter(
+        candidate=candidate.id,
+        recipe=candidate.recipe,
+        ships=True,
+        sha256=candidate.artifact.sha256,
+        seconds=candidate.seconds,
+        accuracy=candidate.accuracy,
+        training=tuple(TrainingLog(results.folder).get(prefix)),
+    )
+
+
+def _from_entry(entry: dict[str, Any]) -> Starter:
+    return Starter(
+        candidate=entry["candidate"],
+        recipe=Recipe.from_dict(entry["recipe"]),
+        ships=entry["ships"],
+        sha256=entry["sha256"],
+        seconds=entry["seconds"],
+        accuracy=Accuracy(**entry["accuracy"], recorded=True),
+        training=tuple(Epoch(**epoch) for epoch in entry["training"]),
+    )
+
+
+def _to_entry(starter: Starter) -> dict[str, Any]:
+    kinds = [step_kind(step) for step in starter.recipe.steps]
+    figures = asdict(starter.accuracy)
+    del figures["recorded"]
+    return {
+        "candidate": starter.candidate,
+        "words": starter.recipe.words(),
+        "versions": {kind: STEP_VERSIONS[kind] for kind in kinds},
+        "recipe": starter.recipe.to_dict(),
+        "ships": starter.ships,
+        "sha256": starter.sha256,
+        "seconds": starter.seconds,
+        "accuracy": figures,
+        "training": [asdict(epoch) for epoch in starter.training],
+    }
