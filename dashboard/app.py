@@ -5,34 +5,17 @@ Started by ``dashboard.launch``: `edge-optim dashboard`.
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 import streamlit as st
 
 from dashboard import loaders, viewport
+from dashboard.pages import PAGES
 from dashboard.state import keys as state
-from dashboard.state import training_keys as training_state
 from dashboard.words.markup import plain
 from optim.errors import OptimError
 
-TITLES = (
-    (state.EXPLORE, "Explore"),
-    (state.COMPARE, "Compare"),
-    (state.LAYERS, "Layers"),
-    (training_state.PAGE, "Distill & train"),
-    (state.JOBS, "Jobs"),
-)
-GROUPS = {
-    "Choose": {
-        state.EXPLORE: ":material/scatter_plot:",
-        state.COMPARE: ":material/compare_arrows:",
-    },
-    "Understand": {
-        state.LAYERS: ":material/layers:",
-        training_state.PAGE: ":material/school:",
-    },
-    "Set up": {state.JOBS: ":material/list_alt:"},
-}
 STATIC = Path(__file__).resolve().parent / "static"
 SIDEBAR_PX = 240
 
@@ -48,7 +31,7 @@ def main() -> None:
     )
     st.logo(str(STATIC / "logo.svg"), size="large", icon_image=str(STATIC / "icon.svg"))
     st.html(STATIC / "page.css")
-    pages = [st.Page(path, title=title, default=path == state.EXPLORE) for path, title in TITLES]
+    pages = [st.Page(each.path, title=each.title, default=each is PAGES[0]) for each in PAGES]
     page = st.navigation(pages, position="hidden")
     try:
         titles = _titles()
@@ -87,13 +70,13 @@ def _navigation() -> None:
     Streamlit's own grouped navigation puts a ``div`` between list and items, which a screen reader
     cannot count, and it drops the model from the address.
     """
-    for group, links in GROUPS.items():
+    for group, pages in groupby(PAGES, key=lambda each: each.group):
         with st.container(gap="xxsmall", key=f"group_{group.lower().replace(' ', '_')}"):
             st.caption(group)
-            for path, icon in links.items():
+            for each in pages:
                 st.page_link(
-                    path,
-                    icon=icon,
+                    each.path,
+                    icon=each.icon,
                     width="stretch",
                     query_params={state.MODEL: state.model()},
                 )

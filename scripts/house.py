@@ -149,7 +149,6 @@ def _uses() -> Iterable[Figure]:
         value=len(engine),
         at_most=2,
         where=tuple(sorted(engine)),
-        not_yet="engines are being moved behind one table",
     )
     yield Figure(
         name="files that import torch_pruning",

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("optim.search", "optim.store"),
     ("optim.pipeline", "optim.report", "optim.training_history"),
     ("optim.analysis", "dashboard.state"),
-    ("optim.jobs", "dashboard.viewport"),
+    ("optim.jobs", "dashboard.pages", "dashboard.viewport"),
     ("optim.workspace", "dashboard.words"),
     ("optim.sweeps", "dashboard.charts", "dashboard.form", "dashboard.launch", "dashboard.loaders"),
     ("optim", "dashboard.compare", "dashboard.live"),

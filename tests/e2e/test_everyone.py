@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import http.client
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from dashboard.pages import PAGES
 from tests.e2e.conftest import TASK, App, OpenTab, ready
 
-PAGES = ("/", "/compare", "/layers", "/train", "/jobs")
+ADDRESSES = ("/", *(f"/{Path(each.path).stem}" for each in PAGES[1:]))
 TABS = 80
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", ADDRESSES)
 def test_a_phone_needs_no_sideways_scrolling(tab: OpenTab, path: str) -> None:
     page = tab(path, width=390, height=844, model=TASK)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -43,7 +45,7 @@ def test_in_a_narrow_window_the_plot_comes_before_the_limits(tab: OpenTab) -> No
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", ADDRESSES)
 def test_axe_finds_nothing_serious(tab: OpenTab, path: str, theme: str) -> None:
     page = tab(path, model=TASK, theme=theme)
     found = serious(page)
