@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from optim.candidate import Candidate
+from optim.cli.asked_steps import PRESET_OPTIONS, asked_steps, preset_help
 from optim.cli.output import (
     common_options,
     known_task,
@@ -17,45 +18,23 @@ from optim.cli.output import (
     progress_bar,
     wrong_input,
 )
-from optim.cli.quantization import QUANTIZATION_OPTIONS, Quantization, quantization_options
 from optim.cli.rows import candidate_card
-from optim.cli.step_options import PRUNING_OPTIONS, ZEROS_OPTIONS, Pruning, Zeros, pruning_options
-from optim.cli.training_options import (
-    STUDENT_OPTIONS,
-    TEACHING_OPTIONS,
-    Student,
-    Teaching,
-    training_options,
-)
+from optim.cli.step_options import OPTION_NAMES, Given, step_options
 from optim.errors import BrokenRecipeError, RefusedError
 from optim.jobs.job import job_record
-from optim.recipe import MAX_RECIPE_BYTES, Fuse, Precision, QuantizeAware, Recipe, Step
+from optim.recipe import MAX_RECIPE_BYTES, Recipe
 from optim.report.record import candidate_record
 from optim.search.headlines import find_headlines, outcome
 from optim.task.task import load_task
 
-PRECISIONS = click.Choice([str(precision) for precision in Precision], case_sensitive=False)
-EPOCHS_HELP = "Fine-tuning after pruning, in passes over the data. Default: what suits TASK."
-QAT_HELP = (
-    "Train on the grid of the file's 4- or 8-bit weights, in passes over the data; only beside "
-    "--quantize int4 or int8."
-)
-STEP_OPTIONS = (
-    *PRUNING_OPTIONS, "quantize", "epochs", "no_distill", "fuse", "seed", "qat_epochs",
-    "learned_scales", *STUDENT_OPTIONS, *TEACHING_OPTIONS, *ZEROS_OPTIONS, *QUANTIZATION_OPTIONS,
-)  # fmt: skip
+RECIPE_OPTIONS = (*OPTION_NAMES, "preset", "fuse", "seed")
+"""Whatever says a part of a recipe."""
 
 
 @click.command()
 @click.argument("task", callback=known_task)
-@pruning_options
-@click.option("--epochs", type=float, help=EPOCHS_HELP)
-@click.option("--no-distill", is_flag=True, help="Train on labels alone, without a teacher.")
-@training_options
-@click.option("--quantize", type=PRECISIONS, default="fp32", help="Precision of the file.")
-@quantization_options
-@click.option("--qat-epochs", type=float, help=QAT_HELP)
-@click.option("--learned-scales", is_flag=True, help="Beside --qat-epochs: train the grid as well.")
+@step_options
+@click.option("--preset", type=click.Choice(list(PRESET_OPTIONS)), help=preset_help())
 @click.option("--fuse", is_flag=True, help="Fold batch norms into the layers before them.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
 @click.option(
@@ -76,16 +55,8 @@ STEP_OPTIONS = (
 def run(
     context: click.Context,
     task: str,
-    pruning: Pruning,
-    zeros: Zeros,
-    epochs: float | None,
-    no_distill: bool,
-    student: Student,
-    teaching: Teaching,
-    quantize: str,
-    quantization: Quantization,
-    qat_epochs: float | None,
-    learned_scales: bool,
+    given: Given,
+    preset: str | None,
     fuse: bool,
     seed: int,
     recipe_file: Path | None,
@@ -122,26 +93,15 @@ def run(
       - {step: quantize, precision: int8}
     """
     if headline is not None:
-        _refuse_beside(context, "headline", *STEP_OPTIONS, "recipe_file")
+        _refuse_beside(context, "headline", *RECIPE_OPTIONS, "recipe_file")
         recipes = tuple(found.recipe for found in find_headlines(load_task(task), headline))
     elif recipe_file is not None:
-        _refuse_beside(context, "recipe", *STEP_OPTIONS)
+        _refuse_beside(context, "recipe", *RECIPE_OPTIONS)
         recipes = (read_recipe(recipe_file),)
     else:
         with wrong_input():
-            loaded, distill = load_task(task), not no_distill
-            step = quantization.step(quantize)
-            bits = quantize if step is None else step.precision
-            steps: tuple[Step | None, ...] = (
-                student.step(distill=distill),
-                pruning.step(loaded, epochs=epochs, distill=distill),
-                teaching.step(),
-                zeros.step(loaded, distill=distill),
-                _quantize_aware(bits, qat_epochs, learned_scales, no_distill),
-                Fuse() if fuse else None,
-                step,
-            )
-            recipes = (Recipe(steps=tuple(s for s in steps if s is not None), seed=seed),)
+            steps = asked_steps(load_task(task), given, preset=preset, fuse=fuse)
+            recipes = (Recipe(steps=steps, seed=seed),)
     act = _queue if background else _make
     act(task, recipes, workspace, as_json=as_json)
 
@@ -212,24 +172,6 @@ def read_recipe(path: Path) -> Recipe:
             f"the recipe file {path.name} cannot be read: {error.strerror}. Check its path and "
             "its permissions."
         ) from error
-
-
-def _quantize_aware(
-    precision: str, epochs: float | None, learned_scales: bool, no_distill: bool
-) -> QuantizeAware | None:
-    """The step that --qat-epochs means, for as many bits as the file will have."""
-    if epochs is None and not learned_scales:
-        return None
-    bits = {"int8": 8, "int4": 4}.get(precision.lower())
-    if bits is None or epochs is None:
-        raise ValueError(
-            "--qat-epochs trains for whole-number weights and needs --quantize int4 or int8; "
-            f"--learned-scales needs --qat-epochs. Got --quantize {precision}"
-            f"{'' if epochs is None else f' --qat-epochs {epochs:g}'}."
-        )
-    return QuantizeAware(
-        weight_bits=bits, epochs=epochs, learned_scales=learned_scales, distill=not no_distill
-    )
 
 
 def _refuse_beside(context: click.Context, what: str, *names: str) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import assert_never
+from typing import Any, assert_never
 
 from optim.recipe.choices import INTEGER_PRECISIONS, Precision
 from optim.recipe.graph_steps import Fuse, MixedPrecision, Quantize
 from optim.recipe.recipe import Recipe
-from optim.recipe.steps import Step
+from optim.recipe.steps import Step, fields_of, told_fields
 from optim.recipe.training_steps import (
     Distill,
     Prune,
@@ -85,6 +85,16 @@ def keep_in_float(recipe: Recipe, layers: Iterable[str]) -> Recipe:
     return recipe.with_step(MixedPrecision(layers=tuple(named.items())))
 
 
+def suiting(step: Step, best: Step) -> dict[str, Any]:
+    """What suits a task best, of the fields that have an effect beside what the step says.
+
+    Args:
+        best: a step of the same kind, as it suits the task.
+    """
+    known = (each for each in fields_of(step) if each.suits and each.has_effect(step))
+    return {each.name: getattr(best, each.name) for each in known}
+
+
 def without_teacher(recipe: Recipe) -> Recipe:
     """The twin that learns from the labels alone, everything else being equal.
 
@@ -124,9 +134,10 @@ def _from_labels(step: Step) -> Step:
     """The step without its teacher."""
     match step:
         case Distill():
-            return Distill(
-                alpha=0, epochs=step.epochs, data_share=step.data_share, patience=step.patience
-            )
+            unused = {each.name for each in fields_of(step) if each.matters == "distill"}
+            kept = {name: v for name, v in told_fields(step).items() if name not in unused}
+            alone: dict[str, Any] = {**kept, "alpha": 0.0}
+            return Distill(**alone)
         case Replace() | ReplaceActivation() | Prune() | Sparsify() | QuantizeAware():
             return replace(step, distill=False) if step.epochs > 0 else step
         case Fuse() | Quantize() | MixedPrecision():

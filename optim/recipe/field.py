@@ -112,10 +112,14 @@ class Option:
     Attributes:
         name: without the dashes. That of a flag sets what is not usual.
         help: what it means, and what happens without it.
+        asks: asks for the step: without one of these there is none.
+        alone: may stand where its step is not asked for.
     """
 
     name: str
     help: str
+    asks: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

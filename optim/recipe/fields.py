@@ -45,8 +45,12 @@ MAX_SEED = 2**31 - 1
 BEST = "Default: the best found for TASK, else"
 
 EPOCHS = Number(low=0, high=MAX_EPOCHS, unit="epochs")
-DISTILL = Field(name="distill", kind=Flag())
-"""Of every training step alike; ``--no-distill`` speaks to all of them."""
+DISTILL = Field(
+    name="distill",
+    kind=Flag(),
+    option=Option(name="no-distill", alone=True, help="Train on labels alone, without a teacher."),
+)
+"""Of every training step alike; its option speaks to all of them."""
 SCOPES = Choice(
     of=Scope,
     names={Scope.UNIFORM: "Same share in every layer", Scope.GLOBAL: "Least important of all"},
@@ -71,6 +75,7 @@ REPLACE = (
         defines=True,
         option=Option(
             name="student",
+            asks=True,
             help="Another architecture takes the network's place and learns its answers.",
         ),
     ),
@@ -115,7 +120,7 @@ PRUNE = (
         kind=Number(low=0, high=MAX_RATIO, unit="share"),
         remedy="A layer needs at least one channel; try 0.9.",
         defines=True,
-        option=Option(name="prune", help="Share to remove of --prune-unit, 0 to 0.95."),
+        option=Option(name="prune", asks=True, help="Share to remove of --prune-unit, 0 to 0.95."),
     ),
     Field(
         name="unit",
@@ -225,6 +230,7 @@ PRUNE = (
         defines=True,
         option=Option(
             name="layer-ratio",
+            asks=True,
             help="Share of the channels of one layer, instead of --prune there; repeatable.",
         ),
     ),
@@ -233,7 +239,9 @@ PRUNE = (
         kind=Integer(low=0, high=64),
         remedy="Try 1.",
         defines=True,
-        option=Option(name="blocks", help="Residual blocks to replace by their shortcut."),
+        option=Option(
+            name="blocks", asks=True, help="Residual blocks to replace by their shortcut."
+        ),
     ),
     Field(
         name="keep_weights",
@@ -250,6 +258,7 @@ PRUNE = (
         suits=True,
         option=Option(
             name="epochs",
+            alone=True,
             help="Fine-tuning after pruning, in passes over the data. Default: what suits TASK.",
         ),
     ),
@@ -262,6 +271,7 @@ DISTILLATION = (
         remedy="Try 5.",
         option=Option(
             name="distill-epochs",
+            asks=True,
             help="Learn from a teacher for so many passes over the data, after everything that is "
             "cut.",
         ),
@@ -388,7 +398,7 @@ SPARSIFY = (
         name="sparsity",
         kind=Number(low=0, above=True, high=0.99, unit="share"),
         remedy="Try 0.5.",
-        option=Option(name="sparsity", help="Weights that become zero."),
+        option=Option(name="sparsity", asks=True, help="Weights that become zero."),
     ),
     Field(
         name="pattern",
@@ -402,6 +412,7 @@ SPARSIFY = (
         ),
         option=Option(
             name="pattern",
+            asks=True,
             help="Which zeros are allowed; 2:4 and 4:8 make half of the weights zero. "
             "Default: unstructured.",
         ),
@@ -454,6 +465,7 @@ QUANTIZE_AWARE = (
         remedy="Try 1.",
         option=Option(
             name="qat-epochs",
+            asks=True,
             help="Train on the grid of the file's 4- or 8-bit weights, in passes over the data; "
             "only beside --quantize int4 or int8.",
         ),
@@ -476,7 +488,12 @@ QUANTIZE_AWARE = (
     DISTILL,
 )
 QUANTIZE = (
-    Field(name="precision", kind=Choice(of=Precision), defines=True),
+    Field(
+        name="precision",
+        kind=Choice(of=Precision),
+        defines=True,
+        option=Option(name="quantize", asks=True, help="Precision of the file. Default: fp32."),
+    ),
     Field(
         name="activations",
         kind=Choice(of=Activations, optional=True),

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import shlex
 from enum import StrEnum
+from typing import Any, assert_never
 
 from optim.recipe import (
     Distill,
     Fuse,
-    Pattern,
+    MixedPrecision,
     Prune,
     Quantize,
     QuantizeAware,
     Recipe,
     Replace,
-    Scope,
+    ReplaceActivation,
     Sparsify,
-    SparsifyMethod,
     Step,
-    TrainingStep,
     recipe_of,
     told_fields,
 )
-from optim.task.task import FOUND_FIELDS, Task, usual_pruning
+from optim.recipe.edit import suiting
+from optim.recipe.field import (
+    Choice,
+    Field,
+    Flag,
+    Integer,
+    Names,
+    Number,
+    Table,
+    as_text,
+)
+from optim.recipe.steps import fields_of, usual_step
+from optim.task.task import Task
 
 MOST_CODE = 400
 """Characters of a recipe in Python; a longer one is read from a file."""
@@ -35,135 +46,80 @@ def command_line(task: Task, recipe: Recipe) -> str:
     >>> command_line(load_task("fashion-resnet"), recipe_of(precision="int8", fuse=True))
     'edge-optim run fashion-resnet --fuse --quantize int8'
     """
-    words = ["run", shlex.quote(task.name), *_student(recipe), *_pruning(task, recipe)]
-    words += [*_teaching(recipe), *_zeros(task, recipe)]
-    if recipe.step(Fuse) is not None:
-        words.append("--fuse")
-    words += _quantization(recipe)
-    if not _distils(recipe):
-        words.append("--no-distill")
-    if recipe.seed:
-        words += ["--seed", str(recipe.seed)]
-    if not _can_be_said(recipe):
-        words = ["run", shlex.quote(task.name), "--recipe", "recipe.yaml"]
-    return " ".join(["edge-optim", *words])
+    if not _can_be_said(task, recipe):
+        return f"edge-optim run {shlex.quote(task.name)} --recipe recipe.yaml"
+    said = [words for step in recipe.steps for words in _options(task, recipe, step)]
+    said += [f"--seed {recipe.seed}"] if recipe.seed else []
+    once = dict.fromkeys(said)  # one option may speak to several steps
+    return " ".join(["edge-optim run", shlex.quote(task.name), *once])
 
 
-def _can_be_said(recipe: Recipe) -> bool:
-    """True if options say all of it: some steps have none, and one switch rules all teachers."""
-    kinds = (Replace, Prune, Distill, Sparsify, QuantizeAware, Fuse, Quantize)
-    quantize, aware = recipe.step(Quantize), recipe.step(QuantizeAware)
-    zeros = recipe.step(Sparsify)
-    teachers = {step.distill for step in _ruled(recipe)}
+def _can_be_said(task: Task, recipe: Recipe) -> bool:
+    """True if options say all of it: some fields have none, and one option rules all teachers."""
+    teachers = {step.distill for step in recipe.training_steps() if not isinstance(step, Distill)}
+    asked_for = all(
+        isinstance(step, Fuse) or any(each.option and each.option.asks for each in fields_of(step))
+        for step in recipe.steps
+    )
+    told = (each for step in recipe.steps for each in _told(task, recipe, step))
+    aware = recipe.step(QuantizeAware)
     return (
-        all(isinstance(step, kinds) for step in recipe.steps)
+        asked_for
         and len(teachers) <= 1
-        and (quantize is None or not quantize.calibration_seed)
-        and (aware is None or (aware.per_channel and quantize is not None))
-        and (aware is None or {8: "int8", 4: "int4"}[aware.weight_bits] == recipe.precision)
-        and (zeros is None or zeros.scope is Scope.UNIFORM)
+        and all(each.option is not None for each in told)
+        and (aware is None or recipe.step(Quantize) is not None)
     )
 
 
-def _ruled(recipe: Recipe) -> list[TrainingStep]:
-    """The training steps that ``--no-distill`` speaks to; a ``Distill`` step says it itself."""
-    return [step for step in recipe.training_steps() if not isinstance(step, Distill)]
-
-
-def _student(recipe: Recipe) -> list[str]:
-    step = recipe.step(Replace)
-    return (
-        [] if step is None else _told(step, {"architecture": "student", "epochs": "student-epochs"})
-    )
-
-
-def _pruning(task: Task, recipe: Recipe) -> list[str]:
-    """The options of a pruning step; what the task would choose anyway is left out."""
-    step = recipe.step(Prune)
-    if step is None:
-        return []
-    usual = {
-        **Prune(ratio=0.5).__dict__,
-        **usual_pruning(task, step.ratio, layered=bool(step.layers)),
-    }
-    words = ["--prune", _plain(step.ratio)] if step.ratio else []
-    words += ["--prune-unit", str(step.unit)] if step.unit != usual["unit"] else []
-    for name in FOUND_FIELDS:
-        if getattr(step, name) != usual[name]:
-            words += [f"--{name.replace('_', '-')}", _plain(getattr(step, name))]
-    for name, share in step.layers:
-        words += ["--layer-ratio", shlex.quote(f"{name}={_plain(share)}")]
-    words += ["--blocks", str(step.blocks)] if step.blocks else []
-    return words + ([] if step.keep_weights else ["--from-scratch"])
-
-
-def _teaching(recipe: Recipe) -> list[str]:
-    step = recipe.step(Distill)
-    if step is None:
-        return []
-    told = {name: value for name, value in told_fields(step).items() if name != "epochs"}
-    words = ["--distill-epochs", _plain(step.epochs)]
-    for name, value in told.items():
-        if name == "teacher":
-            words += [w for each in step.teacher for w in ("--teacher", shlex.quote(each))]
-        elif name == "labels":
-            words.append("--no-labels")
-        else:
-            option = "distill-loss" if name == "loss" else name.replace("_", "-")
-            words += [f"--{option}", _plain(value)]
-    return words
-
-
-def _zeros(task: Task, recipe: Recipe) -> list[str]:
-    step = recipe.step(Sparsify)
-    if step is None:
-        return []
-    patterned = step.pattern is not Pattern.UNSTRUCTURED
-    words = ["--pattern", str(step.pattern)] if patterned else ["--sparsity", _plain(step.sparsity)]
-    if step.method is not SparsifyMethod.MAGNITUDE:
-        words += ["--sparsify-method", str(step.method)]
-    if step.epochs != task.epochs_with_zeros(step.method):
-        words += ["--sparsify-epochs", _plain(step.epochs)]
-    return words
-
-
-def _told(step: Step, names: dict[str, str]) -> list[str]:
-    """Fields at unusual values as options; the switch of the teacher is told elsewhere."""
-    told = {name: value for name, value in told_fields(step).items() if name != "distill"}
-    return [
-        word
-        for name, value in told.items()
-        for word in (f"--{names.get(name, name)}", _plain(value))
+def _told(task: Task, recipe: Recipe, step: Step) -> list[Field]:
+    """The fields that a command must say: those whose values it would not choose itself."""
+    usual = {**vars(usual_step(step)), **_chosen(task, recipe, step)}
+    values = {each.name: getattr(step, each.name) for each in fields_of(step)}
+    told = [
+        each
+        for each in fields_of(step)
+        if (values[each.name] if each.defines else values[each.name] != usual[each.name])
     ]
+    asking = [each for each in fields_of(step) if each.option is not None and each.option.asks]
+    return told if any(each in asking for each in told) else [*asking[:1], *told]
 
 
-def _quantization(recipe: Recipe) -> list[str]:
-    """The options that say how to quantize, and how long to train on the grid."""
-    step, aware = recipe.step(Quantize), recipe.step(QuantizeAware)
-    if step is None:
-        return []
-    words = ["--quantize", step.precision.value]
-    for name, value in told_fields(step).items():
-        if name == "precision":
-            continue
-        option = "--per-tensor" if name == "per_channel" else f"--{name.replace('_', '-')}"
-        words += [option] if isinstance(value, bool) else [option, _plain(value)]
-    if aware is not None:
-        words += ["--qat-epochs", _plain(aware.epochs)]
-        words += ["--learned-scales"] if aware.learned_scales else []
-    return words
+def _chosen(task: Task, recipe: Recipe, step: Step) -> dict[str, Any]:
+    """What the command line chooses of a step that it asks for."""
+    match step:
+        case Prune():
+            return suiting(step, task.pruning)
+        case Sparsify():
+            return {"epochs": task.epochs_with_zeros(step.method)}
+        case QuantizeAware():
+            return {"weight_bits": recipe.precision.bits}
+        case Replace() | ReplaceActivation() | Distill() | Fuse() | Quantize() | MixedPrecision():
+            return {}
+        case _:
+            assert_never(step)
 
 
-def _plain(value: object) -> str:
-    """A value as the command line reads it again, digit by digit."""
-    if isinstance(value, float):
-        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
-    return str(value)
-
-
-def _distils(recipe: Recipe) -> bool:
-    """True unless a training step learns from labels alone."""
-    return all(step.distill for step in _ruled(recipe))
+def _options(task: Task, recipe: Recipe, step: Step) -> list[str]:
+    """The options that say a step, each with its value."""
+    if isinstance(step, Fuse):
+        return ["--fuse"]
+    found = []
+    for each in _told(task, recipe, step):
+        assert each.option is not None  # _can_be_said has looked
+        name, value = f"--{each.option.name}", getattr(step, each.name)
+        match each.kind:
+            case Flag():
+                found.append(name)
+            case Names():
+                found += [f"{name} {shlex.quote(one)}" for one in value]
+            case Table():
+                pairs = (shlex.quote(f"{layer}={as_text(one)}") for layer, one in value)
+                found += [f"{name} {pair}" for pair in pairs]
+            case Number() | Integer() | Choice():
+                found.append(f"{name} {as_text(value)}")
+            case _:
+                assert_never(each.kind)
+    return found
 
 
 def python_code(task: Task, recipe: Recipe) -> str:

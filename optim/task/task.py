@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from optim.errors import BrokenArtifactError, UnknownTaskError
 from optim.recipe import Prune, SparsifyMethod
+from optim.recipe.fields import FIELDS
 from optim.task.datasets import DATASETS, SAMPLES, Dataset, Split, SplitName, load_split
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ SHORT = 3
 """A training of fewer epochs is short: weights can neither move far nor be averaged."""
 USUAL_RATE_SHARE = 0.25
 """Of the peak rate of its own training, what fine-tuning takes under SGD."""
-FOUND_FIELDS = ("criterion", "scope", "epochs", "rounds", "round_to")
+FOUND_FIELDS = tuple(each.name for each in FIELDS["prune"] if each.suits)
 """What of pruning a card may say to be best for its network."""
 
 
@@ -205,13 +206,3 @@ def teachers(task: Task) -> tuple[str, ...]:
     """The tasks whose networks know the task's data, the task itself first."""
     others = (other for other in sample_tasks() if other.name != task.name)
     return (task.name, *(other.name for other in others if same_question(task, other)))
-
-
-def usual_pruning(task: Task, ratio: float, *, layered: bool) -> dict[str, Any]:
-    """What the task chooses of pruning, as far as it has an effect beside the rest."""
-    names = {"epochs"}
-    if layered:
-        names |= {"criterion", "round_to"}
-    if ratio:
-        names |= {"criterion", "round_to", "scope", *(() if layered else ("rounds",))}
-    return {name: getattr(task.pruning, name) for name in FOUND_FIELDS if name in names}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optim.cli.quantization import NAMES
+from optim.cli.asked_steps import PRESET_OPTIONS
 from optim.recipe import Quantize, Recipe
 from optim.recipe.presets import PRESET_WORDS, PRESETS
 from tests.cli.conftest import TASK, Run
@@ -22,7 +22,7 @@ from tests.cli.conftest import TASK, Run
             "--quantize INT8 --smooth 0.5 --per-tensor --calibration-examples 64",
             Quantize(smooth=0.5, per_channel=False, calibration_examples=64),
         ),
-        *((f"--preset {slug}", PRESETS[name]) for slug, name in NAMES.items()),
+        *((f"--preset {slug}", PRESETS[name]) for slug, name in PRESET_OPTIONS.items()),
     ],
 )
 def test_a_run_makes_the_step_that_its_options_name(

@@ -129,7 +129,7 @@ def test_a_recipe_beyond_the_options_is_copied_as_a_file() -> None:
     ("recipe", "options"),
     [
         (recipe_of(blocks=2, epochs=3), "--blocks 2"),
-        (control(0.5), "--prune 0.5 --epochs 6 --from-scratch --no-distill"),
+        (control(0.5), "--prune 0.5 --from-scratch --epochs 6 --no-distill"),
         (
             Recipe(steps=(Prune(ratio=0.7, unit="macs", criterion="taylor", rounds=3, epochs=3),)),
             "--prune 0.7 --prune-unit macs --criterion taylor --rounds 3",
@@ -157,7 +157,7 @@ def test_what_a_task_chooses_itself_is_left_out_and_anything_else_is_said() -> N
     found = Recipe(steps=(Prune(ratio=0.5, criterion="taylor", scope="global", epochs=3),))
     assert commands.command_line(best, found).endswith(f"run {TASK.name} --prune 0.5")
     plain_one = commands.command_line(best, recipe_of(pruning_ratio=0.5))
-    assert plain_one.endswith("--prune 0.5 --criterion l2 --scope uniform --epochs 1")
+    assert plain_one.endswith("--prune 0.5 --scope uniform --criterion l2 --epochs 1")
 
 
 def test_python_names_the_steps_themselves() -> None:
