@@ -65,14 +65,14 @@ def _measure(workspace: Workspace, name: str, *, only_starters: bool) -> list[Ca
         except RefusedError as error:
             print(f"{recipe.words():52s} refused: {error}", flush=True)
             continue
-        if candidate.accuracy is not None and candidate.accuracy.recorded:
+        if candidate.score is not None and candidate.score.recorded:
             candidate = workspace.measure(candidate.id)
         made.append(candidate)
     return [workspace.make(name, candidate.recipe) for candidate in made]
 
 
 def _line(candidate: Candidate, baseline: Candidate) -> str:
-    accuracy, latency = candidate.accuracy, candidate.latency
+    accuracy, latency = candidate.score, candidate.latency
     assert accuracy is not None
     assert latency is not None
     low, high = accuracy.difference_interval
@@ -100,7 +100,7 @@ def _print_best(name: str, measured: list[Candidate]) -> None:
         within = [
             c
             for c in measured
-            if c.role is not Role.CONTROL and c.accuracy and c.accuracy.difference >= -loss
+            if c.role is not Role.CONTROL and c.score and c.score.difference >= -loss
         ]
         fastest = max(within, key=lambda c: c.latency.speedup if c.latency else 0.0)
         smallest = max(within, key=lambda c: _smaller(c, baseline))

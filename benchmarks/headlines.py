@@ -58,8 +58,7 @@ def _made(workspace: Workspace, task: Task, recipe: Recipe, seeds: int) -> list[
         workspace.make(task, Recipe(steps=recipe.steps, seed=recipe.seed + i)) for i in range(seeds)
     ]
     return [
-        workspace.measure(c.id) if c.accuracy is not None and c.accuracy.recorded else c
-        for c in made
+        workspace.measure(c.id) if c.score is not None and c.score.recorded else c for c in made
     ]
 
 
@@ -71,14 +70,14 @@ def _figures(
     assert last.latency is not None
     assert last.artifact is not None
     assert baseline.artifact is not None
-    change = float(np.mean([c.accuracy.difference for c in made if c.accuracy is not None]))
+    change = float(np.mean([c.score.difference for c in made if c.score is not None]))
     return change, last.latency.speedup, baseline.artifact.size_bytes / last.artifact.size_bytes
 
 
 def _print(
     task: str, name: str, made: Sequence[Candidate], ratios: tuple[float, float], kept: str
 ) -> None:
-    changes = [100 * c.accuracy.difference for c in made if c.accuracy is not None]
+    changes = [100 * c.score.difference for c in made if c.score is not None]
     spread = f" ±{np.std(changes, ddof=1):.2f}" if len(changes) > 1 else ""
     print(
         f"| {task} | {name} | {np.mean(changes):+.2f}{spread} | {ratios[0]:.1f}x "

@@ -82,7 +82,7 @@ def _made(workspace: Workspace, task: Task, recipe: Recipe) -> Candidate:
 
 
 def _line(candidate: Candidate, predicted: str) -> str:
-    accuracy, latency = candidate.accuracy, candidate.latency
+    accuracy, latency = candidate.score, candidate.latency
     assert accuracy is not None
     assert latency is not None
     low, high = accuracy.difference_interval

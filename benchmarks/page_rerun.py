@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from optim import Recipe, Workspace, recipe_of
 from optim.artifact import GraphFacts, store_artifact
 from optim.candidate import candidate_id, role_of
-from optim.measure.measurement import Accuracy, Latency
+from optim.measure.measurement import Latency, Score
 from optim.recipe import Precision
 from optim.task.task import sample_tasks
 from optim.workspace import FOLDER_VARIABLE
@@ -100,7 +100,7 @@ def _store(workspace: Workspace, name: str, task: str, recipe: Recipe, *, seed: 
     results.add_latency(name, latency)
     worse = int(600 * recipe.pruning_ratio**2) + int(rng.integers(0, 60)) if recipe.steps else 0
     better = worse // 3
-    accuracy = Accuracy(
+    accuracy = Score(
         n=EXAMPLES,
         correct=9400 - worse + better,
         worse=worse,
@@ -109,7 +109,7 @@ def _store(workspace: Workspace, name: str, task: str, recipe: Recipe, *, seed: 
         split="test",
         baseline_sha256="0" * 64,
     )
-    results.add_accuracy(name, accuracy, np.zeros(EXAMPLES, np.uint8))
+    results.add_score(name, accuracy, np.zeros(EXAMPLES, np.uint8))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from optim.artifact import Artifact, GraphFacts
 from optim.errors import Refusal
-from optim.measure.measurement import Accuracy, Latency
+from optim.measure.measurement import Latency, Score
 from optim.recipe import Recipe
 from optim.task.task import Task
 
@@ -35,7 +35,7 @@ class Candidate:
         artifact: the ONNX file, once made.
         facts: parameters, MACs, operators.
         latency: on this machine and engine; None until measured here.
-        accuracy: on the test split; may be the recorded one.
+        score: on the test split; may be the recorded one.
         refusal: why it could not be made, if so.
         created: seconds since 1970, UTC.
         seconds: how long making it took.
@@ -49,7 +49,7 @@ class Candidate:
     artifact: Artifact | None = None
     facts: GraphFacts | None = None
     latency: Latency | None = None
-    accuracy: Accuracy | None = None
+    score: Score | None = None
     refusal: Refusal | None = None
     created: float = 0.0
     seconds: float | None = None
@@ -57,7 +57,7 @@ class Candidate:
     @property
     def measured(self) -> bool:
         """True if it can stand on a plot: latency measured here, accuracy known, size on disk."""
-        return self.latency is not None and self.accuracy is not None and self.artifact is not None
+        return self.latency is not None and self.score is not None and self.artifact is not None
 
     def words(self) -> str:
         """The recipe in words."""

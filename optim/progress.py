@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 Progress = Callable[[float, str], None]
 """Called with the share done, 0..1, and a sentence."""
@@ -22,11 +23,30 @@ class Epoch:
         epoch: counted from 1.
         loss: mean over the epoch's training batches, what is minimised: with a teacher its terms
             are in it, so losses of different recipes cannot be compared.
-        accuracy: on validation, 0..1.
+        score: on validation, 0..1.
         seconds: of training and validating.
     """
 
     epoch: int
     loss: float
-    accuracy: float
+    score: float
     seconds: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain data under the names of the training log."""
+        return {
+            "epoch": self.epoch,
+            "loss": self.loss,
+            "accuracy": self.score,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Epoch:
+        """The inverse of ``to_dict``."""
+        return cls(
+            epoch=data["epoch"],
+            loss=data["loss"],
+            score=data["accuracy"],
+            seconds=data["seconds"],
+        )

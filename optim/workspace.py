@@ -308,12 +308,12 @@ class Workspace:
     ) -> tuple[Candidate, ...]:
         """Take in a task's ready artifacts and measure what is neither recorded nor known here."""
         from optim.jobs.run import measure_starters
-        from optim.pipeline.measure import measure_accuracy_of
+        from optim.pipeline.measure import measure_score_of
 
         loaded = load_task(task)
         for candidate in measure_starters(self.results, loaded, progress):
-            if candidate.accuracy is None:
-                measure_accuracy_of(self.results, loaded, candidate, progress=progress)
+            if candidate.score is None:
+                measure_score_of(self.results, loaded, candidate, progress=progress)
         return self.candidates(task)
 
     def export(self, candidate_id: str, folder: Path) -> tuple[Path, ...]:
@@ -329,7 +329,7 @@ class Workspace:
 
 
 def _row(candidate: Candidate) -> dict[str, object]:
-    latency, accuracy = candidate.latency, candidate.accuracy
+    latency, accuracy = candidate.latency, candidate.score
     artifact, facts = candidate.artifact, candidate.facts
     return {
         "id": candidate.id,

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from optim.pipeline.make import make_candidate
-from optim.pipeline.measure import measure_accuracy_of
+from optim.pipeline.measure import measure_score_of
 from optim.pipeline.shipped import write_starters
 from optim.pipeline.starters import take_in
 from optim.recipe import Precision, Quantize, Recipe, Step
@@ -60,13 +60,13 @@ def main(name: str, folder: Path) -> None:
     made = []
     for recipe in recipes(task):
         candidate = make_candidate(workspace.results, task, recipe, progress=_say)
-        if candidate.accuracy is None:
-            measure_accuracy_of(workspace.results, task, candidate, progress=_say)
+        if candidate.score is None:
+            measure_score_of(workspace.results, task, candidate, progress=_say)
         candidate = workspace.candidate(candidate.id)
-        assert candidate.accuracy is not None  # measured a moment ago
+        assert candidate.score is not None  # measured a moment ago
         assert candidate.artifact is not None
         print(
-            f"{candidate.words():48s} {candidate.accuracy.value:.2%} "
+            f"{candidate.words():48s} {candidate.score.value:.2%} "
             f"{candidate.artifact.size_bytes:>10,} bytes  {candidate.seconds or 0:.0f} s",
             flush=True,
         )

@@ -61,7 +61,7 @@ def main(name: str, scratch: Path) -> None:
     state = {key: value.contiguous() for key, value in trained.network.state_dict().items()}
     save_file(state, folder / "weights.safetensors")
     card["results"] = {
-        "validation_accuracy": round(trained.accuracy, 5),
+        "validation_accuracy": round(trained.score, 5),
         "test_accuracy": round(accuracy_of(trained.network, load_split(data.name, "test")), 5),
         "parameters": sum(p.numel() for p in trained.network.parameters()),
         "macs": graph_facts(export_onnx(trained.network, data.input_shape)).macs,

@@ -38,15 +38,15 @@ def rounds_figure(path: PruningPath, *, n: int, original: float, dark: bool = Fa
         original: the original's accuracy on them, 0..1.
     """
     colours = theme(dark)
-    known = [each for each in path.rounds if each.accuracy is not None]
+    known = [each for each in path.rounds if each.score is not None]
     figure = go.Figure()
     figure.add_trace(_rounds_line(known, n, original, colours))
-    values = [original, *(each.accuracy or 0.0 for each in known)]
+    values = [original, *(each.score or 0.0 for each in known)]
     if path.at_once is not None and path.at_once.final is not None:
         values.append(path.at_once.final.kept)
         figure.add_trace(_at_once(path, n, colours))
     for each in path.rounds:
-        if each.accuracy is None:
+        if each.score is None:
             figure.add_vline(
                 x=100 * each.ratio, line={"color": colours.guide, "dash": "dot", "width": 1}
             )
@@ -63,9 +63,9 @@ def rounds_figure(path: PruningPath, *, n: int, original: float, dark: bool = Fa
 
 def rounds_alt(path: PruningPath, *, n: int, original: float) -> str:
     """The chart in a sentence, with its numbers."""
-    known = [each for each in path.rounds if each.accuracy is not None]
+    known = [each for each in path.rounds if each.score is not None]
     told = ", ".join(
-        f"{words.percent(round(each.ratio, 3))} removed: {words.percent(each.accuracy, n=n)}"
+        f"{words.percent(round(each.ratio, 3))} removed: {words.percent(each.score, n=n)}"
         for each in known
     )
     at_once = path.at_once.final if path.at_once else None
@@ -111,7 +111,7 @@ def little_data_alt(data: LittleData) -> str:
         points = sorted((p for p in data.points if p.lesson is lesson), key=lambda p: p.share)
         if points:
             told = ", ".join(
-                f"{words.percent(p.accuracy, n=data.n)} from {words.percent(p.share)} of the data"
+                f"{words.percent(p.score, n=data.n)} from {words.percent(p.share)} of the data"
                 for p in points
             )
             parts.append(f"{lesson}: {told}")
@@ -124,8 +124,8 @@ def _rounds_line(
     known: Sequence[Round], n: int, original: float, colours: ChartTheme
 ) -> go.Scatter:
     colour = colours.methods["pruned"]
-    points = [Round(ratio=0.0, accuracy=original, over=True), *known]
-    shares = [each.accuracy or 0.0 for each in points]
+    points = [Round(ratio=0.0, score=original, over=True), *known]
+    shares = [each.score or 0.0 for each in points]
     return go.Scatter(
         x=[100 * each.ratio for each in points],
         y=[100 * share for share in shares],
@@ -174,19 +174,19 @@ def _lesson_line(
     colour = colours.methods[LESSON_COLOURS[lesson]]
     return go.Scatter(
         x=[100 * point.share for point in points],
-        y=[100 * point.accuracy for point in points],
+        y=[100 * point.score for point in points],
         name=f"{lesson[0].upper()}{lesson[1:]}",
         mode="lines+markers",
         line={"color": colour, "width": 2.2, "dash": DASHES[lesson]},
         marker={"color": colour, "size": 9, "symbol": SYMBOLS[lesson]},
         error_y={
-            **error_bar(points[0].accuracy, data.n, colours),
-            "array": [100 * (p.interval[1] - p.accuracy) for p in points],
-            "arrayminus": [100 * (p.accuracy - p.interval[0]) for p in points],
+            **error_bar(points[0].score, data.n, colours),
+            "array": [100 * (p.interval[1] - p.score) for p in points],
+            "arrayminus": [100 * (p.score - p.interval[0]) for p in points],
         },
         customdata=[
             f"<b>{lesson}</b>, {words.percent(p.share)} of the data<br>"
-            f"{words.percent(p.accuracy, n=data.n)} (n = {data.n:,}), {epochs(p.epochs)}"
+            f"{words.percent(p.score, n=data.n)} (n = {data.n:,}), {epochs(p.epochs)}"
             for p in points
         ],
         hovertemplate="%{customdata}<extra></extra>",

@@ -215,9 +215,9 @@ def _panels(
             if c.artifact
             else "no file"
         )
-        lost.append(-100 * c.accuracy.difference if c.accuracy else 0.0)
+        lost.append(-100 * c.score.difference if c.score else 0.0)
         words_of[2].append(
-            words.lost(c.accuracy.difference, n=c.accuracy.n) if c.accuracy else "not measured"
+            words.lost(c.score.difference, n=c.score.n) if c.score else "not measured"
         )
     titles = ("Latency p50", "File size", "Accuracy lost, points")
     return list(zip(titles, (latency, size, lost), words_of, strict=True))

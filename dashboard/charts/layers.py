@@ -160,7 +160,7 @@ def _value(panel: Panel, row: LayerRow, measure: Measure) -> float | None:
         case "bytes":
             return row.size_bytes
         case "sensitivity":
-            return row.noise if measure == "noise" else row.accuracy_drop
+            return row.noise if measure == "noise" else row.score_drop
 
 
 def _outline(panel: Panel, row: LayerRow) -> float | None:
@@ -285,7 +285,7 @@ def _label(panel: Panel, row: LayerRow, measure: Measure) -> str:
         "sensitivity": lambda: (
             words.percent(row.noise)
             if measure == "noise"
-            else f"{100 * (row.accuracy_drop or 0.0):.2f}"
+            else f"{100 * (row.score_drop or 0.0):.2f}"
         ),
     }
     return "" if _value(panel, row, measure) is None else write[panel]()
@@ -308,8 +308,8 @@ def _hover(row: LayerRow) -> str:
         lines.append(f"runs as {escape(row.kernel)}")
     if row.sqnr_db is not None:
         lines.append(f"{_noise_words(row)} ({row.sqnr_db:.1f} dB)")
-    if row.accuracy_drop is not None:
-        drop = words.lost(-row.accuracy_drop)
+    if row.score_drop is not None:
+        drop = words.lost(-row.score_drop)
         lines.append(f"{drop} on validation with this layer alone in {row.asked.upper()}")
     if row.size_bytes is not None:
         lines.append(f"weights {words.size(row.size_bytes)}")

@@ -103,7 +103,7 @@ def three_objectives_figure(
 def _scales(drawn: Sequence[Candidate]) -> tuple[_Scale, _Scale, _Scale]:
     latencies = [stored_x(c, "latency") for c in drawn]
     sizes = [stored_x(c, "size") / 1e6 for c in drawn]
-    shares = [100 * c.accuracy.value for c in drawn if c.accuracy]
+    shares = [100 * c.score.value for c in drawn if c.score]
     return (
         _Scale(
             title="Latency p50, ms ←",
@@ -321,7 +321,7 @@ def _marks(
                 c.id,
                 escape(c.words()),
                 escape(
-                    f"{words.accuracy(c.accuracy)}, {_value(c, Objective.LATENCY)}, "
+                    f"{words.accuracy(c.score)}, {_value(c, Objective.LATENCY)}, "
                     f"{_value(c, Objective.SIZE)}"
                 ),
                 "on the front" if c.id in strong else "not on the front",

@@ -77,7 +77,7 @@ def pruning_alt(curves: PruningCurves) -> str:
     if not curves.curves:
         return "An empty chart: no layer can lose channels."
     layers = "1 layer" if len(curves.curves) == 1 else f"{len(curves.curves)} layers"
-    whole = words.percent(curves.accuracy, n=curves.n)
+    whole = words.percent(curves.score, n=curves.n)
     said = [
         f"{layers}, each cut alone: accuracy on {curves.n:,} validation examples against the share "
         f"of channels removed, from {whole} with all of them."
@@ -103,7 +103,7 @@ def layers_in_colour(curves: PruningCurves) -> list[str]:
 
     def mean(curve: LayerCurve) -> tuple[float, float]:
         cut = curve.points[1:] or curve.points
-        return sum(-p.accuracy for p in cut) / len(cut), sum(p.loss for p in cut) / len(cut)
+        return sum(-p.score for p in cut) / len(cut), sum(p.loss for p in cut) / len(cut)
 
     ordered = sorted(curves.curves, key=mean)
     half = MOST_COLOURED // 2
@@ -116,7 +116,7 @@ def point_words(curves: PruningCurves, curve: LayerCurve, point: CurvePoint) -> 
     lines = [
         f"<b>{escape(curve.layer)}</b>",
         f"{point.kept} of {curve.channels} channels stay ({share(point.ratio)} removed)",
-        f"accuracy {words.percent(point.accuracy, n=curves.n)}, {lost(curves, point)}",
+        f"accuracy {words.percent(point.score, n=curves.n)}, {lost(curves, point)}",
         f"loss {words.digits(point.loss)} (whole: {words.digits(curves.loss)})",
         f"network: {words.count(point.parameters)} parameters, {words.count(point.macs)} MACs",
     ]
@@ -128,7 +128,7 @@ def point_words(curves: PruningCurves, curve: LayerCurve, point: CurvePoint) -> 
 
 
 def _value(point: CurvePoint, cost: ChannelCost) -> float:
-    return 100 * point.accuracy if cost == "accuracy" else point.loss
+    return 100 * point.score if cost == "accuracy" else point.loss
 
 
 def _line(
@@ -173,7 +173,7 @@ def _colour(place: int, colours: ChartTheme) -> str:
 def _range(curves: PruningCurves, cost: ChannelCost) -> tuple[float, float]:
     """Lowest and highest value, of at least one point of accuracy."""
     values = [_value(point, cost) for curve in curves.curves for point in curve.points]
-    values.append(100 * curves.accuracy if cost == "accuracy" else curves.loss)
+    values.append(100 * curves.score if cost == "accuracy" else curves.loss)
     low, high = min(values), max(values)
     return (min(low, high - 1.0), high) if cost == "accuracy" else (low, max(high, 1.1 * low))
 
@@ -226,7 +226,7 @@ def _add_whole(
     figure: go.Figure, curves: PruningCurves, cost: ChannelCost, colours: ChartTheme
 ) -> None:
     """A dashed line where the whole network stands."""
-    value = 100 * curves.accuracy if cost == "accuracy" else curves.loss
+    value = 100 * curves.score if cost == "accuracy" else curves.loss
     figure.add_shape(
         type="line", x0=0, x1=1, xref="paper", y0=value, y1=value, layer="below",
         line={"color": colours.guide, "width": 1, "dash": "dash"},

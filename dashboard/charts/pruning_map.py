@@ -102,7 +102,7 @@ def _cost(curves: PruningCurves, point: CurvePoint | None, cost: ChannelCost) ->
     if point is None:
         return None
     if cost == "accuracy":
-        return 100 * (curves.accuracy - point.accuracy)
+        return 100 * (curves.score - point.score)
     return point.loss - curves.loss
 
 

@@ -180,7 +180,7 @@ def _line(
     texts = [_hover(row, moment, n) for moment in moments]
     line = go.Scatter(
         x=[_x(moment, against, scale) for moment in moments],
-        y=[100 * moment.accuracy for moment in moments],
+        y=[100 * moment.score for moment in moments],
         name=f"{row.network}, {lesson}",
         mode="lines+markers" if len(moments) <= 40 else "lines",
         line={"color": colour, "width": 2.2, "dash": DASHES[lesson]},
@@ -193,7 +193,7 @@ def _line(
     running = row.standing in (Standing.RUNNING, Standing.WAITING)
     last = go.Scatter(
         x=[_x(end, against, scale)],
-        y=[100 * end.accuracy],
+        y=[100 * end.score],
         name=f"{row.network}, {lesson}, end",
         mode="markers",
         marker={
@@ -202,7 +202,7 @@ def _line(
             "symbol": SYMBOLS[lesson],
             "line": {"color": colour if running else colours.outline, "width": 2 if running else 1},
         },
-        error_y=error_bar(end.accuracy, n, colours),
+        error_y=error_bar(end.score, n, colours),
         customdata=[[row.id, texts[-1]]],
         hovertemplate="%{customdata[1]}<extra></extra>",
         showlegend=False,
@@ -215,12 +215,12 @@ def _x(moment: Moment, against: AgainstWhat, scale: float) -> float:
 
 
 def _hover(row: Training, moment: Moment, n: int) -> str:
-    low, high = interval(moment.accuracy, n)
+    low, high = interval(moment.score, n)
     span = words.between(low, high, lambda share: words.percent(share, n=n))
     return (
         f"<b>{escape(network_name(row.network))}</b>, {lesson_of(row)}<br>"
         f"epoch {moment.epoch} of {row.planned_epochs}, {words.duration(moment.seconds)}<br>"
-        f"{words.percent(moment.accuracy, n=n)} ({span}; n = {n:,})<br>"
+        f"{words.percent(moment.score, n=n)} ({span}; n = {n:,})<br>"
         f"<i>{escape(row.recipe.words())}{_unfinished(row)}</i>"
     )
 
@@ -232,9 +232,9 @@ def _unfinished(row: Training) -> str:
 def _view(rows: Sequence[Training], original: float, n: int) -> tuple[float, float]:
     """Lowest and highest percent shown: where trainings end, not where a fresh network begins."""
     ends = [row.moments[-1] for row in rows if row.moments]
-    bounds = [bound for end in ends for bound in interval(end.accuracy, n)]
+    bounds = [bound for end in ends for bound in interval(end.score, n)]
     low = 100 * min([original, *bounds])
-    high = 100 * max([original, *bounds, *(m.accuracy for row in rows for m in row.moments)])
+    high = 100 * max([original, *bounds, *(m.score for row in rows for m in row.moments)])
     span = max(high - low, 2.0)
     return max(0.0, low - 0.35 * span), min(100.5, high + 0.12 * span)
 

@@ -28,8 +28,8 @@ def waterfall_figure(
         n: validation examples.
     """
     colours = theme(dark)
-    steps = [100 * (after.accuracy - before.accuracy) for before, after in pairwise(stages)]
-    total = 100 * (stages[-1].accuracy - stages[0].accuracy) if stages else 0.0
+    steps = [100 * (after.score - before.score) for before, after in pairwise(stages)]
+    total = 100 * (stages[-1].score - stages[0].score) if stages else 0.0
     names = [stage.name for stage in stages[1:]] + ["in all"]
     lengths = [*steps, total]
     running = [0.0]
@@ -85,10 +85,10 @@ def waterfall_alt(stages: Sequence[Stage], *, n: int) -> str:
     if not stages:
         return "An empty chart: it is not known where the accuracy went."
     steps = [
-        f"{after.name}: {_points(100 * (after.accuracy - before.accuracy), n)} points"
+        f"{after.name}: {_points(100 * (after.score - before.score), n)} points"
         for before, after in pairwise(stages)
     ]
-    first, last = (words.percent(stage.accuracy, n=n) for stage in (stages[0], stages[-1]))
+    first, last = (words.percent(stage.score, n=n) for stage in (stages[0], stages[-1]))
     told = "; ".join(steps)
     return f"From {first} in FP32 to {last} on {n:,} validation examples. {told}."
 
@@ -101,4 +101,4 @@ def _points(value: float, n: int) -> str:
 
 def _hover(stage: Stage, n: int) -> str:
     noise = "" if stage.sqnr_db is None else f"<br>{stage.sqnr_db:.1f} dB signal to noise"
-    return f"<b>{escape(stage.name)}</b><br>{words.percent(stage.accuracy, n=n)}{noise}"
+    return f"<b>{escape(stage.name)}</b><br>{words.percent(stage.score, n=n)}{noise}"

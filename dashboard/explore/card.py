@@ -69,7 +69,7 @@ def _title(candidate: Candidate, front: Front, *, recommended: bool) -> None:
 
 
 def _metrics(candidate: Candidate, baseline: Candidate | None) -> None:
-    accuracy, latency, artifact = candidate.accuracy, candidate.latency, candidate.artifact
+    accuracy, latency, artifact = candidate.score, candidate.latency, candidate.artifact
     original = candidate.role is Role.BASELINE
     unrest = latency is not None and latency.unrest > 1
     boxes = st.columns(4, gap="small")
@@ -121,7 +121,7 @@ def _sentences(
     broken = front.broken.get(candidate.id, ())
     if broken:
         sentences.append(f"Out of your limits: it {plain('; '.join(broken))}.")
-    if candidate.role is not Role.BASELINE and candidate.accuracy is not None:
+    if candidate.role is not Role.BASELINE and candidate.score is not None:
         sentences.append(_difference(candidate))
     latency = candidate.latency
     if advice is None and latency is not None:
@@ -163,7 +163,7 @@ def _rounds(candidate: Candidate, task: Task) -> None:
     ):
         st.caption("Earlier rounds:", width="content")
         for each in reversed(found):
-            accuracy = each.accuracy
+            accuracy = each.score
             lost = words.lost(accuracy.difference, n=accuracy.n) if accuracy else words.NOTHING
             st.button(
                 f"{words.percent(each.recipe.pruning_ratio, n=100)}: {lost}",
@@ -201,7 +201,7 @@ def _layers_link(candidate: Candidate, task: Task, label: str) -> None:
 
 
 def _difference(candidate: Candidate) -> str:
-    accuracy = candidate.accuracy
+    accuracy = candidate.score
     assert accuracy is not None  # asked by the caller
     if accuracy.changed == 0:
         return "Every answer is as before."
@@ -292,11 +292,11 @@ def _details(candidate: Candidate, baseline: Candidate | None) -> None:
 
 def facts(candidate: Candidate, baseline: Candidate | None) -> dict[str, list[str]]:
     """Everything else that is known, as names and values."""
-    latency, accuracy = candidate.latency, candidate.accuracy
+    latency, accuracy = candidate.latency, candidate.score
     artifact, graph = candidate.artifact, candidate.facts
     rows = {
         "Accuracy": words.accuracy_interval(accuracy),
-        "Relative change": words.relative_change(accuracy, baseline.accuracy if baseline else None),
+        "Relative change": words.relative_change(accuracy, baseline.score if baseline else None),
         "Speed-up": words.speedup_interval(latency),
         "Latency": words.latency_spread(latency),
         "Noise floor (A/A)": words.noise_floor(latency),

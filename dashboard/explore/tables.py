@@ -59,8 +59,8 @@ def table_of(rows: Sequence[Candidate], front: Front, baseline: Candidate | None
     return pd.DataFrame(
         {
             "Candidate": [c.words() for c in rows],
-            "Accuracy": [100 * c.accuracy.value if c.accuracy else None for c in rows],
-            "Points": [100 * c.accuracy.difference if c.accuracy else None for c in rows],
+            "Accuracy": [100 * c.score.value if c.score else None for c in rows],
+            "Points": [100 * c.score.difference if c.score else None for c in rows],
             "Latency": [c.latency.p50_ms if c.latency else None for c in rows],
             "Faster": [c.latency.speedup if c.latency else None for c in rows],
             "Size": [c.artifact.size_bytes / 1e6 if c.artifact else None for c in rows],
@@ -84,9 +84,9 @@ def metrics_table(chosen: list[Candidate]) -> dict[str, list[str]]:
     table = {"": list(rows)}
     for c in chosen:
         table[plain(_name(c, table))] = [
-            f"{words.accuracy(c.accuracy)}: {words.accuracy_interval(c.accuracy)}",
-            words.accuracy_change(c.accuracy),
-            words.changed_answers(c.accuracy),
+            f"{words.accuracy(c.score)}: {words.accuracy_interval(c.score)}",
+            words.accuracy_change(c.score),
+            words.changed_answers(c.score),
             words.latency(c.latency.p50_ms if c.latency else None),
             words.speedup_interval(c.latency),
             words.size(c.artifact.size_bytes if c.artifact else None),

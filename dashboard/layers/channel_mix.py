@@ -192,7 +192,7 @@ def foreseen(curves: PruningCurves, cuts: Cuts, precision: Precision) -> str:
     cut = [(c, point_at(c, cuts[c.layer])) for c in curves.curves if cuts[c.layer] > 0]
     if not cut:
         return "Every layer stays whole. What it gives is known when it is measured."
-    curve, dearest = min(cut, key=lambda each: (each[1].accuracy, -each[1].loss))
+    curve, dearest = min(cut, key=lambda each: (each[1].score, -each[1].loss))
     costs = costs_told(curves, cuts, precision)
     told = f"What is left: {', '.join(costs)}. " if costs else ""
     return told + (

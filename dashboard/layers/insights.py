@@ -119,7 +119,7 @@ def kept_words(layer: KeptInFloat) -> str:
     """What keeping a layer in FP32 gives and takes."""
     time = words.latency(abs(layer.time_ms))
     slower = f"{time} {'slower' if layer.time_ms > 0 else 'faster'}" if layer.time_ms else "as fast"
-    gain = words.points(layer.accuracy_gain)
+    gain = words.points(layer.score_gain)
     return f"{gain} on validation, {slower}, {bytes_change(layer.size_bytes)}"
 
 

@@ -168,9 +168,9 @@ def measure(task: str, recipe: Recipe, mixed_from: str) -> None:
 def difference(candidate: Candidate, other: Candidate) -> str:
     """What one candidate gives and takes against another, in words; both are measured."""
     parts = []
-    if candidate.accuracy and other.accuracy:
-        change = candidate.accuracy.value - other.accuracy.value
-        parts.append(words.lost(change, n=candidate.accuracy.n))
+    if candidate.score and other.score:
+        change = candidate.score.value - other.score.value
+        parts.append(words.lost(change, n=candidate.score.n))
     if candidate.latency and other.latency:
         parts.append(words.faster(candidate.latency.speedup / other.latency.speedup))
     if candidate.artifact and other.artifact:
@@ -221,9 +221,7 @@ def table_of(rows: Sequence[LayerRow], choice: Choice) -> pd.DataFrame:
             "Before": [_micro(row.float_time_ms) for row in rows],
             "Weights": [_kilo(row.size_bytes) for row in rows],
             "Noise": [None if row.noise is None else 100 * row.noise for row in rows],
-            "Lost": [
-                None if row.accuracy_drop is None else 100 * row.accuracy_drop for row in rows
-            ],
+            "Lost": [None if row.score_drop is None else 100 * row.score_drop for row in rows],
             "Operator": [row.operator for row in rows],
             "Kernel": [row.kernel for row in rows],
             "Reason": [row.reason for row in rows],

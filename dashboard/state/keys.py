@@ -341,7 +341,7 @@ def limits() -> Limits:
     drop = state.get(MAX_DROP, DEFAULT_DROP)
     max_mb = state.get(MAX_MB)
     return Limits(
-        max_accuracy_drop=None if drop == NO_LIMIT else float(drop) / 100,
+        max_score_drop=None if drop == NO_LIMIT else float(drop) / 100,
         max_latency_ms=state.get(MAX_MS),
         max_size_bytes=None if max_mb is None else max_mb * 1e6,
     )

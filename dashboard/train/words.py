@@ -112,7 +112,7 @@ def little_data_verdict(data: LittleData) -> str:
     for share in data.shares:
         taught, alone = known.get((Lesson.BOTH, share)), known.get((Lesson.LABELS, share))
         if share < 1 and taught and alone:
-            gain = words.points(taught.accuracy - alone.accuracy, n=data.n)
+            gain = words.points(taught.score - alone.score, n=data.n)
             overlap = taught.interval[0] <= alone.interval[1]
             overlap = overlap and alone.interval[0] <= taught.interval[1]
             tied = ", tied" if overlap else ""

@@ -69,7 +69,7 @@ def _header(task: Task, front: Front) -> None:
 
 
 def _test_examples(front: Front) -> str:
-    accuracy = next((c.accuracy for c in front.measured if c.accuracy), None)
+    accuracy = next((c.score for c in front.measured if c.score), None)
     return "test split" if accuracy is None else f"{accuracy.n:,} test examples"
 
 

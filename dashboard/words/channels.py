@@ -67,7 +67,7 @@ def costs_told(curves: PruningCurves, cuts: Mapping[str, float], precision: Prec
 
 def lost(curves: PruningCurves, point: CurvePoint) -> str:
     """What one cut does to accuracy."""
-    return words.lost(point.accuracy - curves.accuracy, n=curves.n)
+    return words.lost(point.score - curves.score, n=curves.n)
 
 
 def share(ratio: float) -> str:

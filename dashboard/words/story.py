@@ -187,10 +187,10 @@ def _best(
 ) -> Candidate | None:
     """The fastest of the wanted ones that loses at most two points, else the most accurate."""
     found = [c for c in candidates if c.measured and c.role is not Role.CONTROL and wanted(c)]
-    kind = [c for c in found if c.accuracy and c.accuracy.difference >= -0.02]
+    kind = [c for c in found if c.score and c.score.difference >= -0.02]
     if kind:
         return max(kind, key=lambda c: c.latency.speedup if c.latency else 0.0)
-    return max(found, key=lambda c: c.accuracy.value if c.accuracy else 0.0, default=None)
+    return max(found, key=lambda c: c.score.value if c.score else 0.0, default=None)
 
 
 def another_architecture(recipe: Recipe) -> str:

@@ -30,7 +30,7 @@ from optim.artifact import GraphFacts
 from optim.candidate import Candidate
 from optim.devices.environment import Environment
 from optim.jobs.job import Job, JobKind, JobState
-from optim.measure.measurement import Accuracy, Latency
+from optim.measure.measurement import Latency, Score
 from optim.recipe import Distill, Precision, Prune, Recipe, Replace, ReplaceActivation, Sparsify
 from optim.search.predict import Prediction
 from optim.task.task import sample_tasks
@@ -77,12 +77,12 @@ TIED = "not distinguishable"
 
 
 # --- measurements --------------------------------------------------------------------------------
-def accuracy(value: Accuracy | None) -> str:
+def accuracy(value: Score | None) -> str:
     """The share of right answers."""
     return NOTHING if value is None else percent(value.value, n=value.n)
 
 
-def accuracy_interval(value: Accuracy | None) -> str:
+def accuracy_interval(value: Score | None) -> str:
     """The 95 % interval of the share of right answers, with n."""
     if value is None:
         return NOTHING
@@ -90,13 +90,13 @@ def accuracy_interval(value: Accuracy | None) -> str:
     return f"{span} (95 % interval, n = {value.n:,})"
 
 
-def accuracy_half_width(value: Accuracy) -> str:
+def accuracy_half_width(value: Score) -> str:
     """Half of the 95 % interval, to stand after a percentage."""
     low, high = value.interval
     return f"± {50 * (high - low):.{max(1, decimals(value.n))}f}"
 
 
-def accuracy_change(value: Accuracy | None) -> str:
+def accuracy_change(value: Score | None) -> str:
     """The change against the original, and whether it is more than noise."""
     if value is None:
         return NOTHING
@@ -106,7 +106,7 @@ def accuracy_change(value: Accuracy | None) -> str:
     return f"{words}, {TIED} from the original" if value.tied_with_baseline else words
 
 
-def relative_change(value: Accuracy | None, baseline: Accuracy | None) -> str:
+def relative_change(value: Score | None, baseline: Score | None) -> str:
     """The change relative to the original's accuracy.
 
     The paired difference of 0.69 points at 93.65 % is a relative loss of 0.74 %.
@@ -116,7 +116,7 @@ def relative_change(value: Accuracy | None, baseline: Accuracy | None) -> str:
     return f"{100 * value.difference / baseline.value:+.2f} % relative".replace("+0.00", "0")
 
 
-def changed_answers(value: Accuracy | None) -> str:
+def changed_answers(value: Score | None) -> str:
     """How many answers differ from the original's, and to which side."""
     if value is None:
         return NOTHING
@@ -128,13 +128,13 @@ def changed_answers(value: Accuracy | None) -> str:
 
 def provenance(candidate: Candidate) -> str:
     """Whether the figures were measured here; for a badge."""
-    if candidate.latency is None and candidate.accuracy is None:
+    if candidate.latency is None and candidate.score is None:
         return "not measured"
     if candidate.latency is None:
         return "latency not measured yet"
-    if candidate.accuracy is None:
+    if candidate.score is None:
         return "accuracy not measured yet"
-    return "measured, accuracy recorded" if candidate.accuracy.recorded else "measured"
+    return "measured, accuracy recorded" if candidate.score.recorded else "measured"
 
 
 def latency_spread(value: Latency | None) -> str:
@@ -212,8 +212,8 @@ def versus_baseline(candidate: Candidate, baseline: Candidate | None) -> str:
         parts.append(faster(candidate.latency.speedup))
     if candidate.artifact and baseline and baseline.artifact:
         parts.append(smaller(baseline.artifact.size_bytes / candidate.artifact.size_bytes))
-    if candidate.accuracy is not None:
-        parts.append(lost(candidate.accuracy.difference, n=candidate.accuracy.n))
+    if candidate.score is not None:
+        parts.append(lost(candidate.score.difference, n=candidate.score.n))
     return ", ".join(parts) or NOTHING
 
 
@@ -224,8 +224,8 @@ def predicted(prediction: Prediction, baseline: Candidate | None) -> str:
         parts.append(faster(baseline.latency.p50_ms / prediction.latency_ms))
     if baseline and baseline.artifact and prediction.size_bytes > 0:
         parts.append(smaller(baseline.artifact.size_bytes / prediction.size_bytes))
-    low, high = prediction.accuracy_interval
-    parts.append(f"{100 * prediction.accuracy:.1f} % ± {50 * (high - low):.1f}")
+    low, high = prediction.score_interval
+    parts.append(f"{100 * prediction.score:.1f} % ± {50 * (high - low):.1f}")
     return ", ".join(parts)
 
 

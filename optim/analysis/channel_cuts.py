@@ -101,7 +101,7 @@ def tells_its_cuts(recipe: Recipe) -> bool:
 def most_sensitive(curves: PruningCurves) -> LayerCurve | None:
     """The layer whose first cut costs most, by accuracy and then by loss; None without layers."""
     cut = [curve for curve in curves.curves if len(curve.points) > 1]
-    return min(cut, key=lambda c: (c.points[1].accuracy, -c.points[1].loss), default=None)
+    return min(cut, key=lambda c: (c.points[1].score, -c.points[1].loss), default=None)
 
 
 def least_share(curves: PruningCurves, of: str, precision: Precision) -> float:

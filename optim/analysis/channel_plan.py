@@ -56,7 +56,7 @@ class ChannelPlan:
     Attributes:
         layers: pairs for ``Prune.layers``; layers that stay whole are left out.
         loss_rise: predicted: the sum of the single layers'.
-        accuracy: predicted: that of the whole network less the sum of the single layers' drops.
+        score: predicted: that of the whole network less the sum of the single layers' drops.
         macs, parameters, latency: what stays of the whole network, 0..1; no latency where layers
             were not timed.
         latency_ms: predicted, in FP32; None where layers were not timed.
@@ -64,7 +64,7 @@ class ChannelPlan:
 
     layers: tuple[tuple[str, float], ...]
     loss_rise: float
-    accuracy: float
+    score: float
     macs: float
     parameters: float
     latency: float | None
@@ -234,7 +234,7 @@ def _table(shape: LayerShape, cost: _Cost, groups: tuple[str, ...]) -> np.ndarra
 
 def _plan(curves: PruningCurves, choice: Choice, precision: Precision) -> ChannelPlan:
     taken = [(curve, choice[curve.layer]) for curve in curves.curves]
-    drops = [max(0.0, curves.accuracy - curve.points[place].accuracy) for curve, place in taken]
+    drops = [max(0.0, curves.score - curve.points[place].score) for curve, place in taken]
     part = {
         budget: _Cost(curves, budget, precision).share(choice)
         for budget in Budget
@@ -247,7 +247,7 @@ def _plan(curves: PruningCurves, choice: Choice, precision: Precision) -> Channe
     return ChannelPlan(
         layers=tuple((c.layer, c.points[place].ratio) for c, place in taken if place),
         loss_rise=float(sum(loss_rises(curve)[place] for curve, place in taken)),
-        accuracy=max(0.0, curves.accuracy - sum(drops)),
+        score=max(0.0, curves.score - sum(drops)),
         macs=part[Budget.MACS],
         parameters=part[Budget.PARAMETERS],
         latency=part.get(Budget.LATENCY),

@@ -31,7 +31,7 @@ class LayerRow:
         size_bytes, float_bytes: of its weights, in the candidate's precision and in FP32.
         asked: the precision whose sensitivity follows: its own, or that it would get.
         sqnr_db: signal to noise in the logits, decibels, with this layer alone quantized.
-        accuracy_drop: on validation, 0..1, with this layer alone quantized.
+        score_drop: on validation, 0..1, with this layer alone quantized.
         reason: why it runs in float although the file is quantized; empty if it does not.
     """
 
@@ -45,7 +45,7 @@ class LayerRow:
     size_bytes: int | None = None
     float_bytes: int | None = None
     sqnr_db: float | None = None
-    accuracy_drop: float | None = None
+    score_drop: float | None = None
     reason: str = ""
 
     @property
@@ -105,7 +105,7 @@ def layer_rows(
                 size_bytes=_bytes(told.get((layer, own))),
                 float_bytes=_bytes(told.get((layer, Precision.FP32))),
                 sqnr_db=None if row is None else row.sqnr_db,
-                accuracy_drop=None if row is None else row.accuracy_drop,
+                score_drop=None if row is None else row.score_drop,
                 reason=next((k.reason for k in kernels if k.reason), ""),
             )
         )

@@ -35,11 +35,12 @@ from optim.errors import Refusal, RefusedError
 from optim.pipeline.make import trained_network
 from optim.progress import Progress, part
 from optim.recipe import Criterion, Precision, QuantizeAware
+from optim.store.names import from_stored, to_stored
 from optim.task.task import Task
 from optim.words import points, share
 
 if TYPE_CHECKING:
-    from optim.compress.pruning.cut_alone import Score
+    from optim.compress.pruning.cut_alone import CutScore
     from optim.compress.pruning.groups import ChannelGroup
     from optim.store.results import Results
 
@@ -63,7 +64,7 @@ class CurvePoint:
     Attributes:
         kept: channels that stay in this layer.
         ratio: share that leaves, 0..1; it is what ``Prune.layers`` takes.
-        accuracy: on validation, 0..1.
+        score: on validation, 0..1.
         loss: mean cross-entropy on validation.
         parameters, macs: of the whole network.
         latency_ms: of the whole network, predicted from measured times of its single layers; None
@@ -72,7 +73,7 @@ class CurvePoint:
 
     kept: int
     ratio: float
-    accuracy: float
+    score: float
     loss: float
     parameters: int
     macs: int
@@ -100,10 +101,10 @@ class LayerCurve:
 
     def free_ratio(self, drop: float) -> float:
         """The largest share that can leave while accuracy falls by at most ``drop``, 0..1."""
-        whole = self.points[0].accuracy
+        whole = self.points[0].score
         free = 0.0
         for point in self.points:
-            if whole - point.accuracy > drop:
+            if whole - point.score > drop:
                 break
             free = point.ratio
         return free
@@ -114,7 +115,7 @@ class PruningCurves:
     """Every group's curve, in the order of the network.
 
     Attributes:
-        accuracy, loss: of the whole network on validation.
+        score, loss: of the whole network on validation.
         n: validation examples.
         criterion: by which the channels were chosen.
         shapes: every layer of the network, for costs of several groups cut at once.
@@ -123,7 +124,7 @@ class PruningCurves:
     """
 
     curves: tuple[LayerCurve, ...]
-    accuracy: float
+    score: float
     loss: float
     n: int
     criterion: Criterion = Criterion.L2
@@ -158,7 +159,10 @@ class PruningCurves:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
-        return asdict(self)
+        values = to_stored(asdict(self))
+        for curve in values["curves"]:
+            curve["points"] = [to_stored(point) for point in curve["points"]]
+        return values
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> PruningCurves:
@@ -168,14 +172,14 @@ class PruningCurves:
                 layer=curve["layer"],
                 layers=tuple(curve["layers"]),
                 channels=curve["channels"],
-                points=tuple(CurvePoint(**point) for point in curve["points"]),
+                points=tuple(CurvePoint(**from_stored(point)) for point in curve["points"]),
                 feeds=tuple(curve.get("feeds", ())),
             )
             for curve in data["curves"]
         )
         return cls(
             curves=curves,
-            accuracy=data["accuracy"],
+            score=data["accuracy"],
             loss=data["loss"],
             n=data["n"],
             criterion=Criterion(data["criterion"]),
@@ -274,7 +278,7 @@ def _nothing_leaves(groups: tuple[ChannelGroup, ...]) -> Refusal:
 
 
 def _curves(
-    found: Mapping[str, Sequence[Score]],
+    found: Mapping[str, Sequence[CutScore]],
     groups: tuple[ChannelGroup, ...],
     shapes: tuple[LayerShape, ...],
     times: tuple[LayerTimes, ...],
@@ -285,13 +289,13 @@ def _curves(
     whole = found[groups[0].name][0]
     clock = ends[0]
 
-    def point(group: ChannelGroup, score: Score) -> CurvePoint:
+    def point(group: ChannelGroup, score: CutScore) -> CurvePoint:
         kept = score.kept
         cut = {group.name: kept / group.channels}
         return CurvePoint(
             kept=kept,
             ratio=round(1 - kept / group.channels, 6),
-            accuracy=score.accuracy,
+            score=score.score,
             loss=score.loss,
             parameters=network_parameters(shapes, cut),
             macs=network_macs(shapes, cut),
@@ -309,7 +313,7 @@ def _curves(
             )
             for group in groups
         ),
-        accuracy=whole.accuracy,
+        score=whole.score,
         loss=whole.loss,
         n=n,
         shapes=shapes,

@@ -26,6 +26,7 @@ from optim.measure.noise import sqnr_db
 from optim.pipeline.make import file_of, make_candidate
 from optim.progress import Progress, part
 from optim.recipe import INTEGER_PRECISIONS, Precision, Quantize, QuantizeAware
+from optim.store.names import from_stored, to_stored
 from optim.task.datasets import Split
 from optim.task.task import Task
 
@@ -56,7 +57,7 @@ class LayerSensitivity:
         precision: of this layer.
         sqnr_db: signal to quantization noise in the logits, decibels; higher is better, infinite
             for FP32.
-        accuracy_drop: accuracy of the FP32 file minus that with this layer quantized, on
+        score_drop: accuracy of the FP32 file minus that with this layer quantized, on
             *validation*, 0..1; negative is a gain.
         size_bytes: of this layer's weights and scales in this precision.
         time_ms: of this layer in this precision on the engine, milliseconds, from profiles of whole
@@ -70,7 +71,7 @@ class LayerSensitivity:
     operator: str
     precision: Precision
     sqnr_db: float
-    accuracy_drop: float
+    score_drop: float
     size_bytes: int
     time_ms: float | None = None
     alone_in_float_gain: float | None = None
@@ -83,30 +84,31 @@ class Sensitivity:
 
     Attributes:
         rows: in the order of the network, layer by layer.
-        accuracy: of the FP32 file on validation, 0..1.
+        score: of the FP32 file on validation, 0..1.
         n: validation examples that accuracies are taken over.
         rest_bytes: of the INT8 file, what belongs to no layer: biases, graph, ranges.
         rest_ms: of the INT8 file, time of what belongs to no layer; None if not measured.
     """
 
     rows: tuple[LayerSensitivity, ...]
-    accuracy: float
+    score: float
     n: int
     rest_bytes: int = 0
     rest_ms: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
-        return asdict(self)
+        values = to_stored(asdict(self))
+        return {**values, "rows": [to_stored(row) for row in values["rows"]]}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Sensitivity:
         """The inverse of ``to_dict``."""
         rows = tuple(
-            LayerSensitivity(**{**row, "precision": Precision(row["precision"])})
+            LayerSensitivity(**{**from_stored(row), "precision": Precision(row["precision"])})
             for row in data["rows"]
         )
-        return cls(**{**data, "rows": rows})
+        return cls(**{**from_stored(data), "rows": rows})
 
 
 def measure_sensitivity(
@@ -205,16 +207,16 @@ def layer_noise(
         for layer in found.layers
         for precision in (Precision.FP32, *INTEGER_PRECISIONS)
     ]
-    return Sensitivity(rows=tuple(rows), accuracy=right, n=len(split))
+    return Sensitivity(rows=tuple(rows), score=right, n=len(split))
 
 
 @dataclass(frozen=True)
 class _Score:
     sqnr_db: float
-    accuracy: float
+    score: float
 
     def minus(self, other: _Score) -> _Score:
-        return _Score(self.sqnr_db - other.sqnr_db, self.accuracy - other.accuracy)
+        return _Score(self.sqnr_db - other.sqnr_db, self.score - other.score)
 
 
 def _score(reference: np.ndarray, answer: np.ndarray, split: Split) -> _Score:
@@ -236,9 +238,9 @@ def _row(
         operator=layer.operator,
         precision=precision,
         sqnr_db=score.sqnr_db,
-        accuracy_drop=accuracy - score.accuracy,
+        score_drop=accuracy - score.score,
         size_bytes=layer.size_bytes(precision),
-        alone_in_float_gain=None if gain is None else gain.accuracy,
+        alone_in_float_gain=None if gain is None else gain.score,
         alone_in_float_gain_db=None if gain is None else gain.sqnr_db,
     )
 

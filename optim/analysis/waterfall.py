@@ -24,6 +24,7 @@ from optim.pipeline.make import file_of
 from optim.progress import Progress
 from optim.recipe import Activations, Precision, Quantize, Recipe
 from optim.recipe.edit import keep_in_float, precisions_of
+from optim.store.names import from_stored, to_stored
 from optim.task.datasets import Split
 from optim.task.task import Task
 
@@ -44,12 +45,12 @@ class Stage:
 
     Attributes:
         name: in words, such as ``weights in INT8``.
-        accuracy: on validation, 0..1.
+        score: on validation, 0..1.
         sqnr_db: signal to noise in the logits against FP32, decibels; None for FP32 itself.
     """
 
     name: str
-    accuracy: float
+    score: float
     sqnr_db: float | None
 
 
@@ -59,14 +60,14 @@ class KeptInFloat:
 
     Attributes:
         layer: its ONNX node name.
-        accuracy_gain: on validation, 0..1.
+        score_gain: on validation, 0..1.
         sqnr_gain_db: decibels in the logits.
         time_ms: latency added, milliseconds (negative: it becomes faster).
         size_bytes: bytes added.
     """
 
     layer: str
-    accuracy_gain: float
+    score_gain: float
     sqnr_gain_db: float
     time_ms: float
     size_bytes: int
@@ -88,14 +89,16 @@ class Waterfall:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
-        return asdict(self)
+        values = asdict(self)
+        rows = {name: [to_stored(row) for row in values[name]] for name in ("stages", "layers")}
+        return {**values, **rows}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Waterfall:
         """The inverse of ``to_dict``."""
         return cls(
-            stages=tuple(Stage(**row) for row in data["stages"]),
-            layers=tuple(KeptInFloat(**row) for row in data["layers"]),
+            stages=tuple(Stage(**from_stored(row)) for row in data["stages"]),
+            layers=tuple(KeptInFloat(**from_stored(row)) for row in data["layers"]),
             n=data["n"],
         )
 
@@ -127,7 +130,7 @@ def measure_waterfall(
         progress(0.0, "FP32 and the quantized file")
         float_file = files.of(candidate.recipe.training_prefix())
         exact = files.answers(float_file)
-        stages = [Stage(name="FP32", accuracy=_right(exact, split), sqnr_db=None)]
+        stages = [Stage(name="FP32", score=_right(exact, split), sqnr_db=None)]
         if step.activations not in (Activations.FLOAT, None):
             progress(0.1, "weights alone")
             weights = files.of(candidate.recipe.with_step(_weights_alone(step)))
@@ -141,7 +144,7 @@ def measure_waterfall(
         for i, layer in enumerate(layers):
             progress(0.3 + 0.7 * i / len(layers), f"with {layer} in FP32")
             kept.append(files.kept(candidate.recipe, artifact, layer, exact, answers))
-    kept.sort(key=lambda row: (-row.accuracy_gain, -row.sqnr_gain_db))
+    kept.sort(key=lambda row: (-row.score_gain, -row.sqnr_gain_db))
     return Waterfall(stages=tuple(stages), layers=tuple(kept), n=len(split))
 
 
@@ -182,7 +185,7 @@ class _Files:
         )
         return KeptInFloat(
             layer=layer,
-            accuracy_gain=_right(better, self.split) - _right(answers, self.split),
+            score_gain=_right(better, self.split) - _right(answers, self.split),
             sqnr_gain_db=sqnr_db(exact, better) - sqnr_db(exact, answers),
             time_ms=float(np.median(latency.baseline_ms)) * (1 / latency.speedup - 1),
             size_bytes=other.size_bytes - file.size_bytes,
@@ -237,7 +240,7 @@ def _last_stage(step: Quantize) -> str:
 
 
 def _stage(name: str, exact: np.ndarray, answers: np.ndarray, split: Split) -> Stage:
-    return Stage(name=name, accuracy=_right(answers, split), sqnr_db=sqnr_db(exact, answers))
+    return Stage(name=name, score=_right(answers, split), sqnr_db=sqnr_db(exact, answers))
 
 
 def _right(logits: np.ndarray, split: Split) -> float:

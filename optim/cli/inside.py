@@ -62,7 +62,7 @@ def sensitivity(task: str, workspace: Path | None, as_json: bool) -> None:
     print_table([_sensitivity_row(rows) for rows in layers], empty="There is no layer.")
     click.echo(
         f"Drops in points, on {count(found.n)} validation examples; FP32 is right in "
-        f"{share(found.accuracy)} of them."
+        f"{share(found.score)} of them."
     )
 
 
@@ -262,9 +262,9 @@ def _sensitivity_row(rows: dict[Precision, LayerSensitivity]) -> dict[str, str]:
         "layer": eight.layer,
         "operator": eight.operator,
         "INT8 dB": f"{eight.sqnr_db:.1f}",
-        "drop": _signed(eight.accuracy_drop),
+        "drop": _signed(eight.score_drop),
         "INT4 dB": f"{four.sqnr_db:.1f}",
-        "drop ": _signed(four.accuracy_drop),
+        "drop ": _signed(four.score_drop),
         "FP32/INT8/INT4 size": " / ".join(megabytes(row.size_bytes) for row in rows.values()),
         "and time": " / ".join(_time(row.time_ms) for row in rows.values()),
         "back in FP32 dB": "-" if gain is None else f"{gain:+.1f}",
@@ -284,7 +284,7 @@ def _print_waterfall(found: Waterfall) -> None:
     stages = [
         {
             "stage": stage.name,
-            "accuracy": share(stage.accuracy),
+            "accuracy": share(stage.score),
             "noise dB": "-" if stage.sqnr_db is None else f"{stage.sqnr_db:.1f}",
         }
         for stage in found.stages
@@ -294,7 +294,7 @@ def _print_waterfall(found: Waterfall) -> None:
     kept = [
         {
             "kept in FP32": layer.layer,
-            "accuracy": points(layer.accuracy_gain),
+            "accuracy": points(layer.score_gain),
             "noise dB": f"{layer.sqnr_gain_db:+.1f}",
             "time": f"{layer.time_ms:+.3f} ms",
             "size": f"{layer.size_bytes:+,} B",

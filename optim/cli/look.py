@@ -98,7 +98,7 @@ def front(
       edge-optim front motion-cnn --max-ms 0.2 --json
     """
     limits = Limits(
-        max_accuracy_drop=None if max_drop is None else max_drop / 100,
+        max_score_drop=None if max_drop is None else max_drop / 100,
         max_latency_ms=max_ms,
         max_size_bytes=None if max_mb is None else max_mb * 1e6,
     )

@@ -116,7 +116,7 @@ def measure(file: Path, task: str, workspace: Path | None, as_json: bool) -> Non
     if as_json:
         print_json(measured_record(found))
         return
-    accuracy, latency = found.accuracy, found.latency
+    accuracy, latency = found.score, found.latency
     click.echo(
         f"{file.name} on {task}\n"
         f"  accuracy  {share(accuracy.value)}, 95 % interval {between(accuracy.interval, share)}, "

@@ -27,6 +27,7 @@ from optim.recipe.steps import Step
 from optim.report.record import candidate_record
 from optim.search.grid import suitable_epochs
 from optim.store.analyses import AnalysisKind
+from optim.store.names import to_stored
 from optim.words import count, milliseconds, share
 from optim.workspace import Workspace
 
@@ -68,7 +69,7 @@ def pruning_curves(task: str, workspace: Path | None, as_json: bool) -> None:
     print_table([_curve_row(curve) for curve in found.curves], empty="There is no layer.")
     click.echo(
         f"On {count(found.n)} validation examples; the whole network is right in "
-        f"{share(found.accuracy)} of them.\n{redundancy_words(found, FREE_DROP)}"
+        f"{share(found.score)} of them.\n{redundancy_words(found, FREE_DROP)}"
     )
 
 
@@ -137,7 +138,12 @@ def plan(
             made = opened.make(task, recipe, progress=progress)
     if as_json:
         record = None if made is None else candidate_record(made)
-        predicted = {"of": of, "budget": budget, **asdict(found), "layers": dict(found.layers)}
+        predicted = {
+            "of": of,
+            "budget": budget,
+            **to_stored(asdict(found)),
+            "layers": dict(found.layers),
+        }
         print_json({"task": task, "plan": predicted, "recipe": recipe.to_dict(), "made": record})
         return
     print_table(_plan_rows(known, found), empty="")
@@ -173,7 +179,7 @@ def _write(path: Path, recipe: Recipe) -> None:
 
 
 def _curve_row(curve: LayerCurve) -> dict[str, str]:
-    cuts = [f"{_percent(p.ratio)}: {share(p.accuracy)}" for p in curve.points[1:]]
+    cuts = [f"{_percent(p.ratio)}: {share(p.score)}" for p in curve.points[1:]]
     return {
         "layer": curve.layer,
         "with it": count(len(curve.layers) - 1),
@@ -194,7 +200,7 @@ def _plan_rows(known: PruningCurves, found: ChannelPlan) -> list[dict[str, str]]
                 "channels": count(curve.channels),
                 "kept": count(point.kept),
                 "removed": _percent(point.ratio),
-                "accuracy if cut alone": share(point.accuracy),
+                "accuracy if cut alone": share(point.score),
             }
         )
     return rows
@@ -202,8 +208,8 @@ def _plan_rows(known: PruningCurves, found: ChannelPlan) -> list[dict[str, str]]
 
 def _prediction(known: PruningCurves, found: ChannelPlan, clock: Precision) -> str:
     lines = [
-        f"Predicted, before any training: {share(found.accuracy)} right on {count(known.n)} "
-        f"validation examples, where the whole network has {share(known.accuracy)}.",
+        f"Predicted, before any training: {share(found.score)} right on {count(known.n)} "
+        f"validation examples, where the whole network has {share(known.score)}.",
         f"Predicted to stay: {share(found.macs)} of the MACs, {share(found.parameters)} of the "
         "parameters",
     ]

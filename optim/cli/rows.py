@@ -10,7 +10,7 @@ NOT_KNOWN = "-"
 
 def candidate_row(candidate: Candidate) -> dict[str, str]:
     """A row of a table; what is not known is a dash."""
-    accuracy, latency, artifact = candidate.accuracy, candidate.latency, candidate.artifact
+    accuracy, latency, artifact = candidate.score, candidate.latency, candidate.artifact
     row = dict.fromkeys(
         ("id", "recipe", "accuracy", "change", "latency", "speed-up", "size", "state"), NOT_KNOWN
     )
@@ -31,7 +31,7 @@ def candidate_card(candidate: Candidate, baseline: Candidate | None) -> str:
         baseline: for the ratio of sizes; left out if it has no file.
     """
     lines = [f"{candidate.words()}  ({candidate.id})"]
-    accuracy, latency, artifact = candidate.accuracy, candidate.latency, candidate.artifact
+    accuracy, latency, artifact = candidate.score, candidate.latency, candidate.artifact
     if accuracy is not None:
         tie = "; may be chance" if accuracy.tied_with_baseline and accuracy.changed else ""
         origin = ", recorded when the file was made" if accuracy.recorded else ""
@@ -71,6 +71,6 @@ def _state(candidate: Candidate) -> str:
         return "not made yet"
     if candidate.latency is None:
         return "not timed here"
-    if candidate.accuracy is None:
+    if candidate.score is None:
         return "accuracy not measured"
-    return "accuracy recorded" if candidate.accuracy.recorded else "measured"
+    return "accuracy recorded" if candidate.score.recorded else "measured"

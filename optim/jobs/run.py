@@ -13,9 +13,9 @@ from optim.jobs.job import Job, JobKind
 from optim.jobs.queue import JobQueue
 from optim.pipeline.make import make_candidate
 from optim.pipeline.measure import (
-    measure_accuracy_of,
     measure_candidate,
     measure_latency_of,
+    measure_score_of,
     settle_latency_of,
 )
 from optim.pipeline.starters import take_in
@@ -52,7 +52,7 @@ def run_job(folder: Path, job: Job, progress: Progress) -> None:
             _verify(results, task, _known(results, job), progress)
         case JobKind.STARTERS:
             for candidate in measure_starters(results, task, progress):
-                if candidate.accuracy is None or candidate.accuracy.recorded:
+                if candidate.score is None or candidate.score.recorded:
                     submit_verify(queue, candidate)
         case _:
             assert_never(job.kind)
@@ -107,8 +107,8 @@ def measure_starters(results: Results, task: Task, progress: Progress) -> tuple[
 
 def _verify(results: Results, task: Task, candidate: Candidate, progress: Progress) -> None:
     settle_latency_of(results, task, candidate, progress=_silent)
-    if candidate.accuracy is None or candidate.accuracy.recorded:
-        measure_accuracy_of(results, task, candidate, progress=progress)
+    if candidate.score is None or candidate.score.recorded:
+        measure_score_of(results, task, candidate, progress=progress)
         settle_latency_of(results, task, candidate, progress=_silent)
 
 

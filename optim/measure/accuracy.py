@@ -8,7 +8,7 @@ import numpy as np
 
 from optim.engines.engine import Engine, run_single
 from optim.errors import EngineError
-from optim.measure.measurement import Accuracy
+from optim.measure.measurement import Score
 from optim.progress import Progress
 from optim.task.datasets import Split
 
@@ -60,7 +60,7 @@ def compare_accuracy(
     *,
     split: str,
     baseline_sha256: str,
-) -> Accuracy:
+) -> Score:
     """Count right and changed answers.
 
     Args:
@@ -77,7 +77,7 @@ def compare_accuracy(
             f"{predictions.shape}, {baseline_predictions.shape} and {targets.shape}."
         )
     right, was_right = predictions == targets, baseline_predictions == targets
-    return Accuracy(
+    return Score(
         n=len(targets),
         correct=int(right.sum()),
         worse=int((was_right & ~right).sum()),

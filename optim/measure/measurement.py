@@ -140,7 +140,7 @@ def _quiet(times_ms: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accuracy:
+class Score:
     """Answers of the very file on a split, compared example by example with the baseline's.
 
     Attributes:
@@ -206,5 +206,5 @@ class MeasuredFile:
     task: str
     artifact: Artifact
     facts: GraphFacts
-    accuracy: Accuracy
+    score: Score
     latency: Latency

@@ -40,7 +40,7 @@ def measure_candidate(
         BrokenArtifactError: if the candidate has no file, or not the one that was made.
     """
     measure_latency_of(results, task, candidate, progress=part(progress, 0.0, 0.3))
-    measure_accuracy_of(results, task, candidate, progress=part(progress, 0.3, 0.8))
+    measure_score_of(results, task, candidate, progress=part(progress, 0.3, 0.8))
     return settle_latency_of(results, task, candidate, progress=part(progress, 0.8, 1.0))
 
 
@@ -83,7 +83,7 @@ def settle_latency_of(
     return _known(results, candidate)
 
 
-def measure_accuracy_of(
+def measure_score_of(
     results: Results, task: Task, candidate: Candidate, *, progress: Progress
 ) -> None:
     """Run the candidate's file over the test split and compare with the baseline's answers."""
@@ -91,7 +91,7 @@ def measure_accuracy_of(
     baseline = make_candidate(results, task, Recipe())
     known = results.predictions(baseline.id)
     if known is None and baseline.id != candidate.id:
-        measure_accuracy_of(results, task, baseline, progress=progress)
+        measure_score_of(results, task, baseline, progress=progress)
         known = results.predictions(baseline.id)
     test = task.split("test")
     progress(0.0, f"answering {len(test):,} test examples")
@@ -109,7 +109,7 @@ def measure_accuracy_of(
         split="test",
         baseline_sha256=_artifact(baseline).sha256,
     )
-    results.add_accuracy(candidate.id, accuracy, predictions)
+    results.add_score(candidate.id, accuracy, predictions)
 
 
 def _timed(

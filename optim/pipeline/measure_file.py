@@ -20,7 +20,7 @@ from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
 from optim.measure.measurement import MeasuredFile
 from optim.pipeline.make import make_candidate
-from optim.pipeline.measure import measure_accuracy_of
+from optim.pipeline.measure import measure_score_of
 from optim.pipeline.starters import take_in_if_shipped
 from optim.progress import Progress
 from optim.recipe import Recipe
@@ -60,7 +60,7 @@ def measure_file(
         _check_answer(answer, loaded, path)
         if (known := results.predictions(baseline.id)) is None:
             progress(0.0, "answering the test split with the original")
-            measure_accuracy_of(results, loaded, baseline, progress=_within(progress, 0.0, 0.4))
+            measure_score_of(results, loaded, baseline, progress=_within(progress, 0.0, 0.4))
             known = results.predictions(baseline.id)
         assert known is not None  # measured above, if not before
         answers = predict_classes(
@@ -84,7 +84,7 @@ def measure_file(
             compressed_bytes=artifact.compressed_bytes,
         ),
         facts=graph_facts(content),
-        accuracy=compare_accuracy(
+        score=compare_accuracy(
             answers,
             known,
             test.targets,

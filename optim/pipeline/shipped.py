@@ -21,7 +21,7 @@ import numpy as np
 from optim.artifact import sha256_of
 from optim.candidate import Candidate, candidate_id
 from optim.errors import BrokenArtifactError
-from optim.measure.measurement import Accuracy
+from optim.measure.measurement import Score
 from optim.progress import Epoch
 from optim.recipe import STEP_VERSIONS, Recipe, step_kind
 from optim.store.training_log import TrainingLog
@@ -50,7 +50,7 @@ class Starter:
     ships: bool
     sha256: str
     seconds: float | None
-    accuracy: Accuracy
+    score: Score
     training: tuple[Epoch, ...] = ()
 
     @property
@@ -148,7 +148,7 @@ def write_starters(
 
 
 def _recorded(results: Results, task: Task, candidate: Candidate) -> Starter:
-    if candidate.artifact is None or candidate.accuracy is None:
+    if candidate.artifact is None or candidate.score is None:
         raise BrokenArtifactError(f"{candidate.words()} is not finished; measure it first.")
     prefix = candidate_id(task, candidate.recipe.training_prefix())
     return Starter(
@@ -157,7 +157,7 @@ def _recorded(results: Results, task: Task, candidate: Candidate) -> Starter:
         ships=True,
         sha256=candidate.artifact.sha256,
         seconds=candidate.seconds,
-        accuracy=candidate.accuracy,
+        score=candidate.score,
         training=tuple(TrainingLog(results.folder).get(prefix)),
     )
 
@@ -169,14 +169,14 @@ def _from_entry(entry: dict[str, Any]) -> Starter:
         ships=entry["ships"],
         sha256=entry["sha256"],
         seconds=entry["seconds"],
-        accuracy=Accuracy(**entry["accuracy"], recorded=True),
+        score=Score(**entry["accuracy"], recorded=True),
         training=tuple(Epoch(**epoch) for epoch in entry["training"]),
     )
 
 
 def _to_entry(starter: Starter) -> dict[str, Any]:
     kinds = [step_kind(step) for step in starter.recipe.steps]
-    figures = asdict(starter.accuracy)
+    figures = asdict(starter.score)
     del figures["recorded"]
     return {
         "candidate": starter.candidate,

@@ -62,7 +62,7 @@ def take_in(results: Results, task: Task, *, progress: Progress) -> tuple[Candid
         share(0.0, f"taking in {starter.recipe.words()}")
         taken.append(_with_file(results, task, starter, share))
         log.add(candidate_id(task, starter.recipe.training_prefix()), *starter.training)
-    if any(candidate.accuracy is None for candidate in taken):
+    if any(candidate.score is None for candidate in taken):
         _add_recorded(results, task, starters, taken, progress)
     return tuple(registered(results, task, starter.recipe) for starter in starters)
 
@@ -104,17 +104,17 @@ def _add_recorded(
     answers, baseline = recorded_predictions(task), taken[0].artifact
     for starter, candidate in zip(starters, taken, strict=True):
         original = candidate is taken[0]
-        if candidate.accuracy is not None and not original:
+        if candidate.score is not None and not original:
             continue
         recorded = answers[starter.sha256]
         if not _answers_so(task, candidate, starter.sha256, recorded):
             progress(1.0, f"{candidate.words()} answers otherwise than recorded: it is tested here")
             if original:
                 return
-        elif candidate.accuracy is None:
+        elif candidate.score is None:
             assert baseline is not None  # it answers, so it has a file
-            accuracy = replace(starter.accuracy, baseline_sha256=baseline.sha256)
-            results.add_accuracy(candidate.id, accuracy, recorded)
+            accuracy = replace(starter.score, baseline_sha256=baseline.sha256)
+            results.add_score(candidate.id, accuracy, recorded)
 
 
 def _answers_so(task: Task, candidate: Candidate, sha256: str, recorded: np.ndarray) -> bool:

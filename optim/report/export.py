@@ -158,7 +158,7 @@ def _figures(candidate: Candidate, artifact: Artifact) -> list[str]:
         f"Size      {megabytes(artifact.size_bytes)} "
         f"({megabytes(artifact.compressed_bytes)} compressed)"
     ]
-    accuracy, latency = candidate.accuracy, candidate.latency
+    accuracy, latency = candidate.score, candidate.latency
     if accuracy is not None:
         origin = "recorded when the file was made" if accuracy.recorded else "measured here"
         lines.append(

@@ -7,7 +7,7 @@ from typing import Any
 
 from optim.artifact import Artifact, GraphFacts
 from optim.candidate import Candidate
-from optim.measure.measurement import Accuracy, Latency, MeasuredFile
+from optim.measure.measurement import Latency, MeasuredFile, Score
 from optim.words import moment
 
 
@@ -29,7 +29,7 @@ def candidate_record(candidate: Candidate) -> dict[str, Any]:
         "seconds": candidate.seconds,
         "file": candidate.artifact and artifact_record(candidate.artifact),
         "graph": candidate.facts and graph_record(candidate.facts),
-        "accuracy": candidate.accuracy and accuracy_record(candidate.accuracy),
+        "accuracy": candidate.score and score_record(candidate.score),
         "latency": candidate.latency and latency_record(candidate.latency),
         "refusal": refusal and {"reason": refusal.reason, "remedy": refusal.remedy},
     }
@@ -45,7 +45,7 @@ def graph_record(facts: GraphFacts) -> dict[str, Any]:
     return asdict(facts)
 
 
-def accuracy_record(accuracy: Accuracy) -> dict[str, Any]:
+def score_record(accuracy: Score) -> dict[str, Any]:
     """Counts, share, interval, and the paired comparison with the baseline."""
     return {
         "value": accuracy.value,
@@ -83,6 +83,6 @@ def measured_record(found: MeasuredFile) -> dict[str, Any]:
         "task": found.task,
         "file": artifact_record(found.artifact),
         "graph": graph_record(found.facts),
-        "accuracy": accuracy_record(found.accuracy),
+        "accuracy": score_record(found.score),
         "latency": latency_record(found.latency),
     }

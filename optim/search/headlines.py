@@ -146,9 +146,9 @@ def outcome(headline: Headline, candidate: Candidate, baseline: Candidate | None
     if headline.smaller and (baseline is None or baseline.artifact is None):
         return None
     assert candidate.latency is not None  # measured
-    assert candidate.accuracy is not None
+    assert candidate.score is not None
     assert candidate.artifact is not None
-    faster, difference = candidate.latency.speedup, candidate.accuracy.difference
+    faster, difference = candidate.latency.speedup, candidate.score.difference
     smaller = math.inf
     if baseline is not None and baseline.artifact is not None:
         smaller = baseline.artifact.size_bytes / candidate.artifact.size_bytes

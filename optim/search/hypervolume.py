@@ -31,7 +31,7 @@ class Reference:
 
     latency_ms: float
     size_bytes: float
-    accuracy: float
+    score: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +50,12 @@ def reference_of(baseline: Candidate) -> Reference:
     Raises:
         ValueError: if the baseline is not measured.
     """
-    if baseline.latency is None or baseline.artifact is None or baseline.accuracy is None:
+    if baseline.latency is None or baseline.artifact is None or baseline.score is None:
         raise ValueError("the baseline must be measured before a hypervolume can be scaled to it.")
     return Reference(
         latency_ms=REFERENCE_FACTOR * baseline.latency.p50_ms,
         size_bytes=REFERENCE_FACTOR * baseline.artifact.size_bytes,
-        accuracy=baseline.accuracy.value - REFERENCE_DROP,
+        score=baseline.score.value - REFERENCE_DROP,
     )
 
 
@@ -105,7 +105,7 @@ def scaled_hypervolume(
 
 def hypervolume_history(
     candidates: Iterable[Candidate],
-    objectives: Sequence[Objective] = (Objective.LATENCY, Objective.ACCURACY),
+    objectives: Sequence[Objective] = (Objective.LATENCY, Objective.SCORE),
 ) -> tuple[HypervolumeStep, ...]:
     """The volume after each measured candidate, in the order in which they were created.
 
@@ -146,7 +146,7 @@ def _scaled(
         objectives, costs_of(candidate, objectives), costs_of(baseline, objectives), strict=True
     )
     for objective, cost, base in costs:
-        if objective is Objective.ACCURACY:
+        if objective is Objective.SCORE:
             scaled.append((cost - base) / REFERENCE_DROP - 1.0)
         elif cost > 0 and base > 0:
             scaled.append(math.log2(cost / base) - math.log2(REFERENCE_FACTOR))

@@ -21,7 +21,7 @@ class Objective(StrEnum):
 
     LATENCY = "latency"
     SIZE = "size"
-    ACCURACY = "accuracy"
+    SCORE = "accuracy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +29,17 @@ class Limits:
     """What a user will not accept; None means no limit.
 
     Attributes:
-        max_accuracy_drop: share of right answers that may be lost against the baseline, 0..1.
+        max_score_drop: share of right answers that may be lost against the baseline, 0..1.
         max_latency_ms: median time of one run.
         max_size_bytes: bytes on disk.
     """
 
-    max_accuracy_drop: float | None = None
+    max_score_drop: float | None = None
     max_latency_ms: float | None = None
     max_size_bytes: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_accuracy_drop", "max_latency_ms", "max_size_bytes"):
+        for name in ("max_score_drop", "max_latency_ms", "max_size_bytes"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} must be 0 or more, got {value!r}. Leave it out for none.")
@@ -49,7 +49,7 @@ class Limits:
         """True if at least one limit is set."""
         return any(
             limit is not None
-            for limit in (self.max_accuracy_drop, self.max_latency_ms, self.max_size_bytes)
+            for limit in (self.max_score_drop, self.max_latency_ms, self.max_size_bytes)
         )
 
     def broken_by(self, candidate: Candidate, baseline: Candidate | None) -> tuple[str, ...]:
@@ -58,12 +58,12 @@ class Limits:
         Point estimates decide, as a user reads them. A figure that is not measured keeps no limit.
         """
         broken = []
-        if self.max_accuracy_drop is not None:
-            drop = accuracy_drop(candidate, baseline)
-            limit = f"your limit is {100 * self.max_accuracy_drop:g}"
+        if self.max_score_drop is not None:
+            drop = score_drop(candidate, baseline)
+            limit = f"your limit is {100 * self.max_score_drop:g}"
             if drop is None:
                 broken.append(f"accuracy is not measured yet; {limit} points lost")
-            elif drop > self.max_accuracy_drop + 1e-12:
+            elif drop > self.max_score_drop + 1e-12:
                 broken.append(f"loses {100 * drop:.2f} points, {limit}")
         if self.max_latency_ms is not None:
             limit = f"your limit is {self.max_latency_ms:g} ms"
@@ -228,16 +228,16 @@ def costs_of(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[flo
     return tuple(_cost(candidate, objective) for objective in objectives)
 
 
-def accuracy_drop(candidate: Candidate, baseline: Candidate | None) -> float | None:
+def score_drop(candidate: Candidate, baseline: Candidate | None) -> float | None:
     """Share of right answers lost against the baseline; paired where both saw the same examples."""
-    accuracy = candidate.accuracy
+    accuracy = candidate.score
     if accuracy is None:
         return None
     known = baseline is not None and baseline.artifact is not None
     same = known and baseline.artifact.sha256 == accuracy.baseline_sha256  # type: ignore[union-attr]
-    if same or baseline is None or baseline.accuracy is None:
+    if same or baseline is None or baseline.score is None:
         return -accuracy.difference
-    return baseline.accuracy.value - accuracy.value
+    return baseline.score.value - accuracy.value
 
 
 def distinguishable(a: Candidate, b: Candidate, objective: Objective) -> bool:
@@ -256,8 +256,8 @@ def _cost(candidate: Candidate, objective: Objective) -> float:
             return candidate.latency.p50_ms if candidate.latency else math.nan
         case Objective.SIZE:
             return float(candidate.artifact.size_bytes) if candidate.artifact else math.nan
-        case Objective.ACCURACY:
-            return -candidate.accuracy.value if candidate.accuracy else math.nan
+        case Objective.SCORE:
+            return -candidate.score.value if candidate.score else math.nan
 
 
 def _clearly_dominated(
@@ -287,7 +287,7 @@ def _quick_overlap(candidates: Sequence[Candidate], objectives: Sequence[Objecti
                 continue
             case Objective.SIZE:
                 pairs = [(_cost(c, objective),) * 2 for c in candidates]
-            case Objective.ACCURACY:
+            case Objective.SCORE:
                 pairs = _accuracy_intervals(candidates)
         low, high = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
         overlap &= (low[:, None] <= high[None, :]) & (low[None, :] <= high[:, None])
@@ -295,14 +295,14 @@ def _quick_overlap(candidates: Sequence[Candidate], objectives: Sequence[Objecti
 
 
 def _accuracy_intervals(candidates: Sequence[Candidate]) -> list[tuple[float, float]]:
-    known = [c.accuracy for c in candidates if c.accuracy]
+    known = [c.score for c in candidates if c.score]
     paired = len({(a.n, a.split, a.baseline_sha256) for a in known}) == 1
     return [
         (math.nan, math.nan)
-        if c.accuracy is None
-        else c.accuracy.difference_interval
+        if c.score is None
+        else c.score.difference_interval
         if paired
-        else c.accuracy.interval
+        else c.score.interval
         for c in candidates
     ]
 

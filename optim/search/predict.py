@@ -59,8 +59,8 @@ class Prediction:
     """A guess with its doubt; every interval is about 80 %.
 
     Attributes:
-        latency_ms, size_bytes, accuracy: the guess.
-        latency_interval, size_interval, accuracy_interval: low and high.
+        latency_ms, size_bytes, score: the guess.
+        latency_interval, size_interval, score_interval: low and high.
         from_candidates: how many measured candidates it rests on.
     """
 
@@ -69,8 +69,8 @@ class Prediction:
     latency_interval: tuple[float, float]
     size_bytes: float
     size_interval: tuple[float, float]
-    accuracy: float
-    accuracy_interval: tuple[float, float]
+    score: float
+    score_interval: tuple[float, float]
     from_candidates: int
 
 
@@ -113,8 +113,8 @@ def predict(recipe: Recipe, measured: Sequence[Candidate]) -> Prediction | None:
         latency_interval=(math.exp(latency[1]), math.exp(latency[2])),
         size_bytes=math.exp(size[0]),
         size_interval=(math.exp(size[1]), math.exp(size[2])),
-        accuracy=min(1.0, max(0.0, accuracy[0])),
-        accuracy_interval=(max(0.0, accuracy[1]), min(1.0, accuracy[2])),
+        score=min(1.0, max(0.0, accuracy[0])),
+        score_interval=(max(0.0, accuracy[1]), min(1.0, accuracy[2])),
         from_candidates=len(usable),
     )
 
@@ -238,7 +238,7 @@ def _points(usable: Sequence[Candidate], what: Quantity) -> _Points:
     values = []
     for c in usable:
         assert c.latency is not None  # `measured` has checked all three
-        assert c.accuracy is not None
+        assert c.score is not None
         assert c.artifact is not None
         match what:
             case "latency":
@@ -246,7 +246,7 @@ def _points(usable: Sequence[Candidate], what: Quantity) -> _Points:
             case "size":
                 values.append(math.log(c.artifact.size_bytes))
             case "accuracy":
-                values.append(c.accuracy.value)
+                values.append(c.score.value)
     return _Points(
         ratios=np.array([_ratio(c.recipe) for c in usable]),
         precisions=np.array([c.recipe.precision.value for c in usable]),

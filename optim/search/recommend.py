@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from optim.candidate import Candidate, Role
 from optim.recipe import Prune, Recipe, Replace
-from optim.search.pareto import Limits, Objective, accuracy_drop, costs_of, distinguishable
+from optim.search.pareto import Limits, Objective, costs_of, distinguishable, score_drop
 
 SIMILAR_LATENCY = 1.25
 AS_GOOD = 1.05
@@ -77,7 +77,7 @@ def recommend(
     if not measured:
         return None
     baseline = next((c for c in measured if c.role is Role.BASELINE), None)
-    order = [goal, Objective.ACCURACY, Objective.SIZE]
+    order = [goal, Objective.SCORE, Objective.SIZE]
     inside = sorted(
         (c for c in measured if not limits.broken_by(c, baseline)),
         key=lambda c: (*costs_of(c, order), c.id),
@@ -88,9 +88,9 @@ def recommend(
             reason="No measured candidate keeps all your limits.",
             relax=_relaxation(measured, limits, baseline),
         )
-    if goal is not Objective.ACCURACY:
+    if goal is not Objective.SCORE:
         nearly = [c for c in inside if costs_of(c, [goal])[0] <= AS_GOOD * _best(inside, goal)]
-        choice = min(nearly, key=lambda c: (*costs_of(c, [Objective.ACCURACY, goal]), c.id))
+        choice = min(nearly, key=lambda c: (*costs_of(c, [Objective.SCORE, goal]), c.id))
         inside = [choice, *(c for c in inside if c is not choice)]
     choice, runner_up = inside[0], inside[1] if len(inside) > 1 else None
     apart = runner_up is None or distinguishable(choice, runner_up, goal)
@@ -134,7 +134,7 @@ def _reason(
     goal: Objective,
 ) -> str:
     best = "smallest" if goal is Objective.SIZE else "fastest"
-    if goal is Objective.ACCURACY:
+    if goal is Objective.SCORE:
         best = "most accurate"
     within = "within your limits" if limits.are_set else "measured so far"
     if choice.role is Role.BASELINE:
@@ -169,7 +169,7 @@ def _doubt(choice: Candidate, runner_up: Candidate | None, *, apart: bool, goal:
         doubts.append(
             f"It is not distinguishable from {runner_up.words()} in {goal}: the intervals overlap."
         )
-    if choice.accuracy is not None and choice.accuracy.recorded:
+    if choice.score is not None and choice.score.recorded:
         doubts.append(
             "Its accuracy is recorded with the file and not yet measured on this machine."
         )
@@ -181,7 +181,7 @@ def _doubt(choice: Candidate, runner_up: Candidate | None, *, apart: bool, goal:
 def _relaxation(measured: Sequence[Candidate], limits: Limits, baseline: Candidate | None) -> str:
     """The single limit whose smallest relative relaxation lets somebody in, or the nearest miss."""
     options: list[tuple[float, str]] = []
-    for name in ("max_accuracy_drop", "max_latency_ms", "max_size_bytes"):
+    for name in ("max_score_drop", "max_latency_ms", "max_size_bytes"):
         limit = getattr(limits, name)
         if limit is None:
             continue
@@ -200,8 +200,8 @@ def _relaxation(measured: Sequence[Candidate], limits: Limits, baseline: Candida
 
 
 def _needed(candidate: Candidate, name: str, baseline: Candidate | None) -> float:
-    if name == "max_accuracy_drop":
-        drop = accuracy_drop(candidate, baseline)
+    if name == "max_score_drop":
+        drop = score_drop(candidate, baseline)
         return math.inf if drop is None else drop
     objective = Objective.LATENCY if name == "max_latency_ms" else Objective.SIZE
     return costs_of(candidate, [objective])[0]
@@ -210,7 +210,7 @@ def _needed(candidate: Candidate, name: str, baseline: Candidate | None) -> floa
 def _relax_words(name: str, needed: float) -> str:
     """Rounded up, so that the limit as written lets the candidate in."""
     match name:
-        case "max_accuracy_drop":
+        case "max_score_drop":
             return f"Allow {math.ceil(needed * 1e4 - 1e-6) / 100:g} points of accuracy to be lost."
         case "max_latency_ms":
             return f"Allow {_round_up(needed):g} ms."
@@ -231,13 +231,13 @@ def _latency_gap(a: Candidate, b: Candidate) -> float:
 
 
 def _compare(control: Candidate, compressed: Candidate) -> ControlComparison:
-    own, other = costs_of(compressed, [Objective.ACCURACY]), costs_of(control, [Objective.ACCURACY])
+    own, other = costs_of(compressed, [Objective.SCORE]), costs_of(control, [Objective.SCORE])
     difference = other[0] - own[0]
     name = f"{compressed.words()} against {control.words()}"
     training = "training" if _is_student(control) else "fine-tuning"
     effort = f"{_epochs(compressed)} of {training} against {_epochs(control)} of training"
     points = f"{abs(100 * difference):.2f} points"
-    if not distinguishable(compressed, control, Objective.ACCURACY):
+    if not distinguishable(compressed, control, Objective.SCORE):
         verdict = Verdict.TIED
         words = (
             f"Not distinguishable: {name} differ by {points}, inside their intervals ({effort})."

@@ -22,7 +22,7 @@ from optim.artifact import Artifact, GraphFacts
 from optim.candidate import Candidate, Role
 from optim.devices.environment import Environment
 from optim.errors import Refusal, WorkspaceError
-from optim.measure.measurement import Accuracy, Latency
+from optim.measure.measurement import Latency, Score
 from optim.recipe import Recipe
 from optim.store.schema import reading, writing
 from optim.store.unread import Unread, read_or_leave, unread_words
@@ -141,9 +141,7 @@ class Results:
             },
         )
 
-    def add_accuracy(
-        self, candidate_id: str, accuracy: Accuracy, predictions: np.ndarray | None
-    ) -> None:
+    def add_score(self, candidate_id: str, accuracy: Score, predictions: np.ndarray | None) -> None:
         """Keep an accuracy of the candidate's present file.
 
         Args:
@@ -335,7 +333,7 @@ class Results:
             artifact=None if row["path"] is None else self._artifact(row),
             facts=None if row["facts"] is None else GraphFacts(**json.loads(row["facts"])),
             latency=None if row["latency_rounds"] is None else _latency(row),
-            accuracy=None if row["accuracy_n"] is None else _accuracy(row),
+            score=None if row["accuracy_n"] is None else _accuracy(row),
             refusal=Refusal(reason=row["refusal_reason"], remedy=row["refusal_remedy"])
             if refused
             else None,
@@ -368,9 +366,9 @@ def _latency(row: sqlite3.Row) -> Latency:
     )
 
 
-def _accuracy(row: sqlite3.Row) -> Accuracy:
+def _accuracy(row: sqlite3.Row) -> Score:
     values = {name: row[f"accuracy_{name}"] for name in ACCURACY_COLUMNS}
-    return Accuracy(**{**values, "recorded": bool(values["recorded"])})
+    return Score(**{**values, "recorded": bool(values["recorded"])})
 
 
 def _to_blob(samples_ms: np.ndarray) -> bytes:

@@ -25,7 +25,7 @@ class TrainingLog:
                 "INSERT INTO epochs VALUES (:prefix, :epoch, :loss, :accuracy, :seconds) "
                 "ON CONFLICT (prefix, epoch) DO UPDATE SET loss = excluded.loss, "
                 "accuracy = excluded.accuracy, seconds = excluded.seconds",
-                [{"prefix": prefix, **vars(epoch)} for epoch in epochs],
+                [{"prefix": prefix, **epoch.to_dict()} for epoch in epochs],
             )
 
     def get(self, prefix: str) -> tuple[Epoch, ...]:
@@ -35,4 +35,4 @@ class TrainingLog:
                 "SELECT epoch, loss, accuracy, seconds FROM epochs WHERE prefix = ? ORDER BY epoch",
                 (prefix,),
             ).fetchall()
-        return tuple(Epoch(**dict(row)) for row in rows)
+        return tuple(Epoch.from_dict(dict(row)) for row in rows)

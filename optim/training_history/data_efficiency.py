@@ -30,13 +30,13 @@ class DataPoint:
     """What was learnt from a share of the training data.
 
     Attributes:
-        accuracy, interval: 0..1.
+        score, interval: 0..1.
         epochs: that were trained.
     """
 
     share: float
     lesson: Lesson
-    accuracy: float
+    score: float
     interval: tuple[float, float]
     epochs: int
 
@@ -125,7 +125,7 @@ def _little_data(network: str, rows: Sequence[Training], n: int) -> LittleData:
             DataPoint(
                 share=row.data_share,
                 lesson=lesson_of(row),
-                accuracy=accuracy,
+                score=accuracy,
                 interval=low_high,
                 epochs=final.epoch,
             )

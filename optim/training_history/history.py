@@ -15,7 +15,7 @@ from statistics import median
 from typing import assert_never
 
 from optim.candidate import Candidate, candidate_id
-from optim.measure.measurement import Accuracy
+from optim.measure.measurement import Score
 from optim.progress import Epoch
 from optim.recipe import (
     Distill,
@@ -57,14 +57,14 @@ class Moment:
     Attributes:
         epoch: counted from 1 over all stages.
         seconds: of training and validating until here, over all stages.
-        accuracy: on validation, 0..1.
+        score: on validation, 0..1.
         kept: of the best epoch of this stage so far: what would stay if it stopped here.
         stage: counted from 0.
     """
 
     epoch: int
     seconds: float
-    accuracy: float
+    score: float
     kept: float
     stage: int
 
@@ -86,7 +86,7 @@ class Stage:
     @property
     def kept(self) -> float | None:
         """The best accuracy on validation so far."""
-        return max((epoch.accuracy for epoch in self.epochs), default=None)
+        return max((epoch.score for epoch in self.epochs), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ class Training:
     stages: tuple[Stage, ...]
     standing: Standing
     parameters: int | None = None
-    tested: Mapping[Precision, Accuracy] = field(default_factory=dict)
+    tested: Mapping[Precision, Score] = field(default_factory=dict)
     shown: str | None = None
     shipped: bool = False
 
@@ -285,9 +285,7 @@ def _row(task: Task, prefix: Recipe, family: Sequence[Candidate], log: Log) -> T
         stages=stages,
         standing=Standing.STOPPED,
         parameters=alone.facts.parameters if alone and alone.facts else None,
-        tested={
-            c.recipe.precision: c.accuracy for c in family if c.accuracy is not None and _plain(c)
-        },
+        tested={c.recipe.precision: c.score for c in family if c.score is not None and _plain(c)},
         shown=min(measured, key=lambda c: c.recipe.precision.bits).id if measured else None,
         shipped=any(c.starter for c in family),
     )
@@ -315,10 +313,8 @@ def _moments(stages: Sequence[Stage]) -> Iterator[Moment]:
         kept = 0.0
         for epoch in stage.epochs:
             number, seconds = number + 1, seconds + epoch.seconds
-            kept = max(kept, epoch.accuracy)
-            yield Moment(
-                epoch=number, seconds=seconds, accuracy=epoch.accuracy, kept=kept, stage=place
-            )
+            kept = max(kept, epoch.score)
+            yield Moment(epoch=number, seconds=seconds, score=epoch.score, kept=kept, stage=place)
 
 
 def _planned(recipe: Recipe) -> int:

@@ -15,12 +15,12 @@ class Round:
 
     Attributes:
         ratio: share removed so far, of what the step's unit says.
-        accuracy: on validation, of the best epoch; None before there is one.
+        score: on validation, of the best epoch; None before there is one.
         over: True if no epoch of this round is missing.
     """
 
     ratio: float
-    accuracy: float | None
+    score: float | None
     over: bool
 
 
@@ -49,7 +49,7 @@ def pruning_paths(rows: Sequence[Training]) -> tuple[PruningPath, ...]:
         rounds = tuple(
             Round(
                 ratio=stage.recipe.pruning_ratio,
-                accuracy=stage.kept,
+                score=stage.kept,
                 over=len(stage.epochs) >= stage.planned,
             )
             for stage in stages

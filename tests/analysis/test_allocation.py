@@ -29,13 +29,13 @@ def random_sensitivity(seed: int, layers: int = 5, *, timed: bool = True) -> Sen
                     operator="Conv",
                     precision=precision,
                     sqnr_db=loud.get(precision, math.inf),
-                    accuracy_drop=0.0,
+                    score_drop=0.0,
                     size_bytes=weights * bits // 8,
                     time_ms=float(rng.uniform(0.01, 1.0)) if timed else None,
                 )
             )
     return Sensitivity(
-        rows=tuple(rows), accuracy=0.9, n=100, rest_bytes=321, rest_ms=0.05 if timed else None
+        rows=tuple(rows), score=0.9, n=100, rest_bytes=321, rest_ms=0.05 if timed else None
     )
 
 

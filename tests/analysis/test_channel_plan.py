@@ -66,7 +66,7 @@ def staircase(layer):
 def curve(layer, losses):
     points = tuple(
         CurvePoint(
-            kept=kept, ratio=1 - kept / 64, accuracy=0.9 - loss / 4, loss=0.3 + loss,
+            kept=kept, ratio=1 - kept / 64, score=0.9 - loss / 4, loss=0.3 + loss,
             parameters=0, macs=0,
         )
         for kept, loss in zip(KEPT, losses, strict=True)
@@ -93,7 +93,7 @@ CURVES = PruningCurves(
         curve("b", (0, 0.05, 0.11, 0.2)),
         curve("c", (0, 0.001, 0.04, 0.7)),
     ),
-    accuracy=0.9,
+    score=0.9,
     loss=0.3,
     n=500,
     shapes=SHAPES,
@@ -147,7 +147,7 @@ def test_latency_counts_in_the_precision_that_is_asked_for():
 def test_a_plan_predicts_accuracy_and_milliseconds():
     found = channel_plan(CURVES, budget=0.5, of="latency")
     drops = found.loss_rise / 4
-    assert found.accuracy == pytest.approx(0.9 - drops)
+    assert found.score == pytest.approx(0.9 - drops)
     assert found.latency_ms == pytest.approx(2.0 * found.latency)
 
 

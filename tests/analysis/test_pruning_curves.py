@@ -74,10 +74,10 @@ def test_each_width_is_what_its_ratio_gives_in_a_recipe(channels):
 def test_whole_points_are_the_whole_network(task, curves):
     split = task.split("validation").take(curves.n)
     right = (logits_of(task.network(), split.inputs).argmax(1) == split.targets).mean()
-    assert curves.accuracy == pytest.approx(right, abs=1e-6)
+    assert curves.score == pytest.approx(right, abs=1e-6)
     for curve in curves.curves:
         first = curve.points[0]
-        assert (first.accuracy, first.loss) == (curves.accuracy, curves.loss)
+        assert (first.score, first.loss) == (curves.score, curves.loss)
         assert first.latency_ms == pytest.approx(curves.latency_ms)
 
 
@@ -136,7 +136,7 @@ def line(layer, *accuracies):
     """A curve with even steps."""
     n = len(accuracies)
     points = tuple(
-        CurvePoint(kept=64 - 64 // n * i, ratio=i / n, accuracy=a, loss=1 - a, parameters=1, macs=1)
+        CurvePoint(kept=64 - 64 // n * i, ratio=i / n, score=a, loss=1 - a, parameters=1, macs=1)
         for i, a in enumerate(accuracies)
     )
     return LayerCurve(layer=layer, layers=(layer,), channels=64, points=points)
@@ -146,7 +146,7 @@ def test_redundant_layers_are_named_with_what_can_leave():
     found = PruningCurves(
         curves=(line("a", 0.9, 0.5, 0.9, 0.9), line("b", 0.9, 0.9, 0.895, 0.2),
                 line("c", 0.9, 0.9, 0.9, 0.9)),
-        accuracy=0.9, loss=0.1, n=100,
+        score=0.9, loss=0.1, n=100,
     )  # fmt: skip
     assert [curve.layer for curve in found.redundant(0.01)] == ["c", "b"]
     assert redundancy_words(found) == (
@@ -154,5 +154,5 @@ def test_redundant_layers_are_named_with_what_can_leave():
         "c (75.00 %) and b (50.00 %)."
     )
     assert "No layer can lose half" in redundancy_words(
-        PruningCurves(curves=(line("a", 0.9, 0.5),), accuracy=0.9, loss=0.1, n=5)
+        PruningCurves(curves=(line("a", 0.9, 0.5),), score=0.9, loss=0.1, n=5)
     )

@@ -51,7 +51,7 @@ def test_every_layer_has_a_row_in_every_precision(found):
 
 def test_keeping_a_layer_in_float_costs_no_accuracy(found):
     for row in rows_of(found, Precision.FP32):
-        assert row.accuracy_drop == 0
+        assert row.score_drop == 0
         assert row.sqnr_db == math.inf
         assert row.alone_in_float_gain is None
 

@@ -59,11 +59,11 @@ def test_it_starts_at_the_float_parent(found, task, results):
     assert found.stages[0].name == "FP32"
     assert found.stages[0].sqnr_db is None
     parent = make_candidate(results, task, Recipe())
-    assert found.stages[0].accuracy == pytest.approx(accuracy(task, parent))
+    assert found.stages[0].score == pytest.approx(accuracy(task, parent))
 
 
 def test_it_ends_at_the_file(found, task, int4):
-    assert found.stages[-1].accuracy == pytest.approx(accuracy(task, int4))
+    assert found.stages[-1].score == pytest.approx(accuracy(task, int4))
     assert [stage.name for stage in found.stages[1:]] == [
         "weights in INT4",
         "activations in UINT8: the file",

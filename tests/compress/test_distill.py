@@ -105,7 +105,7 @@ def test_patience_ends_a_training_that_brings_nothing(tiny, narrow):
     step = Distill(epochs=20.0, alpha=0.0, patience=2)
     never = dataclasses.replace(tiny, card=_with_rate(tiny, 1e-9))
     _distilled(never, narrow, step, follow=Follow(on_epoch=seen.append))
-    best = max(seen, key=lambda epoch: epoch.accuracy)
+    best = max(seen, key=lambda epoch: epoch.score)
     assert len(seen) == best.epoch + 2 < 20
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from optim.artifact import Artifact, GraphFacts
 from optim.candidate import Candidate, role_of
 from optim.devices.environment import Environment
-from optim.measure.measurement import Accuracy, Latency
+from optim.measure.measurement import Latency, Score
 from optim.recipe import Fuse, Precision, Prune, Quantize, Recipe, recipe_of
 
 BASELINE_MS = 2.62
@@ -50,10 +50,10 @@ def latency_of(
 
 def accuracy_of(
     lost: int, *, better: int = 5, recorded: bool = False, n: int = N, correct: int | None = None
-) -> Accuracy:
+) -> Score:
     """Answers that lose ``lost`` examples net against the baseline's 9,400 of 10,000."""
     base = round(n * BASELINE_CORRECT / N) if correct is None else correct
-    return Accuracy(
+    return Score(
         n=n,
         correct=base - lost,
         worse=lost + better if lost + better > 0 else 0,
@@ -95,7 +95,7 @@ def candidate(
             parameters=size_bytes // 4, macs=40_000_000, float_operators={}, operators=12
         ),
         latency=latency_of(speedup, noise=noise, seed=int(recipe.fingerprint[:6], 16)),
-        accuracy=accuracy_of(lost, better=0 if is_baseline else better, recorded=recorded),
+        score=accuracy_of(lost, better=0 if is_baseline else better, recorded=recorded),
         created=created,
         seconds=42.0,
     )

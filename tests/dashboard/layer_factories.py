@@ -72,28 +72,28 @@ def sensitivity(layers: Mapping[str, str] = MappingProxyType(LAYERS)) -> Sensiti
                     operator=kind,
                     precision=precision,
                     sqnr_db=sqnr_db,
-                    accuracy_drop=drop,
+                    score_drop=drop,
                     size_bytes=round(share * FLOAT_BYTES.get(layer, 40_000)),
                     time_ms=0.3 * (1 + i) if precision is Precision.FP32 else 0.1 * (1 + i),
                 )
             )
-    return Sensitivity(rows=tuple(rows), accuracy=0.94, n=5000)
+    return Sensitivity(rows=tuple(rows), score=0.94, n=5000)
 
 
 def waterfall() -> Waterfall:
     """Weights lose a little, activations more."""
     return Waterfall(
         stages=(
-            Stage(name="FP32", accuracy=0.94, sqnr_db=None),
-            Stage(name="weights in INT8", accuracy=0.9392, sqnr_db=38.0),
-            Stage(name="activations in INT8", accuracy=0.9378, sqnr_db=33.0),
+            Stage(name="FP32", score=0.94, sqnr_db=None),
+            Stage(name="weights in INT8", score=0.9392, sqnr_db=38.0),
+            Stage(name="activations in INT8", score=0.9378, sqnr_db=33.0),
         ),
         layers=(
             KeptInFloat(
-                layer="stem", accuracy_gain=0.0012, sqnr_gain_db=3.0, time_ms=0.02, size_bytes=3_000
+                layer="stem", score_gain=0.0012, sqnr_gain_db=3.0, time_ms=0.02, size_bytes=3_000
             ),
             KeptInFloat(
-                layer="head", accuracy_gain=0.0002, sqnr_gain_db=0.5, time_ms=-0.01,
+                layer="head", score_gain=0.0002, sqnr_gain_db=0.5, time_ms=-0.01,
                 size_bytes=30_000,
             ),
         ),

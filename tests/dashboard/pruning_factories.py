@@ -33,7 +33,7 @@ def curves_of(
             )
             for place, (name, width) in enumerate(channels.items())
         ),
-        accuracy=ACCURACY,
+        score=ACCURACY,
         loss=LOSS,
         n=N,
         shapes=shapes_of(channels),
@@ -79,7 +79,7 @@ def _point(kept: int, channels: int, dearness: float, part: float, timed: bool) 
     return CurvePoint(
         kept=kept,
         ratio=ratio,
-        accuracy=ACCURACY - drop,
+        score=ACCURACY - drop,
         loss=LOSS + 4 * drop,
         parameters=round(PARAMETERS * stays),
         macs=round(MACS * stays),

@@ -100,7 +100,7 @@ def test_on_parallel_coordinates_up_is_better_on_every_axis() -> None:
     everyone = front.measured
     assert max(latency, key=latency.get) == min(everyone, key=lambda c: c.latency.p50_ms).id
     assert max(size, key=size.get) == min(everyone, key=lambda c: c.artifact.size_bytes).id
-    assert max(accuracy, key=accuracy.get) == max(everyone, key=lambda c: c.accuracy.value).id
+    assert max(accuracy, key=accuracy.get) == max(everyone, key=lambda c: c.score.value).id
 
 
 @pytest.mark.parametrize("kind", ["matrix", "parallel", "3d"])

@@ -148,7 +148,7 @@ def test_a_panel_that_nobody_has_looked_into_says_so() -> None:
     figure = layers_figure(layer_rows(INT8, profile_of(WHOLE), None, None))
     titles = [note.text for note in figure.layout.annotations]
     assert titles[1:] == ["Sensitivity: not looked at yet", "Weights: not looked at yet"]
-    lossless = [replace(row, accuracy_drop=0.0) for row in rows_of()]
+    lossless = [replace(row, score_drop=0.0) for row in rows_of()]
     figure = layers_figure(lossless, sensitivity="accuracy")
     assert figure.layout.annotations[1].text == "Sensitivity: nothing lost"
 
@@ -192,13 +192,13 @@ def test_the_waterfall_goes_down_from_fp32_to_the_file() -> None:
 
 def test_one_answer_more_is_seen_in_the_figures_of_the_waterfall() -> None:
     before, after, _ = waterfall().stages
-    stages = (before, replace(after, accuracy=before.accuracy + 1 / 2048))
+    stages = (before, replace(after, score=before.score + 1 / 2048))
     (trace,) = waterfall_figure(stages, n=2048).data
     assert list(trace.text) == ["+0.05", "+0.05"]
 
 
 def test_a_waterfall_without_a_loss_is_still_drawn() -> None:
-    stages = [replace(stage, accuracy=0.94) for stage in waterfall().stages]
+    stages = [replace(stage, score=0.94) for stage in waterfall().stages]
     figure = waterfall_figure(stages, n=5000, dark=True, narrow=True)
     low, high = figure.layout.xaxis.range
     assert low < 0 < high

@@ -99,7 +99,7 @@ def test_beaten_points_are_faint_small_and_can_be_hidden(front: Front) -> None:
 def test_points_outside_the_limits_are_crosses_whose_hover_names_the_limit(
     candidates: tuple[Candidate, ...],
 ) -> None:
-    figure = pareto_figure(ranked_front(candidates, ALL, Limits(max_accuracy_drop=0.01)))
+    figure = pareto_figure(ranked_front(candidates, ALL, Limits(max_score_drop=0.01)))
     crosses = trace(figure, "out of limits")
     assert crosses.marker.symbol == "x"
     assert all("your limit is 1" in row[-1] for row in crosses.customdata)
@@ -107,7 +107,7 @@ def test_points_outside_the_limits_are_crosses_whose_hover_names_the_limit(
 
 
 def test_a_limit_is_a_line_with_its_far_side_shaded(candidates: tuple[Candidate, ...]) -> None:
-    limits = Limits(max_accuracy_drop=0.01, max_latency_ms=1.0, max_size_bytes=3e6)
+    limits = Limits(max_score_drop=0.01, max_latency_ms=1.0, max_size_bytes=3e6)
     figure = pareto_figure(candidates, limits=limits)
     lines = [s for s in figure.layout.shapes if s.line.dash == "dash"]
     shades = [s for s in figure.layout.shapes if s.type == "rect"]
@@ -122,7 +122,7 @@ def test_a_limit_is_a_line_with_its_far_side_shaded(candidates: tuple[Candidate,
 
 def test_error_bars_are_the_spread_of_runs_and_the_interval_of_accuracy(front: Front) -> None:
     star = trace(pareto_figure(front), "baseline")
-    latency, accuracy = front.baseline.latency, front.baseline.accuracy
+    latency, accuracy = front.baseline.latency, front.baseline.score
     low, high = latency.spread_ms
     assert star.error_x.array[0] == pytest.approx(high - latency.p50_ms)
     assert star.error_x.arrayminus[0] == pytest.approx(latency.p50_ms - low)
@@ -149,7 +149,7 @@ def test_the_predicted_point_is_hollow_with_its_doubt_as_a_box(
     assert "predicted, not measured" in hollow.customdata[0][1]
     box = next(s for s in figure.layout.shapes if s.type == "rect")
     assert (box.x0, box.x1) == prediction.latency_interval
-    assert box.y0 == pytest.approx(100 * prediction.accuracy_interval[0])
+    assert box.y0 == pytest.approx(100 * prediction.score_interval[0])
     assert any("your sliders" in text for text in labels(figure))
 
 
@@ -246,7 +246,7 @@ def test_very_deep_points_are_counted_instead_of_squeezing_the_rest(front: Front
 def test_a_hopeless_prediction_stays_visible_without_squeezing_the_rest(
     front: Front, prediction: Prediction
 ) -> None:
-    hopeless = replace(prediction, accuracy=0.38, accuracy_interval=(0.2, 0.5))
+    hopeless = replace(prediction, score=0.38, score_interval=(0.2, 0.5))
     figure = pareto_figure(front, prediction=hopeless)
     low, high = figure.layout.yaxis.range
     shown = trace(figure, "predicted")
@@ -263,7 +263,7 @@ def test_only_svg_is_used(front: Front) -> None:
 
 def test_a_thousand_candidates_are_all_drawn() -> None:
     candidates = many_candidates(1_000)
-    figure = pareto_figure(ranked_front(candidates, (Objective.LATENCY, Objective.ACCURACY)))
+    figure = pareto_figure(ranked_front(candidates, (Objective.LATENCY, Objective.SCORE)))
     assert clickable(figure) == {c.id for c in candidates}
     assert trace(figure, "dominated").error_y.array is None
 
@@ -278,7 +278,7 @@ def test_labels_stay_inside_the_plot_and_do_not_cover_each_other(
         front,
         prediction=prediction,
         recommended=choice.id,
-        limits=Limits(max_accuracy_drop=0.02),
+        limits=Limits(max_score_drop=0.02),
         narrow=narrow,
         dark=dark,
     )
@@ -332,7 +332,7 @@ def test_members_behind_the_staircase_are_still_drawn_as_members(front: Front) -
 
 def test_a_control_beyond_the_limits_is_still_seen_as_a_control() -> None:
     small = candidate(control(0.75), speedup=14.0, lost=500)
-    figure = pareto_figure([candidate(recipe_of()), small], limits=Limits(max_accuracy_drop=0.01))
+    figure = pareto_figure([candidate(recipe_of()), small], limits=Limits(max_score_drop=0.01))
     assert trace(figure, "control").customdata[0][0] == small.id
 
 

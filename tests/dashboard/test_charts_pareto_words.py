@@ -38,7 +38,7 @@ def test_recorded_accuracies_have_a_rim_and_say_so(front: Front) -> None:
     by_id = {c.id: c for c in front.members}
     rims = listed(members.marker.line.color, len(members.x))
     for row, rim in zip(members.customdata, rims, strict=True):
-        recorded = by_id[row[0]].accuracy.recorded
+        recorded = by_id[row[0]].score.recorded
         assert (rim == theme(False).text) is recorded
         assert row[3].endswith("recorded" if recorded else "measured")
     assert "3 recorded accuracies" in caption(front)
@@ -94,7 +94,7 @@ def test_the_alternative_text_has_the_numbers(front: Front, prediction: Predicti
 
 def test_the_caption_says_in_which_objectives_the_front_is_computed(front: Front) -> None:
     assert caption(front).startswith("The front is computed in latency, size and accuracy")
-    two = ranked_front(front.measured, (Objective.LATENCY, Objective.ACCURACY))
+    two = ranked_front(front.measured, (Objective.LATENCY, Objective.SCORE))
     assert caption(two).startswith("The front is computed in latency and accuracy.")
 
 

@@ -35,7 +35,7 @@ from optim.recipe import (
 )
 from tests.dashboard.pruning_factories import ACCURACY, CHANNELS, LOSS, N, curves_of, deep_curves
 
-EMPTY = PruningCurves(curves=(), accuracy=ACCURACY, loss=LOSS, n=N)
+EMPTY = PruningCurves(curves=(), score=ACCURACY, loss=LOSS, n=N)
 
 
 def lines(figure):

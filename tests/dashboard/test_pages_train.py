@@ -323,7 +323,7 @@ def test_the_page_is_on_the_way_around(open_page: Open) -> None:
 def test_extreme_accuracies_are_drawn_as_well(
     open_page: Open, fake: FakeWorkspace, accuracy: float
 ) -> None:
-    log = (Epoch(epoch=1, loss=1.0, accuracy=accuracy, seconds=0.0),)
+    log = (Epoch(epoch=1, loss=1.0, score=accuracy, seconds=0.0),)
     fake.trained(narrow(), log)
     fake.trained(without_teacher(narrow()), log)
     assert "tied" in texts(open_page(PAGE, **NARROW))

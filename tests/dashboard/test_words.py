@@ -146,8 +146,8 @@ def test_provenance_says_what_was_measured_here() -> None:
     recorded = candidate(recipe_of(precision="int8"), recorded=True)
     assert words.provenance(recorded) == "measured, accuracy recorded"
     assert words.provenance(replace(recorded, latency=None)) == "latency not measured yet"
-    assert words.provenance(replace(made, accuracy=None)) == "accuracy not measured yet"
-    assert words.provenance(replace(made, latency=None, accuracy=None)) == "not measured"
+    assert words.provenance(replace(made, score=None)) == "accuracy not measured yet"
+    assert words.provenance(replace(made, latency=None, score=None)) == "not measured"
 
 
 def test_the_environment_is_one_line() -> None:

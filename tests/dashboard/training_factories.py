@@ -28,7 +28,7 @@ Logs = dict[str, tuple[Epoch, ...]]
 def epochs(*accuracies: float, seconds: float = 10.0) -> tuple[Epoch, ...]:
     """A log with these accuracies, every epoch as long."""
     return tuple(
-        Epoch(epoch=i, loss=1.0, accuracy=accuracy, seconds=seconds)
+        Epoch(epoch=i, loss=1.0, score=accuracy, seconds=seconds)
         for i, accuracy in enumerate(accuracies, start=1)
     )
 

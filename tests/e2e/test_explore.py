@@ -244,7 +244,7 @@ def test_compare_shows_the_images_whose_answer_changed(tab: OpenTab, app: App) -
 
 
 def test_compare_draws_the_readings_whose_answer_changed(tab: OpenTab, app: App) -> None:
-    changed = [c for c in app.workspace.candidates(TASK) if c.accuracy and c.accuracy.worse]
+    changed = [c for c in app.workspace.candidates(TASK) if c.score and c.score.worse]
     baseline = starter(app, Recipe())
     page = tab("/compare", model=TASK, ids=f"{baseline.id},{changed[0].id}")
     expect(page.locator(".st-key-flip_grid img").first).to_be_visible()

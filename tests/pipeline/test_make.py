@@ -121,15 +121,15 @@ def test_each_step_makes_the_file_smaller(tiny, results):
 def test_a_measured_candidate_has_everything_that_a_plot_needs(tiny, results):
     made = make_and_measure(results, tiny, recipe_of(precision="int8"), _silent)
     assert made.measured
-    assert made.accuracy.n == 128
-    assert made.accuracy.split == "test"
-    assert not made.accuracy.recorded
+    assert made.score.n == 128
+    assert made.score.split == "test"
+    assert not made.score.recorded
     assert made.latency.n >= 15 * 5
     assert made.facts.float_count == 0
     answers = results.predictions(made.id)
     original = results.predictions(candidate_id(tiny, Recipe()))
-    assert made.accuracy.changed == int((answers != original).sum())
-    assert made.accuracy.correct == int((answers == tiny.split("test").targets).sum())
+    assert made.score.changed == int((answers != original).sum())
+    assert made.score.correct == int((answers == tiny.split("test").targets).sum())
 
 
 def test_a_refused_recipe_is_a_row_with_its_reason(tiny, results, monkeypatch):

@@ -76,7 +76,7 @@ def test_every_recorded_accuracy_follows_from_the_recorded_answers(task):
     targets, answers = task.split("test").targets, recorded_predictions(task)
     original, *_ = starters = read_starters(task)
     for starter in starters:
-        found, figures = answers[starter.sha256], starter.accuracy
+        found, figures = answers[starter.sha256], starter.score
         assert figures.n == len(targets)
         assert figures.correct == int((found == targets).sum())
         assert figures.changed == int((found != answers[original.sha256]).sum())
@@ -85,7 +85,7 @@ def test_every_recorded_accuracy_follows_from_the_recorded_answers(task):
 
 def test_the_card_tells_what_the_network_reaches(task):
     results = task.card["results"]
-    accuracy = read_starters(task)[0].accuracy
+    accuracy = read_starters(task)[0].score
     assert results["test_accuracy"] == pytest.approx(accuracy.value, abs=0.002)
     assert results["test_accuracy"] >= TARGETS[task.name]
     assert results["macs"] > 0
@@ -115,10 +115,10 @@ def test_a_task_is_taken_in_with_all_recorded_accuracies(tmp_path):
     taken = take_in(Results(tmp_path), task, progress=lambda share, words: None)
     assert [c.recipe for c in taken] == list(recipes(task))
     for candidate, starter in zip(taken, read_starters(task), strict=True):
-        assert candidate.accuracy is not None, candidate.words()
-        assert candidate.accuracy.recorded
-        assert candidate.accuracy.correct == starter.accuracy.correct
-        assert candidate.accuracy.baseline_sha256 == taken[0].artifact.sha256
+        assert candidate.score is not None, candidate.words()
+        assert candidate.score.recorded
+        assert candidate.score.correct == starter.score.correct
+        assert candidate.score.baseline_sha256 == taken[0].artifact.sha256
 
 
 @pytest.mark.slow
@@ -133,7 +133,7 @@ def test_a_pruned_starter_is_made_again_by_its_recipe(tmp_path):
     made = make_candidate(Results(tmp_path), task, starter.recipe)
     answers = _answers(task, made.artifact.path, len(task.split("test").targets))
     accuracy = (answers == task.split("test").targets).mean()
-    assert accuracy == pytest.approx(starter.accuracy.value, abs=0.01)
+    assert accuracy == pytest.approx(starter.score.value, abs=0.01)
 
 
 def _answers(task, path, count) -> np.ndarray:

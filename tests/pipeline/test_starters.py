@@ -54,8 +54,8 @@ def test_starters_come_back_as_they_were_recorded(trained, tiny, ship, fresh):
     ship()
     taken = take_in(fresh, tiny, progress=_silent)
     assert [c.id for c in taken] == [c.id for c in made]
-    assert all(c.accuracy.recorded and c.starter for c in taken)
-    assert [c.accuracy.correct for c in taken] == [c.accuracy.correct for c in made]
+    assert all(c.score.recorded and c.starter for c in taken)
+    assert [c.score.correct for c in taken] == [c.score.correct for c in made]
     np.testing.assert_array_equal(fresh.predictions(made[1].id), results.predictions(made[1].id))
     timed = measure_starters(fresh, tiny, _silent)
     assert len(timed) == len(starter_recipes(tiny)) == 2
@@ -68,7 +68,7 @@ def test_a_file_that_does_not_ship_is_made_with_the_same_bytes(trained, tiny, sh
     assert list(tiny.starters_folder.glob("*.onnx")) == []
     taken = take_in(fresh, tiny, progress=_silent)
     assert [c.artifact.sha256 for c in taken] == [c.artifact.sha256 for c in made]
-    assert all(c.accuracy.recorded and c.starter for c in taken)
+    assert all(c.score.recorded and c.starter for c in taken)
 
 
 def test_other_bytes_with_the_same_answers_keep_their_recorded_accuracy(
@@ -79,10 +79,10 @@ def test_other_bytes_with_the_same_answers_keep_their_recorded_accuracy(
     _export_differently(monkeypatch, lambda model: setattr(model, "producer_name", "another"))
     original, int8 = take_in(fresh, tiny, progress=_silent)
     assert original.artifact.sha256 != made[0].artifact.sha256
-    assert original.accuracy.recorded
-    assert int8.accuracy.recorded
-    assert int8.accuracy.changed == made[1].accuracy.changed
-    assert int8.accuracy.baseline_sha256 == original.artifact.sha256
+    assert original.score.recorded
+    assert int8.score.recorded
+    assert int8.score.changed == made[1].score.changed
+    assert int8.score.baseline_sha256 == original.artifact.sha256
 
 
 def test_a_file_that_answers_otherwise_has_no_recorded_accuracy(tiny, ship, fresh, monkeypatch):
@@ -90,7 +90,7 @@ def test_a_file_that_answers_otherwise_has_no_recorded_accuracy(tiny, ship, fres
     _export_differently(monkeypatch, _turn_signs)
     said = []
     taken = take_in(fresh, tiny, progress=lambda share, words: said.append(words))
-    assert [c.accuracy for c in taken] == [None, None]  # INT8 was compared with another original
+    assert [c.score for c in taken] == [None, None]  # INT8 was compared with another original
     assert said[-1] == "original, FP32 answers otherwise than recorded: it is tested here"
 
 

@@ -74,10 +74,10 @@ def test_the_card_holds_hashes_figures_and_what_a_device_needs(
     said = json.loads(card.read_text())
     for path in (model, recipe):
         assert said["files"][path.name]["sha256"] == sha256_of(path.read_bytes())
-    assert made.accuracy is not None
+    assert made.score is not None
     assert made.latency is not None
-    assert said["accuracy"]["value"] == made.accuracy.value
-    assert said["accuracy"]["difference_interval"] == list(made.accuracy.difference_interval)
+    assert said["accuracy"]["value"] == made.score.value
+    assert said["accuracy"]["difference_interval"] == list(made.score.difference_interval)
     assert said["latency"]["speedup_interval"] == list(made.latency.speedup_interval)
     assert said["latency"]["busyness"] == made.latency.busyness
     assert said["latency"]["environment"]["cpu"] == made.latency.environment.cpu
@@ -147,7 +147,7 @@ def test_the_readme_says_the_figures_and_how_to_make_it_again(
 def test_what_was_not_measured_is_said_and_not_invented(
     made: Candidate, task: Task, tmp_path: Path
 ) -> None:
-    export_candidate(replace(made, latency=None, accuracy=None), task, tmp_path)
+    export_candidate(replace(made, latency=None, score=None), task, tmp_path)
     card = json.loads((tmp_path / "card.json").read_text())
     assert card["latency"] is None
     assert card["accuracy"] is None
@@ -157,8 +157,8 @@ def test_what_was_not_measured_is_said_and_not_invented(
 def test_a_recorded_accuracy_is_called_recorded(
     made: Candidate, task: Task, tmp_path: Path
 ) -> None:
-    recorded = candidate(made.recipe, recorded=True).accuracy
-    export_candidate(replace(made, accuracy=recorded), task, tmp_path)
+    recorded = candidate(made.recipe, recorded=True).score
+    export_candidate(replace(made, score=recorded), task, tmp_path)
     assert json.loads((tmp_path / "card.json").read_text())["accuracy"]["recorded"] is True
     assert "recorded when the file was made" in (tmp_path / "README.txt").read_text()
 

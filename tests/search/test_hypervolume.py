@@ -18,7 +18,7 @@ from optim.search.hypervolume import (
 from optim.search.pareto import Objective
 from tests.dashboard.factories import candidate, sample_candidates
 
-LATENCY_ACCURACY = (Objective.LATENCY, Objective.ACCURACY)
+LATENCY_ACCURACY = (Objective.LATENCY, Objective.SCORE)
 
 
 def cells(d: int):

@@ -15,14 +15,14 @@ from optim.search.pareto import (
     Front,
     Limits,
     Objective,
-    accuracy_drop,
     distinguishable,
     pareto_front,
     ranked_front,
+    score_drop,
 )
 from tests.dashboard.factories import candidate, control, many_candidates, sample_candidates
 
-LATENCY_ACCURACY = (Objective.LATENCY, Objective.ACCURACY)
+LATENCY_ACCURACY = (Objective.LATENCY, Objective.SCORE)
 COSTS = hnp.arrays(
     np.float64,
     hnp.array_shapes(min_dims=2, max_dims=2, max_side=12),
@@ -78,7 +78,7 @@ def everyone(front: Front) -> list[str]:
 
 def test_every_candidate_is_sorted_into_exactly_one_place() -> None:
     candidates = sample_candidates()
-    front = ranked_front(candidates, tuple(Objective), Limits(max_accuracy_drop=0.01))
+    front = ranked_front(candidates, tuple(Objective), Limits(max_score_drop=0.01))
     assert sorted(everyone(front)) == sorted(c.id for c in candidates)
 
 
@@ -98,8 +98,8 @@ def test_members_are_not_dominated_and_the_dominated_are() -> None:
     front = ranked_front(candidates, LATENCY_ACCURACY)
 
     def dominates(a: Candidate, b: Candidate) -> bool:
-        first = a.latency.p50_ms, -a.accuracy.value
-        second = b.latency.p50_ms, -b.accuracy.value
+        first = a.latency.p50_ms, -a.score.value
+        second = b.latency.p50_ms, -b.score.value
         return first != second and first[0] <= second[0] and first[1] <= second[1]
 
     assert front.members
@@ -128,9 +128,9 @@ def test_different_sizes_are_never_tied_when_size_is_an_objective() -> None:
 def test_accuracy_is_compared_by_pairs_where_both_saw_the_same_examples() -> None:
     original = candidate(recipe_of())
     slightly_worse = candidate(recipe_of(precision="int8"), lost=40, better=5)
-    low, high = slightly_worse.accuracy.interval
-    assert low < original.accuracy.value < high  # unpaired, nobody could tell
-    assert distinguishable(original, slightly_worse, Objective.ACCURACY)
+    low, high = slightly_worse.score.interval
+    assert low < original.score.value < high  # unpaired, nobody could tell
+    assert distinguishable(original, slightly_worse, Objective.SCORE)
 
 
 def test_a_control_takes_part() -> None:
@@ -153,7 +153,7 @@ def test_a_candidate_without_finite_figures_is_not_on_the_front() -> None:
 
 
 def test_limits_take_candidates_off_the_front_and_say_which() -> None:
-    front = ranked_front(sample_candidates(), tuple(Objective), Limits(max_accuracy_drop=0.01))
+    front = ranked_front(sample_candidates(), tuple(Objective), Limits(max_score_drop=0.01))
     deep = next(c for c in front.out_of_limits if c.words() == "prune 75 % of channels, INT8")
     assert front.broken[deep.id] == ("loses 2.41 points, your limit is 1",)
     assert deep.id not in ids(front.members)
@@ -161,14 +161,14 @@ def test_limits_take_candidates_off_the_front_and_say_which() -> None:
 
 def test_a_loss_of_exactly_the_limit_keeps_it() -> None:
     exact = candidate(recipe_of(precision="int8"), lost=100)
-    limits = Limits(max_accuracy_drop=0.01)
+    limits = Limits(max_score_drop=0.01)
     assert limits.broken_by(exact, candidate(recipe_of())) == ()
     assert limits.broken_by(candidate(recipe_of(precision="int8"), lost=101), None)
 
 
 def test_each_limit_has_its_own_words() -> None:
     made = candidate(recipe_of(precision="int8"), speedup=3.4, size_bytes=2_020_000, lost=4)
-    limits = Limits(max_accuracy_drop=0.0001, max_latency_ms=0.5, max_size_bytes=1e6)
+    limits = Limits(max_score_drop=0.0001, max_latency_ms=0.5, max_size_bytes=1e6)
     words = limits.broken_by(made, None)
     assert [w.split(", ")[-1] for w in words] == [
         "your limit is 0.01",
@@ -178,8 +178,8 @@ def test_each_limit_has_its_own_words() -> None:
 
 
 def test_what_is_not_measured_keeps_no_limit() -> None:
-    bare = replace(candidate(recipe_of()), latency=None, accuracy=None, artifact=None)
-    limits = Limits(max_accuracy_drop=0.01, max_latency_ms=1.0, max_size_bytes=1e6)
+    bare = replace(candidate(recipe_of()), latency=None, score=None, artifact=None)
+    limits = Limits(max_score_drop=0.01, max_latency_ms=1.0, max_size_bytes=1e6)
     assert len(limits.broken_by(bare, None)) == 3
     assert Limits().broken_by(bare, None) == ()
 
@@ -199,8 +199,8 @@ def test_the_drop_against_another_baseline_is_the_difference_of_the_values() -> 
     made = candidate(recipe_of(precision="int8"), lost=100)
     other = candidate(recipe_of(), lost=50)
     other = replace(other, artifact=replace(other.artifact, sha256="other"))
-    assert accuracy_drop(made, candidate(recipe_of())) == pytest.approx(0.01)
-    assert accuracy_drop(made, other) == pytest.approx(0.005)
+    assert score_drop(made, candidate(recipe_of())) == pytest.approx(0.01)
+    assert score_drop(made, other) == pytest.approx(0.005)
 
 
 def test_precisions_of_the_samples_are_all_on_a_front_of_three_objectives() -> None:

@@ -8,7 +8,7 @@ import pytest
 from optim.artifact import Artifact
 from optim.candidate import Candidate, role_of
 from optim.devices.environment import Environment
-from optim.measure.measurement import Accuracy, Latency
+from optim.measure.measurement import Latency, Score
 from optim.recipe import Precision, Prune, Quantize, Recipe, Replace, Sparsify, recipe_of
 from optim.search.predict import predict
 
@@ -26,7 +26,7 @@ def _law(recipe):
     return 4.0 * math.exp(-2 * recipe.pruning_ratio) / speed / shallow, 8e6 / shrink
 
 
-def _measured(recipe, *, accuracy=0.93):
+def _measured(recipe, *, score=0.93):
     latency_ms, size = _law(recipe)
     samples = np.full((3, 5), latency_ms, np.float32)
     return Candidate(
@@ -45,8 +45,8 @@ def _measured(recipe, *, accuracy=0.93):
             cold_start_ms=1.0,
             environment=ENVIRONMENT,
         ),
-        accuracy=Accuracy(
-            n=1000, correct=round(1000 * accuracy), worse=0, better=0, changed=0,
+        score=Score(
+            n=1000, correct=round(1000 * score), worse=0, better=0, changed=0,
             split="test", baseline_sha256="0" * 64,
         ),
     )  # fmt: skip
@@ -101,16 +101,16 @@ def test_a_control_trained_from_scratch_does_not_move_the_prediction():
     control = Recipe(steps=(Prune(ratio=0.6, keep_weights=False),))
     recipe = recipe_of(pruning_ratio=0.6)
     without = predict(recipe, _world())
-    assert predict(recipe, [*_world(), _measured(control, accuracy=0.1)]) == without
+    assert predict(recipe, [*_world(), _measured(control, score=0.1)]) == without
 
 
 def test_the_candidate_trained_most_alike_counts():
-    short = _measured(recipe_of(pruning_ratio=0.5, epochs=1.0), accuracy=0.90)
-    long = _measured(recipe_of(pruning_ratio=0.5, epochs=8.0), accuracy=0.94)
+    short = _measured(recipe_of(pruning_ratio=0.5, epochs=1.0), score=0.90)
+    long = _measured(recipe_of(pruning_ratio=0.5, epochs=8.0), score=0.94)
     world = [_measured(Recipe()), _measured(recipe_of(precision="int8")), short, long]
     asked = recipe_of(pruning_ratio=0.5, epochs=7.0, precision=Precision.FP32)
-    assert predict(asked, world).accuracy == pytest.approx(0.94, abs=0.005)
-    assert predict(recipe_of(pruning_ratio=0.5), world).accuracy == pytest.approx(0.90, abs=0.005)
+    assert predict(asked, world).score == pytest.approx(0.94, abs=0.005)
+    assert predict(recipe_of(pruning_ratio=0.5), world).score == pytest.approx(0.90, abs=0.005)
 
 
 def test_a_shallower_network_does_not_bend_the_curve_of_the_others():
@@ -149,9 +149,9 @@ def test_which_channels_leave_each_layer_moves_accuracy_alone():
     usual = predict(recipe_of(pruning_ratio=0.5, precision="int8"), _world())
     found = predict(asked, _world())
     assert found.latency_interval == usual.latency_interval
-    assert _span(found.accuracy_interval) > _span(usual.accuracy_interval)
-    better = predict(asked, [*_world(), _measured(Recipe(steps=asked.steps[:1]), accuracy=0.95)])
-    assert better.accuracy == pytest.approx(0.95, abs=0.005)
+    assert _span(found.score_interval) > _span(usual.score_interval)
+    better = predict(asked, [*_world(), _measured(Recipe(steps=asked.steps[:1]), score=0.95)])
+    assert better.score == pytest.approx(0.95, abs=0.005)
 
 
 def test_a_scope_that_changes_shapes_is_guessed_with_more_doubt():
@@ -165,7 +165,7 @@ def test_zeros_make_a_dense_file_neither_faster_nor_smaller():
     found, dense = predict(asked, _world()), predict(Recipe(steps=(Quantize(),)), _world())
     assert found.latency_interval == dense.latency_interval
     assert found.size_interval == dense.size_interval
-    assert _span(found.accuracy_interval) > _span(dense.accuracy_interval)
+    assert _span(found.score_interval) > _span(dense.score_interval)
 
 
 def test_nothing_is_said_of_a_student_until_one_like_it_is_measured():
@@ -179,7 +179,7 @@ def test_nothing_is_said_of_a_student_until_one_like_it_is_measured():
 
 
 def test_a_student_does_not_bend_the_curve_of_the_others():
-    student = _measured(Recipe(steps=(Replace(architecture="resnet"), Quantize())), accuracy=0.1)
+    student = _measured(Recipe(steps=(Replace(architecture="resnet"), Quantize())), score=0.1)
     plain = recipe_of(pruning_ratio=0.4, precision="int8")
     assert predict(plain, [*_world(), student]) == predict(plain, _world())
 

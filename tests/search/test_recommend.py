@@ -11,7 +11,7 @@ from tests.dashboard.factories import candidate, control, sample_candidates
 
 
 def test_the_fastest_within_the_limits_is_recommended_with_its_reason() -> None:
-    found = recommend(sample_candidates(), Limits(max_accuracy_drop=0.01))
+    found = recommend(sample_candidates(), Limits(max_score_drop=0.01))
     assert found is not None
     assert found.candidate.words() == "prune 50 % of channels, INT8"
     assert "fastest candidate within your limits" in found.reason
@@ -35,7 +35,7 @@ def test_of_those_that_are_equally_fast_the_most_accurate_is_recommended() -> No
 def test_no_recommendation_breaks_a_limit() -> None:
     candidates = sample_candidates()
     for drop in (0.0, 0.001, 0.005, 0.01, 0.02, 0.05):
-        limits = Limits(max_accuracy_drop=drop, max_size_bytes=6e6)
+        limits = Limits(max_score_drop=drop, max_size_bytes=6e6)
         found = recommend(candidates, limits)
         assert found.candidate is None or not limits.broken_by(found.candidate, candidates[0])
 
@@ -53,7 +53,7 @@ def test_a_tie_with_the_runner_up_is_said() -> None:
     [
         (Limits(max_latency_ms=0.01), "Allow 0.101 ms."),
         (Limits(max_size_bytes=1000), "Allow 0.164 MB."),
-        (Limits(max_accuracy_drop=0.01, max_latency_ms=0.15), "Allow 0.244 ms."),
+        (Limits(max_score_drop=0.01, max_latency_ms=0.15), "Allow 0.244 ms."),
     ],
 )
 def test_when_nothing_fits_the_cheapest_relaxation_is_named(limits: Limits, relax: str) -> None:
@@ -64,12 +64,12 @@ def test_when_nothing_fits_the_cheapest_relaxation_is_named(limits: Limits, rela
 
 def test_the_named_relaxation_is_enough() -> None:
     candidates = sample_candidates()
-    tight = Limits(max_accuracy_drop=0.001, max_size_bytes=1_500_000)
+    tight = Limits(max_score_drop=0.001, max_size_bytes=1_500_000)
     found = recommend(candidates, tight)
     assert found.candidate is None
     amount = float(found.relax.split()[1])
     relaxed = (
-        replace(tight, max_accuracy_drop=amount / 100)
+        replace(tight, max_score_drop=amount / 100)
         if "points" in found.relax
         else replace(tight, max_size_bytes=amount * 1e6)
     )
@@ -77,7 +77,7 @@ def test_the_named_relaxation_is_enough() -> None:
 
 
 def test_when_no_single_limit_is_enough_the_nearest_candidate_is_named() -> None:
-    limits = Limits(max_accuracy_drop=0.0, max_latency_ms=0.01, max_size_bytes=1000)
+    limits = Limits(max_score_drop=0.0, max_latency_ms=0.01, max_size_bytes=1000)
     found = recommend(sample_candidates(), limits)
     assert found.relax.startswith("No single limit is enough.")
 

@@ -82,10 +82,10 @@ def test_each_figure_is_still_there(old: Path, version: int) -> None:
     assert_times(int8.latency, 1.5)
     assert int8.latency is not None
     assert int8.latency.usual_ms == (USUAL_MS if version >= 4 else None)
-    assert baseline.accuracy is not None
-    assert (baseline.accuracy.correct, baseline.accuracy.recorded) == (7, True)
-    assert int8.accuracy is not None
-    found = int8.accuracy
+    assert baseline.score is not None
+    assert (baseline.score.correct, baseline.score.recorded) == (7, True)
+    assert int8.score is not None
+    found = int8.score
     assert (found.n, found.correct, found.worse, found.better, found.changed) == (8, 6, 2, 1, 4)
     predictions = results.predictions(INT8)
     assert predictions is not None
@@ -108,7 +108,7 @@ def test_what_later_versions_keep_is_there_or_can_be_kept(old: Path, version: in
     assert [epoch.loss for epoch in log.get(TRAINED)] == ([1.25, 0.75] if version >= 3 else [])
     analyses.add(INT8, AnalysisKind.PROFILE, HERE.fingerprint, {"new": True})
     assert analyses.get(INT8, AnalysisKind.PROFILE, HERE.fingerprint) == {"new": True}
-    log.add("new", Epoch(epoch=1, loss=1.0, accuracy=0.5, seconds=1.0))
+    log.add("new", Epoch(epoch=1, loss=1.0, score=0.5, seconds=1.0))
     assert len(log.get("new")) == 1
 
 

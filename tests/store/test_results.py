@@ -14,7 +14,7 @@ from optim.devices.environment import Environment
 from optim.errors import Refusal
 from optim.jobs.job import JobKind
 from optim.jobs.queue import JobQueue
-from optim.measure.measurement import Accuracy, Latency
+from optim.measure.measurement import Latency, Score
 from optim.recipe import Recipe, recipe_of
 from optim.store import schema
 from optim.store.results import Results
@@ -56,8 +56,8 @@ def latency(*, value_ms: float = 1.0, environment: Environment = HERE, seed: int
     )
 
 
-def accuracy(*, correct: int = 90, recorded: bool = False, split: str = "test") -> Accuracy:
-    return Accuracy(
+def accuracy(*, correct: int = 90, recorded: bool = False, split: str = "test") -> Score:
+    return Score(
         n=100,
         correct=correct,
         worse=4,
@@ -77,12 +77,12 @@ def only(results: Results, environment: Environment = HERE) -> Candidate:
 def test_a_candidate_comes_back_whole(results: Results) -> None:
     artifact = make(results)
     results.add_latency("c0ffee000001", latency())
-    results.add_accuracy("c0ffee000001", accuracy(), None)
+    results.add_score("c0ffee000001", accuracy(), None)
     found = only(results)
     assert (found.id, found.task, found.role) == ("c0ffee000001", "task", Role.CANDIDATE)
     assert found.recipe == recipe_of(precision="int8")
     assert (found.artifact, found.facts, found.seconds) == (artifact, FACTS, 1.5)
-    assert found.accuracy == accuracy()
+    assert found.score == accuracy()
     assert found.measured
     assert found.latency is not None
     for name in ("baseline_ms", "candidate_ms", "null_ms"):
@@ -90,7 +90,7 @@ def test_a_candidate_comes_back_whole(results: Results) -> None:
     assert found.latency.environment == HERE
     assert found.latency.cold_start_ms == 12.5
     assert found.latency.usual_ms is None
-    assert results.candidate("c0ffee000001", HERE.fingerprint).accuracy == accuracy()
+    assert results.candidate("c0ffee000001", HERE.fingerprint).score == accuracy()
     assert results.candidate("unknown", HERE.fingerprint) is None
 
 
@@ -139,20 +139,20 @@ def test_the_usual_time_of_a_baseline_is_the_least_of_its_latest_dozen(results: 
 
 def test_an_accuracy_measured_here_beats_a_recorded_one(results: Results) -> None:
     make(results)
-    results.add_accuracy("c0ffee000001", accuracy(correct=91), None)
-    results.add_accuracy("c0ffee000001", accuracy(correct=92), None)
-    results.add_accuracy("c0ffee000001", accuracy(correct=95, recorded=True), None)
-    results.add_accuracy("c0ffee000001", accuracy(correct=99, split="validation"), None)
-    assert only(results).accuracy.correct == 92
+    results.add_score("c0ffee000001", accuracy(correct=91), None)
+    results.add_score("c0ffee000001", accuracy(correct=92), None)
+    results.add_score("c0ffee000001", accuracy(correct=95, recorded=True), None)
+    results.add_score("c0ffee000001", accuracy(correct=99, split="validation"), None)
+    assert only(results).score.correct == 92
 
 
 def test_figures_belong_to_the_file_they_were_taken_from(results: Results) -> None:
     make(results)
     results.add_latency("c0ffee000001", latency())
-    results.add_accuracy("c0ffee000001", accuracy(), np.zeros(100, np.int64))
+    results.add_score("c0ffee000001", accuracy(), np.zeros(100, np.int64))
     make(results, content=b"another model")
     assert only(results).latency is None
-    assert only(results).accuracy is None
+    assert only(results).score is None
     assert results.predictions("c0ffee000001") is None
     make(results, content=b"model")
     assert only(results).measured
@@ -162,8 +162,8 @@ def test_predictions_come_back_as_bytes(results: Results) -> None:
     make(results)
     assert results.predictions("c0ffee000001") is None
     classes = np.random.default_rng(0).integers(0, 10, 100)
-    results.add_accuracy("c0ffee000001", accuracy(recorded=True), np.zeros(100, np.int64))
-    results.add_accuracy("c0ffee000001", accuracy(), classes)
+    results.add_score("c0ffee000001", accuracy(recorded=True), np.zeros(100, np.int64))
+    results.add_score("c0ffee000001", accuracy(), classes)
     found = results.predictions("c0ffee000001")
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, classes)
@@ -173,8 +173,8 @@ def test_predictions_come_back_as_bytes(results: Results) -> None:
 def test_predictions_that_do_not_fit_are_refused(results: Results, wrong: np.ndarray) -> None:
     make(results)
     with pytest.raises(ValueError, match="predict"):
-        results.add_accuracy("c0ffee000001", accuracy(), wrong)
-    assert only(results).accuracy is None
+        results.add_score("c0ffee000001", accuracy(), wrong)
+    assert only(results).score is None
 
 
 def test_a_refusal_is_kept_until_the_file_is_made(results: Results) -> None:
@@ -191,7 +191,7 @@ def test_a_figure_without_a_file_and_an_unknown_candidate_are_refused(results: R
     with pytest.raises(ValueError, match="Finish it first"):
         results.add_latency("a", latency())
     with pytest.raises(ValueError, match="Finish it first"):
-        results.add_accuracy("unknown", accuracy(), None)
+        results.add_score("unknown", accuracy(), None)
     with pytest.raises(ValueError, match="Add it first"):
         results.refuse("unknown", Refusal(reason="why"))
 
@@ -229,7 +229,7 @@ def test_the_version_grows_with_candidates_and_figures_but_not_with_jobs(
         lambda: results.add("c0ffee000001", "task", recipe_of(precision="int8")),
         lambda: make(results),
         lambda: results.add_latency("c0ffee000001", latency()),
-        lambda: results.add_accuracy("c0ffee000001", accuracy(), None),
+        lambda: results.add_score("c0ffee000001", accuracy(), None),
         lambda: results.refuse("c0ffee000001", Refusal(reason="why")),
     ):
         change()
@@ -253,7 +253,7 @@ def test_a_thousand_candidates_come_back_by_one_statement(
         results.add(name, "task", recipe_of(pruning_ratio=(i % 90 + 1) / 100, seed=i))
         results.finish(name, artifact, FACTS, None)
         results.add_latency(name, latency(seed=i))
-        results.add_accuracy(name, accuracy(correct=i % 100), np.full(100, i % 10))
+        results.add_score(name, accuracy(correct=i % 100), np.full(100, i % 10))
     statements: list[str] = []
     connect = schema.connect
 
@@ -267,4 +267,4 @@ def test_a_thousand_candidates_come_back_by_one_statement(
     assert len(statements) == 1
     assert [candidate.recipe.seed for candidate in found] == list(range(1000))
     assert all(candidate.measured for candidate in found)
-    assert [candidate.accuracy.correct for candidate in found] == [i % 100 for i in range(1000)]
+    assert [candidate.score.correct for candidate in found] == [i % 100 for i in range(1000)]

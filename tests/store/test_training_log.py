@@ -10,7 +10,7 @@ from optim.store.training_log import TrainingLog
 
 
 def _epoch(number: int, accuracy: float = 0.5) -> Epoch:
-    return Epoch(epoch=number, loss=1.0, accuracy=accuracy, seconds=2.0)
+    return Epoch(epoch=number, loss=1.0, score=accuracy, seconds=2.0)
 
 
 def test_epochs_come_back_in_order_and_apart_by_training(tmp_path: Path) -> None:

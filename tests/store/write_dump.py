@@ -20,7 +20,7 @@ from optim.devices.environment import Environment
 from optim.errors import Refusal
 from optim.jobs.job import JobKind
 from optim.jobs.queue import JobQueue
-from optim.measure.measurement import Accuracy, Latency
+from optim.measure.measurement import Latency, Score
 from optim.progress import Epoch
 from optim.recipe import Calibration, Fuse, Prune, Quantize, Recipe
 from optim.store.analyses import Analyses, AnalysisKind
@@ -86,8 +86,8 @@ def fill(folder: Path) -> None:
         analyses.add(INT8, kind, HERE.fingerprint, content)
     TrainingLog(folder).add(
         TRAINED,
-        Epoch(epoch=1, loss=1.25, accuracy=0.5, seconds=2.0),
-        Epoch(epoch=2, loss=0.75, accuracy=0.625, seconds=2.0),
+        Epoch(epoch=1, loss=1.25, score=0.5, seconds=2.0),
+        Epoch(epoch=2, loss=0.75, score=0.625, seconds=2.0),
     )
 
 
@@ -113,10 +113,10 @@ def fill_results(results: Results) -> None:
         )
         results.add_latency(name, latency)
     same = {"n": 8, "split": "test", "baseline_sha256": baseline.sha256}
-    recorded = Accuracy(correct=7, worse=0, better=0, changed=0, recorded=True, **same)
-    results.add_accuracy(BASELINE, recorded, None)
-    measured = Accuracy(correct=6, worse=2, better=1, changed=4, **same)
-    results.add_accuracy(INT8, measured, np.arange(8) % 5)
+    recorded = Score(correct=7, worse=0, better=0, changed=0, recorded=True, **same)
+    results.add_score(BASELINE, recorded, None)
+    measured = Score(correct=6, worse=2, better=1, changed=4, **same)
+    results.add_score(INT8, measured, np.arange(8) % 5)
     results.add_checkpoint(TRAINED, store_artifact(b"trained weights", results.artifacts))
 
 

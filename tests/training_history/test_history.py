@@ -44,7 +44,7 @@ def test_each_training_is_a_row_with_its_seconds_added_up() -> None:
     taught, alone, rounds, at_once = rows_of()
     assert [m.seconds for m in taught.moments] == [12, 24, 36]
     assert taught.final is not None
-    assert taught.final.accuracy == 0.912
+    assert taught.final.score == 0.912
     assert (taught.taught, alone.taught) == (True, False)
     assert taught.network == alone.network == "student squeezenet of 50 % width"
     assert rounds.planned_epochs == at_once.planned_epochs == 3
@@ -182,7 +182,7 @@ def test_the_twin_of_the_same_length_is_taken_else_the_longest() -> None:
 # --- rounds --------------------------------------------------------------------------------------
 def test_rounds_stand_beside_the_same_cut_at_once() -> None:
     (path,) = pruning_paths(rows_of())
-    assert [r.accuracy for r in path.rounds] == [0.93, 0.92, 0.90]
+    assert [r.score for r in path.rounds] == [0.93, 0.92, 0.90]
     assert [r.ratio for r in path.rounds] == pytest.approx([0.37, 0.603, 0.75], abs=0.001)
     assert path.at_once is not None
     assert path.at_once.recipe == AT_ONCE.training_prefix()
@@ -191,7 +191,7 @@ def test_rounds_stand_beside_the_same_cut_at_once() -> None:
 def test_rounds_to_come_are_known_while_the_first_one_trains() -> None:
     first = stage_recipes(ROUNDS)[0]
     (path,) = pruning_paths(rows_of((ROUNDS,), {log_name(first): epochs(0.9)}, running=(ROUNDS,)))
-    assert [r.accuracy for r in path.rounds] == [0.9, None, None]
+    assert [r.score for r in path.rounds] == [0.9, None, None]
     assert [r.over for r in path.rounds] == [True, False, False]
     assert path.at_once is None
 
@@ -216,7 +216,7 @@ def test_one_file_without_a_test_accuracy_puts_the_whole_curve_on_validation() -
     (data,) = little_data(rows, N)
     assert data.tested is None
     assert data.n == N
-    known = {(p.lesson, p.share): p.accuracy for p in data.points}
+    known = {(p.lesson, p.share): p.score for p in data.points}
     assert known[Lesson.BOTH, 0.01] == 0.72
 
 

@@ -52,11 +52,11 @@ def add_limits(sheet: Sheet, view: View, limits: Limits) -> list[Text]:
     shade = {"fillcolor": theme.forbidden, "line": {"width": 0}, "layer": "below"}
     texts = []
     base = view.front.baseline
-    if limits.max_accuracy_drop is not None and base is not None and base.accuracy is not None:
-        y = 100 * (base.accuracy.value - limits.max_accuracy_drop)
+    if limits.max_score_drop is not None and base is not None and base.score is not None:
+        y = 100 * (base.score.value - limits.max_score_drop)
         sheet.shape(type="rect", xref="paper", x0=0, x1=1, y0=y - 1000, y1=y, **shade)
         sheet.shape(type="line", xref="paper", x0=0, x1=1, y0=y, y1=y, line=line)
-        lost = words.lost(-limits.max_accuracy_drop)
+        lost = words.lost(-limits.max_score_drop)
         texts.append(
             Text(
                 x=view.x.high,
@@ -115,7 +115,7 @@ def add_hypervolume(sheet: Sheet, view: View) -> list[Text]:
     corner_x = (
         reference.latency_ms if view.kind == "latency" else reference.size_bytes
     ) * view.x.scale
-    corner_y = reference.accuracy * view.y.scale
+    corner_y = reference.score * view.y.scale
     inside = [s for p in view.staircase if (s := view.spot(p))[0] < corner_x and s[1] > corner_y]
     if not inside:
         return []
@@ -142,7 +142,7 @@ def add_hypervolume(sheet: Sheet, view: View) -> list[Text]:
         marker={"symbol": "x-thin-open", "size": 10, "color": view.theme.muted},
         hoverinfo="skip",
     )
-    objectives = (objective_of(view.kind), Objective.ACCURACY)
+    objectives = (objective_of(view.kind), Objective.SCORE)
     volume = scaled_hypervolume([p.candidate for p in view.staircase], base, objectives)
     lines = (f"hypervolume {volume:.2f}", "from this reference point", "(the original alone: 1)")
     return [Text(x=corner_x, y=corner_y, lines=lines, colour=view.theme.muted)]
@@ -151,7 +151,7 @@ def add_hypervolume(sheet: Sheet, view: View) -> list[Text]:
 def add_prediction_box(sheet: Sheet, view: View, prediction: Prediction) -> None:
     """The doubt of the hollow point: about 80 % of such predictions come true inside."""
     low, high = prediction.latency_interval if view.kind == "latency" else prediction.size_interval
-    bottom, top = prediction.accuracy_interval
+    bottom, top = prediction.score_interval
     sheet.shape(
         type="rect",
         x0=low * view.x.scale,
@@ -246,7 +246,7 @@ def obstacles_of(sheet: Sheet, view: View) -> list[Box]:
             right, bottom = view.pixel(shape["x1"], shape["y0"])
             boxes.append(Box(left=left, top=top, right=right, bottom=bottom, weight=0.3))
     for point in view.staircase:
-        accuracy = point.candidate.accuracy
+        accuracy = point.candidate.score
         if accuracy is not None:
             x, _ = view.spot(point)
             low, high = (view.pixel(x, 100 * end) for end in accuracy.interval)
@@ -256,6 +256,6 @@ def obstacles_of(sheet: Sheet, view: View) -> list[Box]:
 
 def _baseline_spot(view: View) -> tuple[float, float] | None:
     base = view.front.baseline
-    if base is None or base.accuracy is None:
+    if base is None or base.score is None:
         return None
-    return stored_x(base, view.kind) * view.x.scale, base.accuracy.value * view.y.scale
+    return stored_x(base, view.kind) * view.x.scale, base.score.value * view.y.scale

@@ -150,23 +150,23 @@ def _view(
     most = front.limits.max_latency_ms if x == "latency" else front.limits.max_size_bytes
     if most:
         also_x.append(most)
-    if base is not None and base.accuracy is not None:
-        if front.limits.max_accuracy_drop is not None:
-            also_y.append(base.accuracy.value - min(front.limits.max_accuracy_drop, 0.15))
+    if base is not None and base.score is not None:
+        if front.limits.max_score_drop is not None:
+            also_y.append(base.score.value - min(front.limits.max_score_drop, 0.15))
         if show_reference:
             reference = reference_of(base)
             also_x.append(reference.latency_ms if x == "latency" else reference.size_bytes)
-            also_y.append(reference.accuracy)
-    shares = [c.accuracy.value for c in drawn if c.accuracy]
-    ends = [end for c in front.members[:60] if c.accuracy for end in c.accuracy.interval]
-    examples = {c.accuracy.n for c in drawn if c.accuracy}
+            also_y.append(reference.score)
+    shares = [c.score.value for c in drawn if c.score]
+    ends = [end for c in front.members[:60] if c.score for end in c.score.interval]
+    examples = {c.score.n for c in drawn if c.score}
     return View(
         front=front,
         kind=x,
         x=x_axis(x, [stored_x(c, x) for c in drawn], log=log_x, also=also_x, narrow=narrow),
         y=y_axis(
-            [*shares, *ends, *(g.accuracy for g in guesses)],
-            baseline=base.accuracy.value if base is not None and base.accuracy else None,
+            [*shares, *ends, *(g.score for g in guesses)],
+            baseline=base.score.value if base is not None and base.score else None,
             n=examples.pop() if len(examples) == 1 and not narrow else None,
             also=also_y,
         ),
@@ -181,18 +181,18 @@ def _own_texts(view: View, prediction: Prediction | None, recommended: str | Non
     """Labels of the original, the recommended and the predicted point."""
     texts = []
     base, choice = view.front.baseline, view.front.find(recommended)
-    if base is not None and base.measured and base.accuracy is not None:
+    if base is not None and base.measured and base.score is not None:
         same = choice is not None and choice.id == base.id
-        x, y = stored_x(base, view.kind) * view.x.scale, base.accuracy.value * view.y.scale
+        x, y = stored_x(base, view.kind) * view.x.scale, base.score.value * view.y.scale
         name = ("original (FP32)", "recommended") if same else ("original (FP32)",)
         texts.append(Text(x=x, y=y, lines=name, colour=view.theme.text))
-    if choice is not None and choice is not base and choice.accuracy is not None:
+    if choice is not None and choice is not base and choice.score is not None:
         change = words.versus_baseline(choice, base).split(", ")
         lines = tuple(change) if view.narrow else (", ".join(change[:2]), *change[2:])
         texts.append(
             Text(
                 x=stored_x(choice, view.kind) * view.x.scale,
-                y=choice.accuracy.value * view.y.scale,
+                y=choice.score.value * view.y.scale,
                 lines=("recommended", *lines),
                 colour=view.theme.primary,
                 bold_first=True,
@@ -200,7 +200,7 @@ def _own_texts(view: View, prediction: Prediction | None, recommended: str | Non
         )
     if prediction is not None:
         guess = prediction.latency_ms if view.kind == "latency" else prediction.size_bytes
-        y = prediction.accuracy * view.y.scale
+        y = prediction.score * view.y.scale
         told = "(predicted)" if view.holds(y) else f"(predicted: {y:.0f} %, far below)"
         texts.append(
             Text(
@@ -216,9 +216,9 @@ def _own_texts(view: View, prediction: Prediction | None, recommended: str | Non
 def _add_deeper_note(sheet: Sheet, view: View) -> None:
     """Say how many points lie below the view, instead of squeezing everything else."""
     deeper = [
-        c.accuracy.value
+        c.score.value
         for c in view.front.measured
-        if c.accuracy and c.accuracy.value * view.y.scale < view.y.low
+        if c.score and c.score.value * view.y.scale < view.y.low
     ]
     if not deeper:
         return

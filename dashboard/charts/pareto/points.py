@@ -47,10 +47,8 @@ def points_of(candidates: Iterable[Candidate], x: XAxis) -> tuple[Point, ...]:
     """One point per spot; identical candidates share it, the first one lends its id."""
     spots: dict[tuple[float, float], list[Candidate]] = {}
     for candidate in candidates:
-        if candidate.accuracy is not None:
-            spots.setdefault((stored_x(candidate, x), candidate.accuracy.value), []).append(
-                candidate
-            )
+        if candidate.score is not None:
+            spots.setdefault((stored_x(candidate, x), candidate.score.value), []).append(candidate)
     return tuple(
         Point(candidate=group[0], x=spot[0], y=spot[1], twins=tuple(group[1:]))
         for spot, group in spots.items()
@@ -100,7 +98,7 @@ def ties_of(front: Front, x: XAxis) -> dict[str, tuple[str, ...]]:
     alive = front.members + front.tied
     names = {c.id: c.words() for c in alive}
     ties: dict[str, list[str]] = {}
-    for a, b in tied_pairs(alive, (objective_of(x), Objective.ACCURACY)):
+    for a, b in tied_pairs(alive, (objective_of(x), Objective.SCORE)):
         ties.setdefault(a, []).append(names[b])
         ties.setdefault(b, []).append(names[a])
     return {key: tuple(value) for key, value in ties.items()}
@@ -118,14 +116,14 @@ def hover_texts(
     name = " = ".join(one.words() for one in (c, *point.twins[:MOST_TWINS]))
     if len(point.twins) > MOST_TWINS:
         name += f" and {len(point.twins) - MOST_TWINS} more"
-    recorded = c.accuracy is not None and c.accuracy.recorded
-    accuracy = f"accuracy {words.accuracy_interval(c.accuracy)}"
+    recorded = c.score is not None and c.score.recorded
+    accuracy = f"accuracy {words.accuracy_interval(c.score)}"
     latency = "latency not measured yet"
     where = ""
-    if c.accuracy is not None:
+    if c.score is not None:
         accuracy = (
-            f"accuracy {words.accuracy(c.accuracy)} {words.accuracy_half_width(c.accuracy)}"
-            f" (95 % interval, n = {c.accuracy.n:,}), {'recorded' if recorded else 'measured'}"
+            f"accuracy {words.accuracy(c.score)} {words.accuracy_half_width(c.score)}"
+            f" (95 % interval, n = {c.score.n:,}), {'recorded' if recorded else 'measured'}"
         )
     if c.latency is not None:
         latency = f"latency {words.latency(c.latency.p50_ms)} ({words.latency_spread(c.latency)})"

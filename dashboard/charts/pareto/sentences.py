@@ -71,7 +71,7 @@ def caption(front: Front, *, x: XAxis = "latency") -> str:
         parts.append(
             f"{_candidates(count)} {'is' if count == 1 else 'are'} {words.TIED} from the front"
         )
-    recorded = sum(1 for c in front.measured if c.accuracy is not None and c.accuracy.recorded)
+    recorded = sum(1 for c in front.measured if c.score is not None and c.score.recorded)
     if recorded:
         parts.append(f"a rim marks {recorded} recorded {_plural('accuracy', recorded)}")
     parts.append("lines through a point: 8 of 10 runs, and the 95 % interval of accuracy")
@@ -101,7 +101,7 @@ def notice(front: Front) -> str | None:
 def _figures(candidate: Candidate) -> str:
     latency = words.latency(candidate.latency.p50_ms if candidate.latency else None)
     size = words.size(candidate.artifact.size_bytes if candidate.artifact else None)
-    return f"{words.accuracy(candidate.accuracy)} at {latency} and {size}"
+    return f"{words.accuracy(candidate.score)} at {latency} and {size}"
 
 
 def _candidates(count: int) -> str:

@@ -129,7 +129,7 @@ def _add_trace(
     if not points:
         return
     methods = [words.method(p.candidate.recipe) for p in points]
-    recorded = [bool(p.candidate.accuracy and p.candidate.accuracy.recorded) for p in points]
+    recorded = [bool(p.candidate.score and p.candidate.score.recorded) for p in points]
     open_symbols = name == "control"
     rims = [view.theme.text if known else view.theme.outline for known in recorded]
     spots = [view.spot(point) for point in points]
@@ -175,7 +175,7 @@ def _error_bars(view: View, points: Sequence[Point], colour: str) -> dict[str, A
     }
     across, upwards = [], []
     for point in points:
-        latency, accuracy = point.candidate.latency, point.candidate.accuracy
+        latency, accuracy = point.candidate.latency, point.candidate.score
         low, high = latency.spread_ms if latency and view.kind == "latency" else (point.x,) * 2
         across.append((max(0.0, high - point.x), max(0.0, point.x - low)))
         bottom, top = accuracy.interval if accuracy else (point.y,) * 2
@@ -210,7 +210,7 @@ def add_hollow(
                 (g.latency_ms if view.kind == "latency" else g.size_bytes) * view.x.scale
                 for g in guesses
             ],
-            y=[view.inside(g.accuracy * view.y.scale) for g in guesses],
+            y=[view.inside(g.score * view.y.scale) for g in guesses],
             name=name,
             mode="markers",
             marker={"color": view.theme.predicted, "line": {"width": 2.2}, **marker},
@@ -242,7 +242,7 @@ def add_hollow(
             [told(prediction.recipe.words(), prediction)],
             [prediction],
             symbol="circle-open-dot"
-            if view.holds(prediction.accuracy * view.y.scale)
+            if view.holds(prediction.score * view.y.scale)
             else "triangle-down-open",
             size=15,
         )
@@ -272,12 +272,12 @@ def add_heart(sheet: Sheet) -> None:
 def add_ring(sheet: Sheet, view: View, candidate_id: str | None, colour: str, width: float) -> None:
     """A ring around a candidate; two of different width stand inside each other."""
     found = view.front.find(candidate_id)
-    if found is None or found.accuracy is None:
+    if found is None or found.score is None:
         return
     larger = 14 if width > 2 else 7
     sheet.scatter(
         x=[stored_x(found, view.kind) * view.x.scale],
-        y=[found.accuracy.value * view.y.scale],
+        y=[found.score.value * view.y.scale],
         name="recommended" if width > 2 else "selected",
         mode="markers",
         marker={

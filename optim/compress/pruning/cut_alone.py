@@ -29,17 +29,17 @@ BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class CutScore:
     """What a network with one group cut answers.
 
     Attributes:
         kept: channels that stay in the group.
-        accuracy: 0..1.
+        score: 0..1.
         loss: mean cross-entropy.
     """
 
     kept: int
-    accuracy: float
+    score: float
     loss: float
 
 
@@ -68,7 +68,7 @@ def cut_alone(
     norm_inputs: np.ndarray,
     *,
     progress: Progress = lambda share, words: None,
-) -> dict[str, tuple[Score, ...]]:
+) -> dict[str, tuple[CutScore, ...]]:
     """Cut each group alone to each of its widths.
 
     Args:
@@ -85,13 +85,13 @@ def cut_alone(
     done, found = 0, {}
     for group in groups:
         order = scores(network, group, Criterion.L2, seed=0).argsort().tolist()
-        rows = [Score(kept=group.channels, accuracy=whole[0], loss=whole[1])]
+        rows = [CutScore(kept=group.channels, score=whole[0], loss=whole[1])]
         for kept in widths(group)[1:]:
             progress(done / total, f"{group.name} alone with {kept} of {group.channels} channels")
             pruned = tuple(order[: group.units - kept // group.granularity])
             narrow = with_norms(cut(network, [group], {group.name: pruned}), norm_inputs)
             accuracy, loss = _accuracy_and_loss(narrow, split)
-            rows.append(Score(kept=kept, accuracy=accuracy, loss=loss))
+            rows.append(CutScore(kept=kept, score=accuracy, loss=loss))
             done += 1
         found[group.name] = tuple(rows)
     return found

@@ -77,9 +77,9 @@ class Trained:
     best: Epoch
 
     @property
-    def accuracy(self) -> float:
+    def score(self) -> float:
         """The best accuracy on validation, 0..1."""
-        return self.best.accuracy
+        return self.best.score
 
 
 @dataclass(frozen=True, kw_only=True)

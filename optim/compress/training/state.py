@@ -68,14 +68,14 @@ class TrainingState:
         patience, counting = self.schedule.patience, self._counting()
         if self.step >= self.total_steps or not (patience and counting):
             return self.step >= self.total_steps
-        best = max(counting, key=lambda epoch: epoch.accuracy)  # of equal ones the first
+        best = max(counting, key=lambda epoch: epoch.score)  # of equal ones the first
         return self.history[-1].epoch - best.epoch >= patience
 
     @property
     def best_epoch(self) -> Epoch:
         """The most accurate epoch of those that count; of equal ones the last."""
         counting = self._counting() or self.history[-1:]
-        return max(counting, key=lambda epoch: (epoch.accuracy, epoch.epoch))
+        return max(counting, key=lambda epoch: (epoch.score, epoch.epoch))
 
     def candidate(self) -> nn.Module:
         """The network that validation judges."""
@@ -97,7 +97,7 @@ class TrainingState:
 
     def finish_epoch(self, loss: float, accuracy: float, seconds: float) -> None:
         """Note an epoch, and keep its network if it is the best."""
-        line = Epoch(epoch=len(self.history) + 1, loss=loss, accuracy=accuracy, seconds=seconds)
+        line = Epoch(epoch=len(self.history) + 1, loss=loss, score=accuracy, seconds=seconds)
         self.history += (line,)
         if self.best_epoch is line:
             self.best = copy.deepcopy(self.candidate().state_dict())
@@ -120,7 +120,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
             "step": self.step,
-            "history": [vars(epoch) for epoch in self.history],
+            "history": [epoch.to_dict() for epoch in self.history],
         }
         temporary = path.with_suffix(".tmp")
         torch.save(state, temporary)
@@ -137,7 +137,7 @@ class TrainingState:
         self.regressors.load_state_dict(state["regressors"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.best, self.step = state["best"], state["step"]
-        self.history = tuple(Epoch(**line) for line in state["history"])
+        self.history = tuple(Epoch.from_dict(line) for line in state["history"])
 
     def _counting(self) -> tuple[Epoch, ...]:
         """The epochs that may be the best."""

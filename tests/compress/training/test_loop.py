@@ -56,7 +56,7 @@ def test_training_learns_and_leaves_its_argument_alone():
     network = _network()
     before = network[0].weight.clone()
     trained = _train(network)
-    assert trained.accuracy > 0.95
+    assert trained.score > 0.95
     assert accuracy_of(trained.network, _split(seed=2)) > 0.95
     assert torch.equal(network[0].weight, before)
     assert len(trained.history) == 3
@@ -165,8 +165,8 @@ def test_patience_stops_when_nothing_gets_better_and_the_best_epoch_is_kept():
         _network(), _split(), _split(seed=1), kind="image", schedule=schedule, seed=0,
         after_step=spoil,
     )  # fmt: skip
-    best = max(trained.history, key=lambda line: line.accuracy)  # of equal ones the first
-    assert trained.best.accuracy == best.accuracy
+    best = max(trained.history, key=lambda line: line.score)  # of equal ones the first
+    assert trained.best.score == best.score
     assert len(trained.history) == best.epoch + 3 < 10
     assert (trained.network[4].weight != 0).any()
 
@@ -236,7 +236,7 @@ def test_a_student_follows_a_teacher_that_contradicts_the_labels():
         seed=0,
         teacher_logits=teacher,
     )
-    assert accuracy_of(trained.network, _split(seed=2)) < 0.5 or trained.history[-1].accuracy < 0.1
+    assert accuracy_of(trained.network, _split(seed=2)) < 0.5 or trained.history[-1].score < 0.1
 
 
 def test_a_loss_that_is_not_finite_is_said_in_one_sentence():
