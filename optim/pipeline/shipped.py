@@ -41,7 +41,7 @@ class Starter:
         ships: True if its file lies beside the record.
         sha256: of the file that was measured.
         seconds: how long making it took; None if nobody knows.
-        accuracy: on the test split, against the first starter, the original.
+        score: on the test split, against the first starter, the original.
         training: the log of its last training step.
     """
 
@@ -170,7 +170,7 @@ def _from_entry(entry: dict[str, Any]) -> Starter:
         sha256=entry["sha256"],
         seconds=entry["seconds"],
         score=Score(**entry["accuracy"], recorded=True),
-        training=tuple(Epoch(**epoch) for epoch in entry["training"]),
+        training=tuple(Epoch.from_dict(epoch) for epoch in entry["training"]),
     )
 
 
@@ -187,5 +187,5 @@ def _to_entry(starter: Starter) -> dict[str, Any]:
         "sha256": starter.sha256,
         "seconds": starter.seconds,
         "accuracy": figures,
-        "training": [asdict(epoch) for epoch in starter.training],
+        "training": [epoch.to_dict() for epoch in starter.training],
     }
