@@ -232,7 +232,7 @@ def _same_shape(task: Task, prefix: Recipe) -> nn.Module:
             case QuantizeAware():
                 from optim.compress.qat.qat import with_scales
 
-                network = with_scales(network, step)
+                network = with_scales(network, step, input_shape=task.input_shape)
             case Prune() | Distill() | Sparsify():
                 pass  # the weights say how many channels are left, and which are zero
             case _:

@@ -49,7 +49,7 @@ def train_quantized(
     Raises:
         RefusedError: if the path through the network depends on its input.
     """
-    folded = fold_batchnorm(network).cpu()
+    folded = fold_batchnorm(network, input_shape=task.input_shape).cpu()
     rounded = with_rounded_weights(folded, step)
     observe(rounded, task.split("calibration").inputs)
     if step.epochs > 0:
@@ -63,7 +63,7 @@ def train_quantized(
             teacher_logits=teacher_answers(task, follow) if step.distill else None,
             follow=follow,
         ).network
-    return _settle(folded, rounded, step)
+    return _settle(folded, rounded, step, task.input_shape)
 
 
 def with_rounded_weights(folded: nn.Module, step: QuantizeAware) -> nn.Module:
@@ -84,7 +84,9 @@ def with_rounded_weights(folded: nn.Module, step: QuantizeAware) -> nn.Module:
     return rounded
 
 
-def with_scales(network: nn.Module, step: QuantizeAware) -> nn.Module:
+def with_scales(
+    network: nn.Module, step: QuantizeAware, *, input_shape: tuple[int, ...] | None = None
+) -> nn.Module:
     """A copy of the shape that a trained one has: folded, with a scale on each layer.
 
     ``fit_to_state`` can then load a trained network's weights into it.
@@ -92,8 +94,9 @@ def with_scales(network: nn.Module, step: QuantizeAware) -> nn.Module:
     Args:
         network: as the architecture builds it; it is left alone.
         step: per channel or per tensor.
+        input_shape: of one example, as for ``fold_batchnorm``.
     """
-    folded = fold_batchnorm(network)
+    folded = fold_batchnorm(network, input_shape=input_shape)
     for layer in layers_in_order(folded, trace(folded)).values():
         shape = (layer.weight.shape[0],) if step.per_channel else ()
         layer.register_buffer(SCALE, torch.ones(shape))
@@ -111,9 +114,11 @@ def scales_of(network: nn.Module, step: QuantizeAware) -> dict[str, np.ndarray]:
 
 
 @torch.no_grad()
-def _settle(folded: nn.Module, rounded: nn.Module, step: QuantizeAware) -> nn.Module:
+def _settle(
+    folded: nn.Module, rounded: nn.Module, step: QuantizeAware, input_shape: tuple[int, ...]
+) -> nn.Module:
     """The trained numbers in the plain network: weights on the grid, scales in buffers."""
-    network = with_scales(folded, step)
+    network = with_scales(folded, step, input_shape=input_shape)
     for name, layer in layers_in_order(network, trace(network)).items():
         trained = rounded.get_submodule(name)
         setattr(layer, SCALE, _scale_now(trained))
