@@ -18,6 +18,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from optim.compress.pruning.probe import tensors_of
+from optim.errors import Refusal, RefusedError
+
+MOST_PAIRS = 500_000
+"""Pairs of channels that are followed from one layer; published networks need below 100,000."""
+MOST_PAIRS_OF_ALL = 8_000_000
+"""Pairs that are followed in one network, from all of its layers."""
 Step = tuple[Any, Any, tuple[tuple[int, int], ...]]
 """A node of the graph, how it is cut, and pairs of a channel there and one of the origin."""
 
@@ -53,6 +60,17 @@ class Walk:
     unit: np.ndarray
 
 
+class EndlessWalkError(Exception):
+    """The channels of a layer are moved about so often that following them does not end."""
+
+
+@dataclass
+class WalkBudget:
+    """How many pairs of channels may still be followed in a network."""
+
+    left: int = MOST_PAIRS_OF_ALL
+
+
 @dataclass
 class _Pairs:
     """Pairs of one node, each channel with the first origin that reached it."""
@@ -68,23 +86,50 @@ def dependency_graph(network: nn.Module, input_shape: tuple[int, ...]) -> Any:
     Args:
         network: in evaluation mode.
         input_shape: of one example.
+
+    Raises:
+        RefusedError: if torch-pruning cannot trace the network.
     """
     import torch_pruning as tp
 
     trained = [parameter.requires_grad for parameter in network.parameters()]
     network.requires_grad_(True)  # the graph is read off what autograd has seen
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        graph = tp.DependencyGraph().build_dependency(
-            network, example_inputs=torch.zeros(2, *input_shape)
-        )
-    for parameter, before in zip(network.parameters(), trained, strict=True):
-        parameter.requires_grad_(before)
-    return graph
+    try:
+        with warnings.catch_warnings(), torch.enable_grad():
+            warnings.simplefilter("ignore")
+            return tp.DependencyGraph().build_dependency(
+                network,
+                example_inputs=torch.zeros(2, *input_shape),
+                forward_fn=lambda network, x: network(x),
+                output_transform=lambda answer: list(tensors_of(answer)),
+                verbose=False,
+            )
+    except Exception as error:  # whatever the tracer or the network's own code raises
+        told = " ".join(str(error).split()) or "no message"
+        raise RefusedError(
+            Refusal(
+                reason="this network cannot be traced by torch-pruning, so nothing is known of "
+                f"which channels belong together: {type(error).__name__}: {told:.200}",
+                remedy="Quantize it, or make single weights zero.",
+            )
+        ) from error
+    finally:
+        for parameter, before in zip(network.parameters(), trained, strict=True):
+            parameter.requires_grad_(before)
 
 
-def walk(graph: Any, layer: nn.Module) -> Walk:
-    """Follow every output channel of a layer through the graph."""
+def walk(graph: Any, layer: nn.Module, budget: WalkBudget) -> Walk:
+    """Follow every output channel of a layer through the graph.
+
+    Args:
+        graph: of the network.
+        layer: one of its layers.
+        budget: of the network; it shrinks by what is followed.
+
+    Raises:
+        EndlessWalkError: if more pairs of channels than ``MOST_PAIRS`` or the budget are met.
+    """
+    followed, most = 0, min(MOST_PAIRS, budget.left)
     pruner = graph.get_pruner_of_module(layer)
     channels = pruner.get_out_channels(layer)
     leader = np.arange(channels)
@@ -97,6 +142,10 @@ def walk(graph: Any, layer: nn.Module) -> Walk:
         step = stack.pop()
         visited.add(id(step[0]))
         for node, side, found in _next_steps(graph, step):
+            followed += len(found)
+            budget.left -= len(found)
+            if followed > most:
+                raise EndlessWalkError
             fresh = _keep(pairs, leader, graph, (node, side, found))
             if id(node) not in visited:
                 stack.append((node, side, found))

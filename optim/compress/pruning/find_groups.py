@@ -4,8 +4,8 @@ A group is everything that loses channels with one layer: the layers that a resi
 the batch norms behind them, the depthwise convolutions in between, and the inputs of the layers
 that read them. It shrinks by whole **units**: one channel; or a group of a grouped convolution; or
 an attention head. A group that cannot shrink without changing its other channels is left whole,
-and says why. What the graph promises is tried: one unit is cut from every group, and the answers
-must be those of the network in which it is zero.
+and says why. What the graph promises is tried by ``probe``: units are cut from every group, and
+every layer must read what it reads in the network in which they are zero.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
-from optim.compress.pruning.coupled_channels import Walk, dependency_graph, walk
-from optim.compress.pruning.cutting import cut, masked
+from optim.compress.pruning.coupled_channels import (
+    EndlessWalkError,
+    Walk,
+    WalkBudget,
+    dependency_graph,
+    walk,
+)
 from optim.compress.pruning.groups import ChannelGroup, Part, Side, is_attention
+from optim.compress.pruning.probe import broken_promises, finite_probe
 
 ROOTS = (nn.Conv1d, nn.Conv2d, nn.Linear)
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
@@ -29,32 +34,45 @@ ACROSS_CHANNELS = ("softmax", "layernorm", "layer_norm", "groupnorm", "group_nor
 """Operations, by autograd's name, whose result for one channel depends on the others."""
 NOT_A_UNIT = "its channels come in sets of different sizes, which cannot shrink evenly."
 OUTPUTS = "its channels are the network's outputs."
+ENDLESS = "its channels are moved about so often that they cannot be followed."
+BROKEN = "cutting it changes its other channels, or breaks the network's code."
 
 
-def channel_groups(network: nn.Module, input_shape: tuple[int, ...]) -> tuple[ChannelGroup, ...]:
-    """Every group of a network, in the order of its layers.
+def channel_groups(
+    network: nn.Module, input_shape: tuple[int, ...], *, examples: np.ndarray | None = None
+) -> tuple[ChannelGroup, ...]:
+    """Find every group of a network, in the order of its layers.
 
     Args:
         network: any network that torch-pruning can trace; it is left alone.
         input_shape: of one example.
+        examples: float32, shape (n, ...): of the network's task, for networks that answer nothing
+            finite to noise.
+
+    Raises:
+        RefusedError: if the network cannot run or be traced, or answers no finite tensors.
     """
     network = copy.deepcopy(network).cpu().eval()
     order = [name for name, _ in network.named_modules()]
+    probe = finite_probe(network, input_shape, examples)
     found = _groups(network, dependency_graph(network, input_shape))
     groups = tuple(sorted(found, key=lambda group: order.index(group.name)))
-    return _tried(network, groups, input_shape)
+    able = [group for group in groups if group.prunable and group.units > 1]
+    broken = {group.name for group in broken_promises(network, able, probe)}
+    return tuple(replace(g, unprunable_reason=BROKEN) if g.name in broken else g for g in groups)
 
 
 def output_layer(network: nn.Module) -> nn.Module:
-    """The last layer with weights: its outputs are the classes and must stay."""
+    """The last layer with weights, else the network: its outputs are the classes and must stay."""
     layers = [m for m in network.modules() if isinstance(m, ROOTS)]
-    return layers[-1]
+    return layers[-1] if layers else network
 
 
 def _groups(network: nn.Module, graph: Any) -> Iterator[ChannelGroup]:
     names = {module: name for name, module in network.named_modules()}
     heads = {m.qkv: m for m in network.modules() if is_attention(m)}
     last = output_layer(network)
+    budget = WalkBudget()
     seen: set[nn.Module] = set()
     for order, layer in enumerate(list(graph.module2node)):
         if not isinstance(layer, ROOTS) or layer in seen:
@@ -62,9 +80,28 @@ def _groups(network: nn.Module, graph: Any) -> Iterator[ChannelGroup]:
         if layer in heads:
             group = _heads(names, heads[layer])
         else:
-            group = _group(names, layer, walk(graph, layer), last)
+            group = _followed(graph, names, layer, last, budget)
         seen |= {network.get_submodule(name) for name in group.layers}
         yield replace(group, order=order)
+
+
+def _followed(
+    graph: Any, names: dict[nn.Module, str], layer: nn.Module, last: nn.Module, budget: WalkBudget
+) -> ChannelGroup:
+    """The group of a layer; left whole where the graph cannot be followed from it."""
+    try:
+        return _group(names, layer, walk(graph, layer, budget), last)
+    except EndlessWalkError:
+        reason = ENDLESS
+    except Exception as error:  # whatever the library raises in a graph that it has misread
+        reason = f"torch-pruning cannot follow its channels ({type(error).__name__})."
+    return ChannelGroup(
+        name=names[layer],
+        layers=(names[layer],),
+        channels=_outputs(layer),
+        order=0,
+        unprunable_reason=reason,
+    )
 
 
 def _group(
@@ -183,34 +220,3 @@ def _heads(names: dict[nn.Module, str], attention: Any) -> ChannelGroup:
         ),
         unprunable_reason=unprunable_reason,
     )
-
-
-def _tried(
-    network: nn.Module, groups: tuple[ChannelGroup, ...], input_shape: tuple[int, ...]
-) -> tuple[ChannelGroup, ...]:
-    """The groups, with those left whole that do not keep what the graph promises.
-
-    Code that counts channels by itself, or moves them about, is not seen by the graph.
-    """
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, *input_shape, generator=generator)
-    able = [group for group in groups if group.prunable and group.units > 1]
-    if _keeps_promise(network, able, x):
-        return groups
-    broken = {group.name for group in able if not _keeps_promise(network, [group], x)}
-    reason = "cutting it changes its other channels, or breaks the network's code."
-    return tuple(replace(g, unprunable_reason=reason) if g.name in broken else g for g in groups)
-
-
-def _keeps_promise(network: nn.Module, groups: list[ChannelGroup], x: torch.Tensor) -> bool:
-    """True if a network without one unit of each group answers like one in which it is zero."""
-    pruned = {group.name: (group.units // 3,) for group in groups}
-    with torch.inference_mode():
-        expected = masked(network, groups, pruned)(x)
-        try:
-            found = cut(network, groups, pruned)(x)
-        except (RuntimeError, ValueError, IndexError, AssertionError):
-            return False
-    scale = float(expected.abs().max())
-    same = found.shape == expected.shape
-    return same and torch.allclose(found, expected, atol=1e-3 * scale, rtol=0, equal_nan=True)

@@ -65,7 +65,7 @@ def prune(
 
     Raises:
         RefusedError: if fewer blocks or channels can leave than are asked to, or the criterion
-            cannot rank them.
+            cannot rank them, or the network cannot be traced.
     """
     gone = len(missing_blocks(original, network.state_dict()))
     blocks = max(0, step.blocks - gone)
@@ -90,8 +90,10 @@ def choose_channels(
         RefusedError: as ``prune``.
     """
     shape = examples.inputs.shape[1:]
-    groups = rankable(network, channel_groups(network, shape), step.criterion)
-    prunables = _prunable_groups(network, groups, original, step.round_to, shape)
+    groups = rankable(
+        network, channel_groups(network, shape, examples=examples.inputs), step.criterion
+    )
+    prunables = _prunable_groups(network, groups, original, step.round_to, examples.inputs)
     network = copy.deepcopy(network)
     if step.criterion is Criterion.TAYLOR:
         fill_gradients(network, examples)
@@ -210,14 +212,15 @@ def _prunable_groups(
     groups: tuple[ChannelGroup, ...],
     original: nn.Module,
     round_to: int,
-    shape: tuple[int, ...],
+    examples: np.ndarray,
 ) -> tuple[PrunableGroup, ...]:
     """How far each group can shrink, with its width in the original network."""
     state = network.state_dict()
     wide = {name: len(tensor) for name, tensor in original.state_dict().items() if tensor.dim()}
     widths = {group.name: group.channels for group in groups}
     if any(len(tensor) != wide.get(name) for name, tensor in state.items() if tensor.dim()):
-        before = channel_groups(bypassed(original, state), shape)
+        shape = examples.shape[1:]
+        before = channel_groups(bypassed(original, state), shape, examples=examples)
         widths = {group.name: group.channels for group in before}
     return tuple(
         PrunableGroup(group=group, channels=widths[group.name], round_to=round_to)

@@ -63,9 +63,7 @@ def layers_in_order(network: nn.Module, graph: fx.Graph) -> dict[str, Layer]:
     return {name: m for name, m in zip(names, called, strict=True) if isinstance(m, Layer)}
 
 
-def fold_batchnorm(
-    network: nn.Module, *, input_shape: tuple[int, ...] | None = None
-) -> nn.Module:
+def fold_batchnorm(network: nn.Module, *, input_shape: tuple[int, ...] | None = None) -> nn.Module:
     """Copy a network without the batch norms that follow a layer directly; it answers the same.
 
     A folded batch norm becomes its own activation if it has one (timm's ``BatchNormAct2d``), else
