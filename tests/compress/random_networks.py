@@ -162,7 +162,10 @@ class Shared(nn.Module):
 
     def __init__(self, channels, rng):
         super().__init__()
-        self.layer, self.out = nn.Conv2d(channels, channels, 3, padding=1), nn.Conv2d(channels, 8, 1)
+        self.layer, self.out = (
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.Conv2d(channels, 8, 1),
+        )
 
     def forward(self, x):
         return self.out(self.layer(self.layer(x).relu()).relu())
