@@ -15,8 +15,8 @@ import plotly.graph_objects as go
 
 from dashboard.charts.theme import ChartTheme, theme
 from dashboard.words import words
-from dashboard.words.step_words import FAMILIES
 from optim.recipe import Architecture
+from optim.recipe.fields import FAMILIES
 from optim.training_history.data_efficiency import Lesson, lesson_of
 from optim.training_history.history import Moment, Standing, Training
 from optim.training_history.teacher_gain import interval
@@ -143,7 +143,7 @@ def network_name(network: str) -> str:
     """
     first, *rest = network.split(" ", 2)
     if first == "student" and rest and rest[0] in list(Architecture):
-        rest[0] = FAMILIES[Architecture(rest[0])]
+        rest[0] = FAMILIES.name(Architecture(rest[0]))
     return " ".join([first, *rest])
 
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from dashboard import loaders
+from dashboard.form.widgets import draw_fields
 from dashboard.state import keys as state
+from dashboard.state.chosen import USUAL
 from dashboard.state.settings import (
     FINEST_RATIO,
     MOST_BLOCKS,
-    MOST_ROUNDS,
     NARROWEST,
     with_quantize,
 )
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
-from dashboard.words.step_words import CRITERIA, FAMILIES, PATTERNS, SCOPES, ZEROS
 from optim.errors import OptimError
 from optim.recipe import Architecture
+from optim.recipe.fields import FAMILIES
 from optim.recipe.presets import PRESETS
 from optim.search.headlines import Headline
 from optim.search.headlines import headlines as read_headlines
@@ -102,10 +103,10 @@ def popover(task: Task) -> None:
         with pruning:
             _pruning(task)
         with zeros:
-            _zeros()
+            _zeros(task)
         with quantization:
-            _quantization()
-            _training()
+            _quantization(task)
+            _training(task)
 
 
 def _option(
@@ -124,26 +125,10 @@ def _option(
 
 
 def _pruning(task: Task) -> None:
-    usual, off = task.pruning, not state.settings().prune
+    usual = task.pruning
     suits = "as was found best" if task.pruning_is_found else "as suits"
-    _option(
-        st.selectbox, "Criterion", state.CRITERION, state.CRITERION_CHOICES, disabled=off,
-        format_func=lambda name: _named(name, f"{CRITERIA[usual.criterion]}, {suits}", CRITERIA),
-    )  # fmt: skip
-    _option(
-        st.selectbox, "Scope", state.SCOPE, state.SCOPE_CHOICES, disabled=off,
-        format_func=lambda name: _named(name, f"{SCOPES[usual.scope]}, {suits}", SCOPES),
-    )  # fmt: skip
+    draw_fields("prune", lambda: state.settings().step("prune", task), best=usual, suits=suits)
     left, right = st.columns(2)
-    _option(
-        left.number_input, "Rounds", state.ROUNDS, min_value=1, max_value=MOST_ROUNDS, value=None,
-        placeholder=f"{usual.rounds}, {suits}", disabled=off,
-    )  # fmt: skip
-    _option(
-        right.number_input, "Channels in blocks of", state.ROUND_TO, term="Blocks of channels",
-        min_value=1, max_value=256,
-        value=None, placeholder=f"{usual.round_to}, {suits}", disabled=off,
-    )  # fmt: skip
     _option(
         left.number_input, "Blocks to remove", state.BLOCKS, term="Blocks", min_value=0,
         max_value=MOST_BLOCKS, value=0,
@@ -164,7 +149,7 @@ def _student(task: Task) -> None:
     ]
     _option(
         st.selectbox, "Student", state.STUDENT, fitting,
-        format_func=lambda name: _named(name, "None: the network itself", FAMILIES),
+        format_func=_student_name,
     )  # fmt: skip
     off = state.settings().student is None
     left, right = st.columns(2)
@@ -184,68 +169,38 @@ def _student(task: Task) -> None:
     others = teachers(task)[1:]
     if others:
         _option(
-            right.selectbox, "Who teaches", state.STUDENT_TEACHER, (state.USUAL, *others),
+            right.selectbox, "Who teaches", state.STUDENT_TEACHER, (USUAL, *others),
             term="Teacher", disabled=off or state.settings().prunes or not state.settings().distill,
             format_func=lambda name: (
-                "The original" if name == state.USUAL else load_task(name).title
+                "The original" if name == USUAL else load_task(name).title
             ),
         )  # fmt: skip
 
 
-def _zeros() -> None:
+def _zeros(task: Task) -> None:
     _option(
         st.number_input, "Zeros, % of the weights", state.SPARSITY, term="Zeros", min_value=0,
         max_value=95, value=0, step=FINEST_RATIO,
     )  # fmt: skip
-    off = not state.settings().zeroes
-    left, right = st.columns(2)
-    _option(
-        left.selectbox, "Pattern", state.PATTERN, state.PATTERN_CHOICES, disabled=off,
-        format_func=PATTERNS.__getitem__,
-    )  # fmt: skip
-    _option(
-        right.selectbox, "How they are chosen", state.ZEROS, state.ZEROS_CHOICES,
-        term="Choice of zeros", disabled=off, format_func=ZEROS.__getitem__,
-    )  # fmt: skip
+    draw_fields("sparsify", lambda: state.settings().step("sparsify", task))
     st.caption("Only a sparse engine is faster for zeros; here they shrink the compressed file.")
 
 
-def _named(name: str, otherwise: str, names: Mapping[Any, str]) -> str:
-    """What a choice is called; ``otherwise`` is what nothing chosen is called."""
-    nothing = (state.USUAL, state.NO_STUDENT)
-    return otherwise if name in nothing else names[name.replace(" ", "_")]
+def _student_name(name: str) -> str:
+    if name == state.NO_STUDENT:
+        return "None: the network itself"
+    return FAMILIES.name(_read(Architecture, name))
 
 
 def _read(kind: type[Architecture], name: str) -> Architecture:
     return kind(name.replace(" ", "_"))
 
 
-def _quantization() -> None:
-    off = not state.settings().quantizes
-    left, right = st.columns(2)
-    _option(
-        left.selectbox, "Activations", state.ACTIVATIONS, state.ACTIVATION_CHOICES, disabled=off
-    )
-    _option(right.selectbox, "Rounding", state.ROUNDING, state.ROUNDING_CHOICES, disabled=off)
-    uncalibrated = not state.settings().calibrates  # asked after the activations are drawn
-    _option(
-        left.selectbox, "Calibration", state.CALIBRATION, state.CALIBRATION_CHOICES,
-        disabled=uncalibrated,
-    )  # fmt: skip
-    _option(
-        right.number_input, "Examples", state.EXAMPLES, term="Calibration examples", min_value=8,
-        max_value=512, value=512, step=8, disabled=uncalibrated,
-    )  # fmt: skip
-    _option(left.toggle, "Scale per channel", state.PER_CHANNEL, value=True, disabled=off)
-    _option(right.toggle, "Bias correction", state.BIAS, disabled=off)
-    _option(left.toggle, "Equalize layers", state.EQUALIZE, disabled=off)
-    _option(
-        right.number_input, "Smoothing, 0 to 1", state.SMOOTH, term="Smoothing", min_value=0.0,
-        max_value=1.0, value=0.0, step=0.1, format="%.1f", disabled=off,
-    )  # fmt: skip
+def _quantization(task: Task) -> None:
+    draw_fields("quantize", lambda: state.settings().step("quantize", task))
 
 
-def _training() -> None:
+def _training(task: Task) -> None:
     off = not state.settings().quantizes or state.settings().zeroes
     left, right = st.columns(2, vertical_alignment="bottom")
     _option(
@@ -253,7 +208,4 @@ def _training() -> None:
         term="Quantization-aware training", min_value=0.0, max_value=200.0, value=0.0, step=0.5,
         format="%g", disabled=off,
     )  # fmt: skip
-    _option(
-        right.toggle, "Learn scales", state.LEARNED_SCALES, term="Learned scales",
-        disabled=off or not state.settings().training,
-    )  # fmt: skip
+    draw_fields("quantize_aware", lambda: state.settings().step("quantize_aware", task), half=right)

@@ -15,20 +15,10 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
+from dashboard.state.chosen import USUAL, chosen_in, shown_for
 from dashboard.state.settings import Settings, settings_of
-from optim.recipe import (
-    Activations,
-    Architecture,
-    Calibration,
-    Criterion,
-    Pattern,
-    Precision,
-    PruningUnit,
-    Recipe,
-    Rounding,
-    Scope,
-    SparsifyMethod,
-)
+from optim.recipe import Architecture, Precision, PruningUnit, Recipe
+from optim.recipe.steps import STEP_ORDER
 from optim.search.pareto import Limits
 from optim.task.task import SAMPLE_ORDER, Task
 
@@ -48,10 +38,6 @@ PRUNE = "prune"
 DISTILL = "distill"
 FUSE = "fuse"
 UNIT = "unit"
-CRITERION = "criterion"
-SCOPE = "scope"
-ROUNDS = "rounds"
-ROUND_TO = "round_to"
 EPOCHS = "epochs"
 BLOCKS = "blocks"
 STUDENT = "student"
@@ -60,18 +46,7 @@ STRIDE = "stride"
 STUDENT_EPOCHS = "student_epochs"
 STUDENT_TEACHER = "student_teacher"
 SPARSITY = "sparsity"
-PATTERN = "pattern"
-ZEROS = "zeros"
 TRAINING = "training"
-LEARNED_SCALES = "learned_scales"
-ACTIVATIONS = "activations"
-CALIBRATION = "calibration"
-EXAMPLES = "examples"
-PER_CHANNEL = "per_channel"
-ROUNDING = "rounding"
-BIAS = "bias"
-EQUALIZE = "equalize"
-SMOOTH = "smooth"
 MAX_DROP = "max_drop"
 MAX_MS = "max_ms"
 MAX_MB = "max_mb"
@@ -130,34 +105,22 @@ CHANNEL_CHARTS = ("Curves", "Heat map")
 CHANNEL_COSTS: tuple[Literal["accuracy", "loss"], ...] = ("accuracy", "loss")
 LONGEST_CUTS, MOST_CUTS = 4000, 500
 
-USUAL = "usual"
-"""The choice that suits the precision, or the task."""
 NO_STUDENT = "none"
 UNIT_CHOICES = tuple(map(str, PruningUnit))
-CRITERION_CHOICES = (USUAL, *(kind.replace("_", " ") for kind in Criterion))
-SCOPE_CHOICES = (USUAL, *map(str, Scope))
 STUDENT_CHOICES = (NO_STUDENT, *(kind.replace("_", " ") for kind in Architecture))
-PATTERN_CHOICES = tuple(map(str, Pattern))
-ZEROS_CHOICES = tuple(map(str, SparsifyMethod))
-ACTIVATION_CHOICES = (USUAL, *map(str, Activations))
-ROUNDING_CHOICES = (USUAL, *map(str, Rounding))
-CALIBRATION_CHOICES = tuple(kind.replace("_", " ") for kind in Calibration)
 DEFAULTS = Settings()
 DEFAULT_PRECISION = DEFAULTS.precision.upper()
 DEFAULT_PRUNE = DEFAULTS.prune
 DEFAULT_DROP = "2"
 SETTING_KEYS = {
-    "precision": PRECISION, "prune": PRUNE, "unit": UNIT, "criterion": CRITERION, "scope": SCOPE,
-    "rounds": ROUNDS, "round_to": ROUND_TO, "blocks": BLOCKS, "epochs": EPOCHS, "distill": DISTILL,
-    "student": STUDENT, "width": WIDTH, "stride": STRIDE, "student_epochs": STUDENT_EPOCHS,
-    "teacher": STUDENT_TEACHER,
-    "sparsity": SPARSITY, "pattern": PATTERN, "zeros": ZEROS,
-    "fuse": FUSE, "training": TRAINING, "learned_scales": LEARNED_SCALES,
-    "activations": ACTIVATIONS, "calibration": CALIBRATION, "examples": EXAMPLES,
-    "per_channel": PER_CHANNEL, "rounding": ROUNDING, "bias_correction": BIAS,
-    "equalize": EQUALIZE, "smooth": SMOOTH,
+    "precision": PRECISION, "prune": PRUNE, "unit": UNIT, "blocks": BLOCKS, "epochs": EPOCHS,
+    "distill": DISTILL, "student": STUDENT, "width": WIDTH, "stride": STRIDE,
+    "student_epochs": STUDENT_EPOCHS, "teacher": STUDENT_TEACHER, "sparsity": SPARSITY,
+    "fuse": FUSE, "training": TRAINING,
 }  # fmt: skip
-"""The widget of each field of the settings."""
+"""The widget of each of the settings that speak of more than one field."""
+CHOSEN_STEPS = tuple(kind for kind in STEP_ORDER if kind != "distill")
+"""Whose fields have controls on Explore; Distill & train has those of the one left out."""
 
 _ID = re.compile(r"[0-9a-f]{12}")
 _SHARE = re.compile(r"[01](\.[0-9]{1,6})?")
@@ -243,9 +206,8 @@ def _ids(text: str) -> list[str]:
 def settings() -> Settings:
     """What the sliders, the toggles and the choices under "More" say."""
     known = st.session_state
-    return Settings(
-        **{field: _read(field, known[key]) for field, key in SETTING_KEYS.items() if key in known}
-    )
+    said = {field: _read(field, known[key]) for field, key in SETTING_KEYS.items() if key in known}
+    return Settings(**said, chosen=chosen_in(known.to_dict(), *CHOSEN_STEPS))
 
 
 def recipe(task: Task) -> Recipe:
@@ -277,6 +239,7 @@ def show_settings(settings: Settings) -> None:
     """Move everything to these settings; call it before they are drawn (in a callback)."""
     for field, key in SETTING_KEYS.items():
         st.session_state[key] = _written(field, getattr(settings, field))
+    st.session_state.update(shown_for(settings.chosen, *CHOSEN_STEPS))
 
 
 def fits_sliders(recipe: Recipe, task: Task) -> bool:
@@ -323,14 +286,7 @@ def _written(field: str, value: Any) -> Any:
 _KINDS: dict[str, type[StrEnum]] = {
     "precision": Precision,
     "unit": PruningUnit,
-    "criterion": Criterion,
-    "scope": Scope,
     "student": Architecture,
-    "pattern": Pattern,
-    "zeros": SparsifyMethod,
-    "activations": Activations,
-    "calibration": Calibration,
-    "rounding": Rounding,
 }
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dashboard.state.chosen import NOTHING_CHOSEN, Chosen, within_controls
 from optim.recipe import (
     INTEGER_PRECISIONS,
-    Activations,
     Architecture,
-    Calibration,
-    Criterion,
     Distill,
     Fuse,
     Pattern,
@@ -21,15 +19,15 @@ from optim.recipe import (
     QuantizeAware,
     Recipe,
     Replace,
-    Rounding,
-    Scope,
     Sparsify,
     SparsifyMethod,
     Step,
 )
+from optim.recipe.edit import suiting
+from optim.recipe.steps import step_kind, usual_where_idle, with_effect
 from optim.task.task import Task, teachers
 
-FINEST_RATIO, LARGEST_RATIO, MOST_BLOCKS, MOST_ROUNDS = 5, 90, 8, 6
+FINEST_RATIO, LARGEST_RATIO, MOST_BLOCKS = 5, 90, 8
 """Steps and ends of the pruning sliders; the ratio in percent."""
 NARROWEST = 10
 """Percent of a student's usual width."""
@@ -51,15 +49,12 @@ class Settings:
         student: the architecture that takes the network's place.
         width: percent of the student's usual width.
         teacher: the task whose network teaches a student that is not pruned; None is the original.
+        chosen: what the controls of single fields say.
     """
 
     precision: Precision = Precision.INT8
     prune: int = 40
     unit: PruningUnit = PruningUnit.CHANNELS
-    criterion: Criterion | None = None
-    scope: Scope | None = None
-    rounds: int | None = None
-    round_to: int | None = None
     blocks: int = 0
     epochs: float | None = None
     distill: bool = True
@@ -70,18 +65,8 @@ class Settings:
     student_epochs: float = 10.0
     teacher: str | None = None
     sparsity: int = 0
-    pattern: Pattern = Pattern.UNSTRUCTURED
-    zeros: SparsifyMethod = SparsifyMethod.MAGNITUDE
     training: float = 0.0
-    learned_scales: bool = False
-    activations: Activations | None = None
-    calibration: Calibration = Calibration.MINMAX
-    examples: int = 512
-    per_channel: bool = True
-    rounding: Rounding | None = None
-    bias_correction: bool = False
-    equalize: bool = False
-    smooth: float = 0.0
+    chosen: Chosen = NOTHING_CHOSEN
 
     @property
     def prunes(self) -> bool:
@@ -97,12 +82,6 @@ class Settings:
     def quantizes(self) -> bool:
         """True if weights become whole numbers: only then do the options of quantization matter."""
         return self.precision in INTEGER_PRECISIONS
-
-    @property
-    def calibrates(self) -> bool:
-        """True if ranges of activations are read off examples."""
-        given = (None, Activations.UINT8, Activations.INT8)
-        return self.quantizes and self.activations in given
 
     @property
     def trains_on_grid(self) -> bool:
@@ -127,6 +106,12 @@ class Settings:
         )
         return Recipe(steps=tuple(step for step in steps if step is not None))
 
+    def step(self, kind: str, task: Task) -> Step | None:
+        """The step of this kind whose fields matter now; None if the settings mean none."""
+        if kind == "quantize" and not self.quantizes:
+            return None  # FP16 has nothing to choose
+        return next((s for s in self.recipe(task).steps if step_kind(s) == kind), None)
+
     def other_teacher(self, task: Task) -> str | None:
         """The task whose network teaches instead of the original, if one does."""
         taught = self._distill(task)
@@ -141,6 +126,7 @@ class Settings:
             stride=self.stride,
             epochs=0 if self.other_teacher(task) else self.student_epochs,
             distill=self.distill,
+            **self.chosen.fields("replace"),
         )
 
     def _distill(self, task: Task) -> Distill | None:
@@ -154,101 +140,93 @@ class Settings:
     def _prune(self, task: Task) -> Prune | None:
         if not self.prunes:
             return None
-        usual = task.pruning
+        best = task.pruning
         step = Prune(
             ratio=self.prune / 100,
+            unit=self.unit,
             blocks=self.blocks,
-            epochs=usual.epochs if self.epochs is None else self.epochs,
+            epochs=best.epochs if self.epochs is None else self.epochs,
             distill=self.distill,
         )
-        if not self.prune:
-            return step
-        return replace(
-            step,
-            unit=self.unit,
-            criterion=self.criterion or usual.criterion,
-            scope=self.scope or usual.scope,
-            rounds=self.rounds or usual.rounds,
-            round_to=self.round_to or usual.round_to,
-        )
+        own = {**suiting(step, best), **with_effect(step, self.chosen.fields("prune"))}
+        return replace(usual_where_idle(step), **{**own, "epochs": step.epochs})
 
     def _sparsify(self, task: Task) -> Sparsify | None:
         if not self.zeroes:
             return None
-        patterned = self.pattern is not Pattern.UNSTRUCTURED
-        epochs = task.epochs_with_zeros(self.zeros) if self.epochs is None else self.epochs
-        gradual = self.zeros is SparsifyMethod.GRADUAL and epochs > 0  # needs training to be so
-        at_once = SparsifyMethod.MAGNITUDE if self.zeros is SparsifyMethod.GRADUAL else self.zeros
-        return Sparsify(
-            sparsity=0.5 if patterned else self.sparsity / 100,
-            pattern=self.pattern,
-            method=self.zeros if gradual else at_once,
-            epochs=epochs,
-            distill=self.distill,
-        )
+        step = Sparsify(distill=self.distill, **self.chosen.fields("sparsify"))
+        epochs = task.epochs_with_zeros(step.method) if self.epochs is None else self.epochs
+        if step.method is SparsifyMethod.GRADUAL and epochs == 0:  # it needs training to be so
+            step = replace(step, method=SparsifyMethod.MAGNITUDE)
+        patterned = step.pattern is not Pattern.UNSTRUCTURED
+        return replace(step, sparsity=0.5 if patterned else self.sparsity / 100, epochs=epochs)
 
     def quantize(self) -> Quantize | None:
         """The quantization alone; None in FP32."""
         if not self.quantizes:
             half = self.precision is Precision.FP16
             return Quantize(precision=Precision.FP16) if half else None
-        return Quantize(
+        step = Quantize(
             precision=self.precision,
-            activations=self.activations,
-            calibration=self.calibration if self.calibrates else Calibration.MINMAX,
-            calibration_examples=self.examples if self.calibrates else 512,
-            per_channel=self.per_channel,
-            rounding=self.rounding,
-            bias_correction=self.bias_correction,
-            equalize=self.equalize,
-            smooth=self.smooth,
+            **self.chosen.fields("quantize"),
         )
+        return usual_where_idle(step)
 
     def _quantize_aware(self) -> QuantizeAware | None:
         if not self.trains_on_grid:
             return None
+        quantize = self.quantize()
         return QuantizeAware(
-            weight_bits=8 if self.precision is Precision.INT8 else 4,
+            weight_bits=self.precision.bits,
             epochs=self.training,
-            per_channel=self.per_channel,
-            learned_scales=self.learned_scales,
+            per_channel=quantize is None or quantize.per_channel,
             distill=self.distill,
+            **self.chosen.fields("quantize_aware"),
         )
 
 
 def settings_of(recipe: Recipe, task: Task) -> Settings | None:
     """The settings that mean this very recipe; None if it says more than they can."""
-    aware = recipe.step(QuantizeAware)
+    aware, zeros = recipe.step(QuantizeAware), recipe.step(Sparsify)
     trained = recipe.training_steps()
-    found = replace(
-        with_quantize(Settings(precision=recipe.precision), recipe.step(Quantize)),
+    found = Settings(
+        precision=recipe.precision,
         **_pruning_of(recipe.step(Prune), task),
         **_student_of(recipe.step(Replace), recipe.step(Distill)),
         distill=trained[0].distill if trained else True,
         fuse=recipe.step(Fuse) is not None,
         training=0.0 if aware is None else aware.epochs,
-        learned_scales=False if aware is None else aware.learned_scales,
+        sparsity=0 if zeros is None else round(100 * zeros.sparsity),
+        chosen=_chosen_in(recipe, task),
     )
-    found = _with_zeros(found, recipe.step(Sparsify), task)
+    if zeros is not None and zeros.epochs != task.epochs_with_zeros(zeros.method):
+        found = replace(found, epochs=zeros.epochs)
     on_the_scale = (
         found.prune % FINEST_RATIO == 0
         and found.prune <= LARGEST_RATIO
         and found.sparsity % FINEST_RATIO == 0
         and found.blocks <= MOST_BLOCKS
-        and (found.rounds or 1) <= MOST_ROUNDS
+        and within_controls(found.chosen)
     )
     return found if on_the_scale and found.recipe(task) == recipe else None
 
 
+def _chosen_in(recipe: Recipe, task: Task) -> Chosen:
+    """What of a recipe's steps neither the task nor the precision would choose."""
+    chosen = NOTHING_CHOSEN
+    for step in recipe.steps:
+        best = task.pruning if isinstance(step, Prune) else None
+        chosen = chosen.of_step(step, best)
+    return chosen
+
+
 def _pruning_of(step: Prune | None, task: Task) -> dict[str, Any]:
-    """The fields that say how it is pruned; None where the task chooses the same."""
+    """The fields that say how much is pruned, and how long is trained if not as usual."""
     if step is None:
         return {"prune": 0}
-    chosen = ("criterion", "scope", "rounds", "round_to") if step.ratio else ()
-    own = {name: getattr(step, name) for name in (*chosen, "epochs")}
-    left_alone = {k: None if v == getattr(task.pruning, k) else v for k, v in own.items()}
-    prune = {"prune": round(100 * step.ratio), "unit": step.unit, "blocks": step.blocks}
-    return {**prune, **left_alone}
+    epochs = None if step.epochs == task.pruning.epochs else step.epochs
+    prune = round(100 * step.ratio)
+    return {"prune": prune, "unit": step.unit, "blocks": step.blocks, "epochs": epochs}
 
 
 def _student_of(step: Replace | None, taught: Distill | None) -> dict[str, Any]:
@@ -263,34 +241,8 @@ def _student_of(step: Replace | None, taught: Distill | None) -> dict[str, Any]:
     }
 
 
-def _with_zeros(settings: Settings, step: Sparsify | None, task: Task) -> Settings:
-    """With the zeros of this step; pruning may have said already how long is trained."""
-    if step is None:
-        return settings
-    usual = step.epochs == task.epochs_with_zeros(step.method)
-    return replace(
-        settings,
-        sparsity=round(100 * step.sparsity),
-        pattern=step.pattern,
-        zeros=step.method,
-        epochs=settings.epochs if usual else step.epochs,
-    )
-
-
 def with_quantize(settings: Settings, step: Quantize | None) -> Settings:
     """The same settings with another quantization; None is FP32."""
     if step is None:
         return replace(settings, precision=Precision.FP32)
-    usual = Quantize(precision=step.precision)
-    return replace(
-        settings,
-        precision=step.precision,
-        activations=None if step.activations == usual.activations else step.activations,
-        calibration=step.calibration,
-        examples=step.calibration_examples,
-        per_channel=step.per_channel,
-        rounding=None if step.rounding == usual.rounding else step.rounding,
-        bias_correction=step.bias_correction,
-        equalize=step.equalize,
-        smooth=step.smooth,
-    )
+    return replace(settings, precision=step.precision, chosen=settings.chosen.of_step(step))

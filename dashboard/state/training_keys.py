@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from dashboard.state.chosen import chosen_in
 from dashboard.state.training_settings import Student, TrainingSettings, families
-from optim.recipe import Architecture, DistillationLoss, Precision
+from optim.recipe import Architecture, Precision
 from optim.task.task import Task, teachers
 
 PAGE = "views/train.py"
@@ -27,13 +28,7 @@ FAMILY = "train_family"
 FAMILY_WIDTH = "train_family_width"
 HALVED = "train_halved"
 TEACHER = "teacher"
-LOSS = "teacher_loss"
-TEMPERATURE = "temperature"
-ALPHA = "alpha"
-LABELS = "train_labels"
-SHARE = "data_share"
 EPOCHS = "train_epochs"
-PATIENCE = "patience"
 FILE = "train_file"
 AGAINST = "against"
 SHOWN = "networks"
@@ -41,11 +36,10 @@ SHOWN = "networks"
 DEFAULTS = TrainingSettings()
 SETTING_KEYS = {
     "student": STUDENT, "ratio": RATIO, "rounds": ROUNDS, "width": WIDTH, "family": FAMILY,
-    "family_width": FAMILY_WIDTH, "halved": HALVED, "teacher": TEACHER, "loss": LOSS,
-    "temperature": TEMPERATURE, "alpha": ALPHA, "labels": LABELS, "share": SHARE,
-    "epochs": EPOCHS, "patience": PATIENCE, "precision": FILE,
+    "family_width": FAMILY_WIDTH, "halved": HALVED, "teacher": TEACHER, "epochs": EPOCHS,
+    "precision": FILE,
 }  # fmt: skip
-"""The widget of each field of the settings."""
+"""The widget of each of the settings that speak of more than one field."""
 Axis = Literal["seconds", "epochs"]
 AXES: tuple[Axis, ...] = ("seconds", "epochs")
 ALL, THIS = "all networks", "this network"
@@ -53,7 +47,6 @@ _KINDS: dict[str, Any] = {
     "student": Student,
     "family": Architecture,
     "teacher": tuple,
-    "loss": DistillationLoss,
     "precision": lambda shown: Precision(shown.lower()),
 }
 
@@ -66,7 +59,7 @@ def settings() -> TrainingSettings:
         for field, key in SETTING_KEYS.items()
         if known.get(key) is not None
     }
-    return replace(DEFAULTS, **said)
+    return replace(DEFAULTS, **said, chosen=chosen_in(known.to_dict(), "distill"))
 
 
 def forget_foreign(task: Task) -> None:

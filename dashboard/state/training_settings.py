@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from dashboard.state.chosen import NOTHING_CHOSEN, Chosen
 from optim.recipe import (
     Architecture,
     Distill,
-    DistillationLoss,
     Precision,
     Prune,
     Quantize,
@@ -19,8 +19,6 @@ from optim.recipe import (
 from optim.task.architectures import ARCHITECTURES, FOR_SERIES
 from optim.task.task import Task, teachers
 
-SHARES = (1, 3, 10, 30, 100)
-"""Percent of the training split that the slider knows."""
 FEW_SHARES = (1, 10, 100)
 """Those of the curve that asks how little data is enough."""
 MOST_PASSES = 10
@@ -52,8 +50,8 @@ class TrainingSettings:
         family: of a student of another family; None is the first that takes the task's input.
         family_width, halved: of that student; halved sees the input at half the resolution.
         teacher: names of tasks whose networks teach; empty is the original.
-        share: percent of the training split.
         epochs: None is what suits the task.
+        chosen: what the controls of single fields say.
     """
 
     student: Student = Student.PRUNED
@@ -64,14 +62,15 @@ class TrainingSettings:
     family_width: int = 100
     halved: bool = False
     teacher: tuple[str, ...] = ()
-    loss: DistillationLoss = DistillationLoss.SOFT
-    temperature: float = 4.0
-    alpha: float = 0.7
-    labels: bool = True
-    share: int = 100
     epochs: float | None = None
-    patience: int = 0
+    chosen: Chosen = NOTHING_CHOSEN
     precision: Precision = Precision.INT8
+
+    @property
+    def share(self) -> int:
+        """Percent of the training split that is used."""
+        used: float = self.chosen.fields("distill").get("data_share", 1.0)
+        return round(100 * used)
 
     @property
     def in_rounds(self) -> bool:
@@ -117,12 +116,7 @@ class TrainingSettings:
         return Distill(
             epochs=epochs,
             teacher=() if chosen == (task.name,) else chosen,
-            loss=self.loss,
-            temperature=self.temperature,
-            alpha=self.alpha,
-            labels=self.labels,
-            data_share=self.share / 100,
-            patience=self.patience,
+            **self.chosen.fields("distill"),
         )
 
 
@@ -153,11 +147,13 @@ def little_data_recipes(settings: TrainingSettings, task: Task) -> tuple[Recipe,
 
     An epoch of less data has fewer steps, so there are more of them, up to ten times as many.
     """
-    base = replace(settings, rounds=1, patience=0)
+    base = replace(settings, rounds=1)
     epochs = task.fine_tuning_epochs if base.epochs is None else base.epochs
     found = []
     for share in FEW_SHARES:
         longer = min(200.0, epochs * min(100 / share, MOST_PASSES))
         for labels in (True, False):
-            found.append(replace(base, share=share, epochs=longer, labels=labels).recipe(task))
+            asked = {"data_share": share / 100, "labels": labels, "patience": 0}
+            chosen = base.chosen.with_fields("distill", asked)
+            found.append(replace(base, epochs=longer, chosen=chosen).recipe(task))
     return tuple(found)

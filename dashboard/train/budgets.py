@@ -17,6 +17,7 @@ from dashboard.train import controls as training_controls
 from dashboard.train import words as training_words
 from dashboard.train.terms import what_it_is
 from dashboard.words import words
+from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.recipe import Prune, Recipe
 from optim.recipe.edit import without_teacher
@@ -65,7 +66,7 @@ def rounds_panel(task: Task, rows: Sequence[Training]) -> None:
 
 def little_data_panel(task: Task, rows: Sequence[Training]) -> None:
     """Accuracy against the share of the training data, three ways of learning."""
-    st.header("How little data is enough?", anchor=False, help=what_it_is("Data share"))
+    st.header("How little data is enough?", anchor=False, help=what_is("Data share"))
     found = _data(task, little_data(rows, loaders.validation_examples(task.name)))
     recipes = _little_recipes(task)
     if found is None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import streamlit as st
 
 from dashboard import live, loaders
 from dashboard.form import recipe_popover
+from dashboard.form.widgets import BOUND, draw_field
 from dashboard.state import training_keys as keys
+from dashboard.state.chosen import controls_of
 from dashboard.state.training_settings import (
-    SHARES,
     Student,
     TrainingSettings,
     families,
@@ -23,12 +23,11 @@ from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.errors import OptimError
 from optim.jobs.job import JobKind
-from optim.recipe import DistillationLoss, Precision, Recipe
+from optim.recipe import Precision, Recipe
 from optim.recipe.edit import without_teacher
 from optim.task.task import Task, load_task, teachers
 from optim.training_history.history import seconds_to_train
 
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 NOTES = {
     Student.PRUNED: "The channels that matter least leave; the rest keeps its weights and learns.",
     Student.NARROWER: "The same architecture with fewer channels, untrained: it learns from zero.",
@@ -166,38 +165,12 @@ def _teacher(task: Task) -> None:
     else:
         st.caption("The original teaches: no other sample network knows this data.")
     left, right = st.columns(2)
-    with left:
-        st.selectbox(
-            "Imitates",
-            list(map(str, DistillationLoss)),
-            key=keys.LOSS,
-            help=what_it_is("Loss"),
-            **BOUND,
-        )
+    places = [left]  # the first beside the epochs, the others below
+    for field, control in controls_of("distill"):
+        if not control.folded:
+            draw_field(places.pop() if places else st.container(), "distill", field, control)
     with right:
         _epochs(task)
-    st.slider(
-        "Temperature",
-        1.0,
-        20.0,
-        value=keys.DEFAULTS.temperature,
-        step=0.5,
-        format="%g",
-        key=keys.TEMPERATURE,
-        help=what_it_is("Temperature"),
-        **BOUND,
-    )
-    st.slider(
-        "Teacher against labels (alpha)",
-        0.05,
-        1.0,
-        value=keys.DEFAULTS.alpha,
-        step=0.05,
-        format="%g",
-        key=keys.ALPHA,
-        help=what_it_is("Alpha"),
-        **BOUND,
-    )
 
 
 def _teacher_name(task: Task, name: str) -> str:
@@ -220,34 +193,10 @@ def _epochs(task: Task) -> None:
 
 
 def _more(settings: TrainingSettings) -> None:
-    usual, off = keys.DEFAULTS, settings.in_rounds
-    st.select_slider(
-        "Share of the training data, %",
-        SHARES,
-        value=usual.share,
-        key=keys.SHARE,
-        disabled=off,
-        help=what_it_is("Data share"),
-        **BOUND,
-    )
-    st.toggle(
-        "Learn from labels too",
-        value=usual.labels,
-        key=keys.LABELS,
-        disabled=off,
-        help=what_it_is("Labels"),
-        **BOUND,
-    )
-    st.number_input(
-        "Patience, epochs (0: never stop early)",
-        min_value=0,
-        max_value=50,
-        value=usual.patience,
-        key=keys.PATIENCE,
-        disabled=off,
-        help=what_it_is("Patience"),
-        **BOUND,
-    )
+    for field, control in controls_of("distill"):
+        if control.folded:
+            draw_field(st.container(), "distill", field, control, disabled=settings.in_rounds)
+    usual = keys.DEFAULTS
     st.select_slider(
         "Precision of the file",
         [precision.upper() for precision in Precision],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from optim.recipe.fields import controls
+
 GLOSSARY: dict[str, str] = {
+    **{control.term or control.label: control.about for _, _, control in controls()},
     "FP32": (
         "Each number of the network takes 4 bytes, a floating-point number of 32 bits. This is "
         "how networks are trained, and what everything here is compared with."
@@ -32,44 +35,9 @@ GLOSSARY: dict[str, str] = {
         "The form in which a quantized ONNX file is written: pairs of Quantize and Dequantize "
         "marks that tell any engine where it may compute in whole numbers."
     ),
-    "Calibration": (
-        "Running a few hundred training examples through the network to see how large the values "
-        "get inside, so that the INT8 grid fits them. The test examples are never used for it."
-    ),
-    "Calibration examples": (
-        "How many training examples the ranges are read from. A few hundred are usually enough; "
-        "fewer are quicker, and show how much the choice matters."
-    ),
-    "Activations": (
-        "In what the results between the layers are computed. Unsigned whole numbers are what "
-        "x86 processors are fast at; float leaves them as they are, so only the file shrinks."
-    ),
-    "Rounding": (
-        "To which neighbouring level each weight goes. Nearest is simplest; compensated and "
-        "learned look at real examples, which pays where there are few levels, as in INT4."
-    ),
-    "Scale per channel": (
-        "Each output channel of a layer has its own grid instead of one for the whole layer. It "
-        "costs nothing on this engine and saves accuracy, most of all in depthwise layers."
-    ),
-    "Bias correction": (
-        "Quantization shifts the mean of each channel a little; this takes the shift out of the "
-        "bias again (Nagel et al. 2019)."
-    ),
-    "Equalize layers": (
-        "Scales move between neighbouring layers until the channels of one layer have equal "
-        "ranges, so that one grid fits them all (Nagel et al. 2019)."
-    ),
-    "Smoothing": (
-        "The share of the activations' range that moves into the weights behind them; it helps "
-        "matrix products with a few very large values (SmoothQuant, Xiao et al. 2023)."
-    ),
     "Quantization-aware training": (
         "The network is trained on the very grid that its file will have. It takes time, and pays "
         "where rounding alone hurts: 4-bit weights, one scale per layer, hard pruning."
-    ),
-    "Learned scales": (
-        "The grid's scales are trained together with the weights (LSQ, Esser et al. 2020)."
     ),
     "Blocks": (
         "Whole residual blocks are replaced by their shortcut, those that change least first. "
@@ -120,22 +88,6 @@ GLOSSARY: dict[str, str] = {
         "Removing the channels that matter least, then training a little so that the rest makes "
         "up for them. The network that remains is an ordinary, smaller network."
     ),
-    "Criterion": (
-        "How it is decided which channels matter least: by the size of their weights, by what the "
-        "loss would miss, by how well others can replace them, or, as the control, by chance."
-    ),
-    "Scope": (
-        "Whether every layer loses the same share, or the least important channels of the whole "
-        "network leave, so that some layers lose more than others."
-    ),
-    "Rounds": (
-        "Cut a little, train, and cut again, so often. The epochs are spread over the rounds, and "
-        "each finished round is a candidate of its own."
-    ),
-    "Blocks of channels": (
-        "Kept channels are a multiple of this. Engines compute in blocks, so a layer of 33 "
-        "channels takes as long as one of 48."
-    ),
     "Student": (
         "Another, smaller network that is trained from scratch to give the original's answers. It "
         "keeps nothing of the original but these."
@@ -159,14 +111,6 @@ GLOSSARY: dict[str, str] = {
     "Zeros": (
         "Single weights become zero, and the shapes stay. An ordinary engine computes zeros like "
         "any number: only the compressed file shrinks, unless the engine is a sparse one."
-    ),
-    "Pattern": (
-        "Where zeros may be. With 2 of 4, two of each four neighbouring weights are zero, which "
-        "some accelerators can skip; half of all weights are zero then."
-    ),
-    "Choice of zeros": (
-        "The smallest weights at once, or more and more of them while training, or those that the "
-        "outputs miss least, with the others taking over their work and no training at all."
     ),
     "Fine-tuning": (
         "Some more training after channels were removed, so that the remaining ones make up for "

@@ -14,6 +14,8 @@ from dashboard.words import step_words
 from dashboard.words.quantities import NOTHING, faster, percent, smaller
 from optim.candidate import Candidate, Role
 from optim.recipe import Activations, Precision, Prune, PruningUnit, Quantize, Recipe
+from optim.recipe.fields import CRITERIA, SCOPES
+from optim.recipe.steps import unusual_values
 from optim.search.predict import Prediction, channel_ratio
 from optim.task.task import FOUND_FIELDS, Task
 
@@ -74,10 +76,9 @@ def _how_it_prunes(step: Prune) -> str:
     epochs = "1 epoch" if step.epochs == 1 else f"{step.epochs:g} epochs"
     source = "from the original's answers" if step.distill else "on labels alone"
     parts = [
-        step_words.CRITERIA[step.criterion],
-        step_words.SCOPES[step.scope].lower(),
-        f"{step.rounds} rounds" if step.rounds > 1 else "",
-        f"blocks of {step.round_to}" if step.round_to != Prune(ratio=0.5).round_to else "",
+        CRITERIA.name(step.criterion),
+        SCOPES.name(step.scope).lower(),
+        *(each.short_words(value) for each, value in unusual_values(step) if each.counts),
         f"{epochs} {source}" if step.epochs else "untrained",
     ]
     return ", ".join(filter(None, parts))

@@ -6,9 +6,7 @@ from typing import assert_never
 
 from dashboard.words import words
 from optim.recipe import (
-    Activation,
     Activations,
-    Architecture,
     Calibration,
     Criterion,
     Distill,
@@ -23,12 +21,13 @@ from optim.recipe import (
     QuantizeAware,
     Replace,
     ReplaceActivation,
-    Rounding,
     Scope,
     Sparsify,
     SparsifyMethod,
     Step,
 )
+from optim.recipe.fields import ACTIVATION_KINDS, FAMILIES
+from optim.recipe.steps import fields_of, unusual_values
 
 MOST_NAMED = 4
 """So many layers are called by their name; the rest are counted."""
@@ -42,7 +41,7 @@ def sentence(step: Step) -> str:
         case ReplaceActivation():
             return (
                 "The activations that engines have no integer kernel for (HardSwish, SiLU, GELU) "
-                f"became {_ACTIVATIONS[step.activation]}; {_trained('the network', step)}."
+                f"became {ACTIVATION_KINDS.name(step.activation)}; {_trained('the network', step)}."
             )
         case Prune():
             return _prune(step)
@@ -62,23 +61,13 @@ def sentence(step: Step) -> str:
             assert_never(step)
 
 
-_ACTIVATIONS = {Activation.RELU: "ReLU", Activation.RELU6: "ReLU6"}
-FAMILIES = {
-    Architecture.RESNET: "ResNet",
-    Architecture.SMALL_RESNET: "small ResNet",
-    Architecture.MOBILENETV2: "MobileNetV2",
-    Architecture.EFFICIENTNET_LITE0: "EfficientNet-Lite0",
-    Architecture.SQUEEZENET: "SqueezeNet",
-    Architecture.MOTION_CNN: "Motion CNN",
-}
-"""What people call each family."""
-
-
 def _student(step: Replace) -> str:
     size = "" if step.width == 1 else f", {words.percent(step.width)} as wide as usual"
     if step.stride > 1:
         size += ", which sees the input at half the resolution"
-    student = f"Another network, a {FAMILIES[step.architecture]}{size}, took the original's place"
+    student = (
+        f"Another network, a {FAMILIES.name(step.architecture)}{size}, took the original's place"
+    )
     if step.epochs == 0:
         return f"{student}; it is trained by the next step."
     if not step.distill:
@@ -137,30 +126,6 @@ UNITS = {
     PruningUnit.MACS: "multiply-accumulates",
 }
 UNIT_NAMES = {**UNITS, PruningUnit.MACS: "MACs"}
-CRITERIA = {
-    Criterion.L1: "L1 magnitude",
-    Criterion.L2: "L2 magnitude",
-    Criterion.BN_SCALE: "Batch-norm scale",
-    Criterion.TAYLOR: "Taylor, by the loss",
-    Criterion.FPGM: "Geometric median",
-    Criterion.LAMP: "LAMP",
-    Criterion.RANDOM: "Random, the control",
-}
-SCOPES = {
-    Scope.UNIFORM: "Same share in every layer",
-    Scope.GLOBAL: "Least important of all",
-}
-PATTERNS = {
-    Pattern.UNSTRUCTURED: "Anywhere",
-    Pattern.TWO_OF_FOUR: "2 of 4 neighbours",
-    Pattern.FOUR_OF_EIGHT: "4 of 8 neighbours",
-}
-ZEROS = {
-    SparsifyMethod.MAGNITUDE: "Smallest at once",
-    SparsifyMethod.GRADUAL: "Smallest, gradually",
-    SparsifyMethod.REPAIR: "Repaired, untrained",
-}
-"""What people call each choice."""
 _LEAST = {
     Criterion.L1: "have the smallest weights",
     Criterion.L2: "matter least",
@@ -200,10 +165,9 @@ def _distill(step: Distill) -> str:
         return f"The network was trained for {_epochs(step.epochs)}{on} without a teacher."
     teacher = words.networks(step.teacher) or "the original"
     from_whom = f"{teacher} together" if len(step.teacher) > 1 else teacher
-    without = "; no label was used" if not step.labels else ""
     return (
         f"For {_epochs(step.epochs)}{on} the network learned from the answers of "
-        f"{from_whom}{_IMITATED[step.loss]} (temperature {step.temperature:g}){without}."
+        f"{from_whom}{_IMITATED[step.loss]}{_told(step)}."
     )
 
 
@@ -227,11 +191,9 @@ def _sparsify(step: Sparsify) -> str:
 
 def _quantize_aware(step: QuantizeAware) -> str:
     teacher = ", with the original as teacher" if step.distill else ""
-    scales = "" if step.per_channel else "; each layer has one scale"
-    learned = "; the scales were learnt with the weights" if step.learned_scales else ""
     return (
         f"For {_epochs(step.epochs)} the network was trained on the very grid that its file has, "
-        f"{step.weight_bits}-bit weights and 8-bit results in between{teacher}{scales}{learned}."
+        f"{step.precision.bits}-bit weights and 8-bit results in between{teacher}{_told(step)}."
     )
 
 
@@ -240,11 +202,6 @@ _WEIGHTS = {
     Precision.FP16: "Each weight is stored in 2 bytes instead of 4",
     Precision.INT8: "Each weight became a whole number of 1 byte",
     Precision.INT4: "Each weight became a whole number of half a byte",
-}
-_ROUNDING = {
-    Rounding.NEAREST: "rounded to the nearest level",
-    Rounding.COMPENSATED: "rounded so that the errors of a layer cancel",
-    Rounding.LEARNED: "whether each is rounded up or down was learnt from examples",
 }
 _READ_OFF = {
     Calibration.MINMAX: "",
@@ -257,18 +214,20 @@ _READ_OFF = {
 
 def _quantize(step: Quantize) -> str:
     parts = [_WEIGHTS[step.precision]]
-    usual = Quantize(precision=step.precision)
-    if step.rounding is not None and step.rounding != usual.rounding:
-        parts[0] += f", {_ROUNDING[step.rounding]}"
     if step.precision is not Precision.FP16:
         parts.append(_results_between(step))
-    extras = [
-        "each layer has one scale instead of one per channel" if not step.per_channel else "",
-        "the mean error of each channel was taken out of its bias" if step.bias_correction else "",
-        "ranges were evened out between neighbouring layers" if step.equalize else "",
-        "ranges moved from activations into weights" if step.smooth else "",
-    ]
-    return "; ".join([*parts, *filter(None, extras)]) + "."
+    return "; ".join(parts) + _told(step) + "."
+
+
+def _told(step: Step) -> str:
+    """What is worth telling of a step's fields, as the end of its sentence."""
+    unusual = {each.name for each, _ in unusual_values(step)}
+    told = (
+        each.told_words(getattr(step, each.name))
+        for each in fields_of(step)
+        if each.name in unusual or (each.always_told and each.has_effect(step))
+    )
+    return "".join(f"; {words}" for words in told if words)
 
 
 def _results_between(step: Quantize) -> str:

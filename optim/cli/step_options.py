@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from typing import Any, assert_never
 
 import click
@@ -21,7 +20,7 @@ from optim.recipe.field import (
     Table,
 )
 from optim.recipe.fields import FIELDS
-from optim.recipe.steps import STEP_TYPES
+from optim.recipe.steps import default_of
 
 Given = dict[str, dict[str, Any]]
 """What the command line says, by kind of step and field; what it does not say is not there."""
@@ -37,7 +36,7 @@ def step_options(command: Callable[..., None]) -> Callable[..., None]:
         for kind, field, option in _options():
             value = said[_parameter(option)]
             if value is not None and value is not False and value != ():
-                given[kind][field.name] = _meant(value, field, option, STEP_TYPES[kind])
+                given[kind][field.name] = _meant(value, kind, field, option)
         command(*args, given=given, **values)
 
     drawn: set[str] = set()
@@ -100,11 +99,11 @@ def _click(kind: Kind) -> dict[str, Any]:
             assert_never(kind)
 
 
-def _meant(said: Any, field: Field, option: Option, step: type) -> Any:
+def _meant(said: Any, kind: str, field: Field, option: Option) -> Any:
     """The value of a field that its option means."""
     match field.kind:
         case Flag():  # the option of a flag sets what is not usual
-            return not next(each.default for each in fields(step) if each.name == field.name)
+            return not default_of(kind, field.name)
         case Table():
             return dict(_layer_and_value(text, option) for text in said)
         case Number() | Integer() | Choice() | Names():

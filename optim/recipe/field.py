@@ -134,7 +134,6 @@ class Control:
         low, high, step: of the control, where they are not those of the field.
         slider: as a slider; as a box to type in else.
         stops: shares in percent, of a slider that knows no others.
-        percent: the page shows and links the share in percent.
         wide: takes a row of its own.
         folded: stands with what few people change.
     """
@@ -148,7 +147,6 @@ class Control:
     step: float | None = None
     slider: bool = False
     stops: tuple[int, ...] = ()
-    percent: bool = False
     wide: bool = False
     folded: bool = False
 
@@ -165,6 +163,7 @@ class Field:
         control: on a page; None if there is none, or one that speaks of more than this field.
         short: in a recipe's words, where the value is unusual; empty says nothing.
         told: in the sentence on a step, where the value is unusual; empty says nothing.
+        always_told: stands in that sentence whatever the value is.
         defines: says what the step is; the usual values of other fields may depend on it.
         suits: a task may know what suits it best; the control then has nothing chosen at first.
         matters: a property of the step that tells whether the field has an effect; empty if it
@@ -179,10 +178,16 @@ class Field:
     control: Control | None = None
     short: Words = ""
     told: Words = ""
+    always_told: bool = False
     defines: bool = False
     suits: bool = False
     matters: str = ""
     since: int = 1
+
+    @property
+    def counts(self) -> bool:
+        """True if it holds an integer."""
+        return isinstance(self.kind, Integer)
 
     @property
     def optional(self) -> bool:

@@ -55,6 +55,18 @@ SCOPES = Choice(
     of=Scope,
     names={Scope.UNIFORM: "Same share in every layer", Scope.GLOBAL: "Least important of all"},
 )
+CRITERIA = Choice(
+    of=Criterion,
+    names={
+        Criterion.L1: "L1 magnitude",
+        Criterion.L2: "L2 magnitude",
+        Criterion.BN_SCALE: "Batch-norm scale",
+        Criterion.TAYLOR: "Taylor, by the loss",
+        Criterion.FPGM: "Geometric median",
+        Criterion.LAMP: "LAMP",
+        Criterion.RANDOM: "Random, the control",
+    },
+)
 ACTIVATION_KINDS = Choice(of=Activation, names={Activation.RELU: "ReLU", Activation.RELU6: "ReLU6"})
 FAMILIES = Choice(
     of=Architecture,
@@ -156,18 +168,7 @@ PRUNE = (
     ),
     Field(
         name="criterion",
-        kind=Choice(
-            of=Criterion,
-            names={
-                Criterion.L1: "L1 magnitude",
-                Criterion.L2: "L2 magnitude",
-                Criterion.BN_SCALE: "Batch-norm scale",
-                Criterion.TAYLOR: "Taylor, by the loss",
-                Criterion.FPGM: "Geometric median",
-                Criterion.LAMP: "LAMP",
-                Criterion.RANDOM: "Random, the control",
-            },
-        ),
+        kind=CRITERIA,
         suits=True,
         matters="cuts_channels",
         short={
@@ -307,7 +308,8 @@ DISTILLATION = (
         remedy="Try 4.",
         matters="distill",
         short="T {value}",
-        told="at temperature {value}",
+        told="the temperature was {value}",
+        always_told=True,
         option=Option(name="temperature", help="Softens the answers. Default: 4."),
         control=Control(
             key="temperature",
@@ -369,7 +371,6 @@ DISTILLATION = (
             about="Only so much of the training data is used, drawn by the seed and the same from "
             "each class. It shows how little is enough, and what the teacher is worth then.",
             stops=(1, 3, 10, 30, 100),
-            percent=True,
             folded=True,
         ),
     ),

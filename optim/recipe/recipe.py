@@ -11,14 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 from optim.errors import BrokenRecipeError
 from optim.recipe.checks import check, check_whole
 from optim.recipe.choices import Precision, parse_precision
 from optim.recipe.field import first_name, plain_value
 from optim.recipe.fields import FORMAT
-from optim.recipe.graph_steps import Fuse, MixedPrecision, Quantize
+from optim.recipe.graph_steps import Fuse, Quantize
 from optim.recipe.reading import (
     only_keys,
     plain_from_text,
@@ -30,6 +30,7 @@ from optim.recipe.step_words import step_words
 from optim.recipe.steps import (
     STEP_ORDER,
     STEP_VERSIONS,
+    S,
     Step,
     TrainingStep,
     fields_of,
@@ -41,21 +42,6 @@ from optim.recipe.training_steps import (
     Prune,
     QuantizeAware,
     Replace,
-    ReplaceActivation,
-    Sparsify,
-)
-
-S = TypeVar(
-    "S",
-    Replace,
-    ReplaceActivation,
-    Prune,
-    Distill,
-    Sparsify,
-    QuantizeAware,
-    Fuse,
-    Quantize,
-    MixedPrecision,
 )
 
 

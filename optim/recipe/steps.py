@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, replace
 from dataclasses import Field as AnyField
-from typing import Any
+from typing import Any, TypeVar
 
 from optim.recipe.field import Field
 from optim.recipe.fields import FIELDS
@@ -21,6 +22,19 @@ from optim.recipe.training_steps import (
 TrainingStep = Replace | ReplaceActivation | Prune | Distill | Sparsify | QuantizeAware
 Step = TrainingStep | Fuse | Quantize | MixedPrecision
 """Steps that change the network in torch, before it becomes a file."""
+
+S = TypeVar(
+    "S",
+    Replace,
+    ReplaceActivation,
+    Prune,
+    Distill,
+    Sparsify,
+    QuantizeAware,
+    Fuse,
+    Quantize,
+    MixedPrecision,
+)
 
 STEP_TYPES: dict[str, type[Step]] = {
     "replace": Replace,
@@ -87,6 +101,32 @@ def unusual_values(step: Step) -> list[tuple[Field, object]]:
         for each, value in values
         if value != getattr(usual, each.name) and each.has_effect(step)
     ]
+
+
+def with_effect(step: Step, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that would change what a step does."""
+    known = {each.name: each for each in fields_of(step)}
+    return {name: value for name, value in values.items() if known[name].has_effect(step)}
+
+
+def usual_where_idle(step: S) -> S:
+    """The step with the usual value in each field that has no effect beside the others."""
+    idle = [each.name for each in fields_of(step) if not each.has_effect(step)]
+    kind = step_kind(step)
+    return replace(step, **{name: default_of(kind, name) for name in idle})
+
+
+def default_of(kind: str, name: str) -> Any:
+    """The usual value of a field, as its attribute has it.
+
+    Raises:
+        KeyError: if there is no such field, or it has none.
+    """
+    known = {each.name: each for each in fields(STEP_TYPES[kind]) if not is_required(each)}
+    own = known[name]
+    if own.default_factory is not MISSING:
+        return own.default_factory()
+    return own.default
 
 
 def is_required(field: AnyField[Any]) -> bool:

@@ -224,7 +224,7 @@ def test_a_preset_sets_precision_and_options_and_is_lit_until_one_is_changed(
     assert asked.step(Quantize) == PRESETS[name]
     assert asked.pruning_ratio == 0.6
     assert page.session_state[state.PRESET_BOX] == name
-    page.toggle(key=state.EQUALIZE).set_value(True).run()
+    page.toggle(key="equalize").set_value(True).run()
     assert page.session_state[state.PRESET_BOX] is None
 
 
@@ -250,11 +250,11 @@ def test_blocks_and_training_on_the_grid_are_in_the_link_and_in_the_recipe(
 
 def test_options_without_effect_are_greyed_out(open_page: Open) -> None:
     page = open_page(precision="FP32")
-    assert page.selectbox(key=state.CALIBRATION).disabled
+    assert page.selectbox(key="calibration").disabled
     assert page.number_input(key=state.TRAINING).disabled
     page = open_page(precision="INT8", activations="dynamic")
-    assert page.selectbox(key=state.CALIBRATION).disabled
-    assert not page.selectbox(key=state.ROUNDING).disabled
+    assert page.selectbox(key="calibration").disabled
+    assert not page.selectbox(key="rounding").disabled
 
 
 def test_the_precision_slider_quotes_what_was_measured_here(open_page: Open) -> None:

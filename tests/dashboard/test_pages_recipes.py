@@ -79,13 +79,13 @@ def test_a_student_may_learn_from_another_network(open_page: Open, fake: FakeWor
 
 def test_choices_that_nothing_would_change_are_greyed_out(open_page: Open) -> None:
     page = open_page(prune="0")
-    assert page.selectbox(key=state.CRITERION).disabled
-    assert page.selectbox(key=state.PATTERN).disabled
+    assert page.selectbox(key="criterion").disabled
+    assert page.selectbox(key="pattern").disabled
     assert page.number_input(key=state.WIDTH).disabled
     assert page.selectbox(key=state.STUDENT_TEACHER).disabled
     page = open_page(prune="40", sparsity="50")
-    assert not page.selectbox(key=state.CRITERION).disabled
-    assert not page.selectbox(key=state.PATTERN).disabled
+    assert not page.selectbox(key="criterion").disabled
+    assert not page.selectbox(key="pattern").disabled
     assert page.number_input(key=state.TRAINING).disabled
 
 
@@ -182,6 +182,6 @@ def test_a_broken_file_of_headlines_is_one_sentence_beside_the_sliders(
 
 
 def test_a_choice_left_alone_names_what_the_task_chooses(open_page: Open) -> None:
-    assert open_page(prune="60").selectbox(key=state.CRITERION).options[0] == (
+    assert open_page(prune="60").selectbox(key="criterion").options[0] == (
         "Taylor, by the loss, as was found best"
     )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dashboard.compare import flips
 from dashboard.compare.sparkline import series_svg
 from dashboard.state import keys as state
+from dashboard.state.chosen import Chosen
 from dashboard.state.settings import Settings, settings_of
 from dashboard.words import step_words, story
 from dashboard.words.markup import plain
@@ -23,7 +24,6 @@ from optim.recipe import (
     Criterion,
     Distill,
     MixedPrecision,
-    Pattern,
     Precision,
     Prune,
     PruningUnit,
@@ -33,12 +33,12 @@ from optim.recipe import (
     Replace,
     ReplaceActivation,
     Rounding,
-    Scope,
     Sparsify,
-    SparsifyMethod,
     Step,
     recipe_of,
 )
+from optim.recipe.field import Choice, Control, Field, Integer, Number
+from optim.recipe.fields import controls
 from optim.search.effort import seconds_to_measure
 from optim.search.pareto import Objective, ranked_front
 from optim.task.task import Task, load_task
@@ -91,7 +91,8 @@ def test_a_distillation_names_its_teachers_and_what_it_may_use() -> None:
     step = Distill(teacher=(known.name, "b-net"), labels=False, data_share=0.1, loss="hints")
     assert step_words.sentence(step) == (
         "For 5 epochs on 10 % of the training data the network learned from the answers of "
-        f"{known.title} and b-net together and its features (temperature 4); no label was used."
+        f"{known.title} and b-net together and its features; the temperature was 4; no label was "
+        "used."
     )
 
 
@@ -193,21 +194,37 @@ def test_each_candidate_has_one_standing() -> None:
     assert story.standing(unknown, front) == "not measured"
 
 
+def values_of(field: Field, control: Control) -> st.SearchStrategy[object]:
+    """Whatever the control of a field may say."""
+    match field.kind:
+        case Choice():
+            return st.sampled_from(list(field.kind.of))
+        case Integer() | Number():
+            high = field.kind.high if control.high is None else control.high
+            return st.sampled_from([field.kind.low, high])
+        case _:
+            return st.booleans()
+
+
+CHOSEN = st.fixed_dictionaries(
+    {},
+    optional={
+        (kind, field.name): values_of(field, control)
+        for kind, field, control in controls()
+        if kind in state.CHOSEN_STEPS
+    },
+).map(lambda said: Chosen(frozenset((*where, value) for where, value in said.items())))
+
+
 settings = st.builds(
     Settings,
     unit=st.sampled_from(list(PruningUnit)),
-    criterion=st.none() | st.sampled_from(list(Criterion)),
-    scope=st.none() | st.sampled_from(list(Scope)),
-    rounds=st.none() | st.integers(1, 6),
-    round_to=st.none() | st.sampled_from([8, 16]),
     student=st.none() | st.sampled_from(list(Architecture)),
     width=st.sampled_from([10, 55, 100]),
     stride=st.integers(1, 2),
     student_epochs=st.sampled_from([0.5, 10.0]),
     teacher=st.sampled_from([None, "fashion-resnet", "fashion-mobilenetv2", "motion-cnn", "?"]),
     sparsity=st.sampled_from([0, 0, 50, 90]),
-    pattern=st.sampled_from(list(Pattern)),
-    zeros=st.sampled_from(list(SparsifyMethod)),
     precision=st.sampled_from(list(Precision)),
     prune=st.integers(0, 18).map(lambda step: 5 * step),
     blocks=st.integers(0, 8),
@@ -215,15 +232,7 @@ settings = st.builds(
     distill=st.booleans(),
     fuse=st.booleans(),
     training=st.sampled_from([0.0, 1.0]),
-    learned_scales=st.booleans(),
-    activations=st.sampled_from([None, *Activations]),
-    calibration=st.sampled_from(list(Calibration)),
-    examples=st.sampled_from([64, 512]),
-    per_channel=st.booleans(),
-    rounding=st.sampled_from([None, *Rounding]),
-    bias_correction=st.booleans(),
-    equalize=st.booleans(),
-    smooth=st.sampled_from([0.0, 0.5]),
+    chosen=CHOSEN,
 )
 
 
@@ -250,18 +259,25 @@ def test_fields_left_alone_take_the_best_recipe_found_for_the_task() -> None:
     step = Settings(prune=50).recipe(FOUND).step(Prune)
     assert step == Prune(ratio=0.5, criterion="taylor", rounds=2, epochs=4)
     assert Settings(prune=50).recipe(TASK).step(Prune) == Prune(ratio=0.5, epochs=3)
-    own = Settings(prune=50, criterion=Criterion.L1).recipe(FOUND).step(Prune)
+    own = (
+        Settings(prune=50, chosen=Chosen.of("prune", criterion=Criterion.L1))
+        .recipe(FOUND)
+        .step(Prune)
+    )
     assert own is not None
     assert own.criterion is Criterion.L1
     assert own.rounds == 2
 
 
 def test_choices_without_effect_make_no_other_recipe() -> None:
-    plain = Settings(prune=0, activations=Activations.FLOAT)
-    same = replace(plain, calibration=Calibration.MSE, examples=64)
+    float_ones = Chosen.of("quantize", activations=Activations.FLOAT)
+    plain = Settings(prune=0, chosen=float_ones)
+    idle = {"calibration": Calibration.MSE, "calibration_examples": 64}
+    same = replace(plain, chosen=float_ones.with_fields("quantize", idle))
     assert same.recipe(TASK) == plain.recipe(TASK)
     whole = Settings(prune=0, precision=Precision.FP32)
-    assert replace(whole, training=2.0, equalize=True).recipe(TASK) == Recipe()
+    chosen = Chosen.of("quantize", equalize=True)
+    assert replace(whole, training=2.0, chosen=chosen).recipe(TASK) == Recipe()
 
 
 def test_sliders_show_only_recipes_that_they_can_say() -> None:

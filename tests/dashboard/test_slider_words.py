@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from dashboard.state.chosen import Chosen
 from dashboard.state.settings import Settings
 from dashboard.words.sliders import (
     Known,
@@ -116,11 +117,12 @@ def test_the_best_recipe_found_for_the_model_is_named() -> None:
 
 
 def test_another_choice_is_not_called_the_best_found() -> None:
-    own = Settings(prune=50, criterion=Criterion.TAYLOR, scope=Scope.GLOBAL, rounds=2, epochs=4)
+    chosen = Chosen.of("prune", criterion=Criterion.TAYLOR, scope=Scope.GLOBAL, rounds=2)
+    own = Settings(prune=50, epochs=4, chosen=chosen)
     for task in (TASK, BEST):
         assert pruning_note(own, task) == (
-            "Taylor, by the loss, least important of all, 2 rounds, 4 epochs from the original's "
-            "answers: as you chose it."
+            "Taylor, by the loss, least important of all, in 2 rounds, 4 epochs from the "
+            "original's answers: as you chose it."
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, Page, expect
 
+from dashboard.state.chosen import Chosen
 from dashboard.state.training_settings import Student, TrainingSettings
 from optim.jobs.job import JobKind
 from optim.recipe import Recipe
@@ -16,7 +17,9 @@ LINK = {
     "model": TASK, "train_student": str(Student.NARROWER), "train_width": "15",
     "train_epochs": "1", "temperature": "6",
 }  # fmt: skip
-MEANT = TrainingSettings(student=Student.NARROWER, width=15, epochs=1, temperature=6)
+MEANT = TrainingSettings(
+    student=Student.NARROWER, width=15, epochs=1, chosen=Chosen.of("distill", temperature=6.0)
+)
 
 
 def recipes_asked_for(app: App) -> list[Recipe]:
