@@ -19,8 +19,8 @@ from optim.graph.runner import Runner
 
 MAX_BATCH = 4096
 EXPORTED_WITH = 2
-TRIED_WITH = (1, 3)
-"""Batches at which the file must answer as the network does; others than it was exported with."""
+TRIED_WITH = (1, EXPORTED_WITH, 3)
+"""Batches at which the file must answer as the network does."""
 AGREE = 1e-3
 """Of the largest answer: how far the file may be from the network."""
 
@@ -89,7 +89,7 @@ def _exported(frozen: nn.Module, input_shape: tuple[int, ...]) -> ModelProto:
 
 
 def _checked(frozen: nn.Module, exported: ModelProto, input_shape: tuple[int, ...]) -> bytes:
-    """Tidy a file, and compare it with the network at batches that it was not exported with.
+    """Tidy a file, and compare it with the network at several batches.
 
     Raises:
         RefusedError: if its batch is not free, or it answers otherwise.
