@@ -72,6 +72,11 @@ class Builder:
         rows = nn.Embedding(table.shape[0], table.shape[1], _weight=tensor(table))
         return self.module("embedding", rows, index)
 
+    def repeated(self, value: np.ndarray) -> fx.Node:
+        """A constant (1, ...) once for each example."""
+        count = self.method("size", self.x, 0)
+        return self.method("expand", self.constant(value), count, *[-1] * (value.ndim - 1))
+
     def module(self, name: str, module: nn.Module, *inputs: fx.Node) -> fx.Node:
         """Put a module into the network under a name of its own, and call it."""
         path = _free_path(self.root, name)

@@ -120,12 +120,12 @@ def reshape(call: Call, emit: Builder) -> fx.Node:
     return call.refuse("it moves examples into another axis")
 
 
-def target_sizes(call: Call) -> tuple[int, ...]:
+def target_sizes(call: Call, index: int = 1) -> tuple[int, ...]:
     """The shape that is asked for; ``BATCH`` also for a size that is to be worked out."""
-    value = call.inputs[1] if call.given(1) else None
+    value = call.inputs[index] if call.given(index) else None
     if isinstance(value, Sizes):
         return tuple(BATCH if entry == OPEN else entry for entry in value.entries)
-    found = call.constant(1)
+    found = call.constant(index)
     if found is None:
         found = np.array(call.integers("shape"))
     return tuple(int(size) for size in found)
@@ -195,6 +195,11 @@ def unsqueeze(call: Call, emit: Builder) -> fx.Node:
 def expand(call: Call, emit: Builder) -> fx.Node:
     """Expand by broadcasting, the batch left as it is."""
     own, sizes = call.shapes[0], target_sizes(call)
+    still = call.inputs[0]
+    if isinstance(still, np.ndarray):
+        if len(still) != 1 or sizes[:1] != (BATCH,) or not _fits(still.shape[1:], sizes[1:]):
+            call.refuse("it repeats a constant along more than the batch")
+        return emit.repeated(still)
     rank = max(len(own), len(sizes))
     if len(sizes) > len(own):
         call.refuse("it adds axes in front of the batch")
@@ -205,28 +210,28 @@ def expand(call: Call, emit: Builder) -> fx.Node:
     return emit.method("expand", call.flows(0), *kept)
 
 
+def _fits(own: tuple[int, ...], sizes: tuple[int, ...]) -> bool:
+    return len(own) == len(sizes) and all(b in (1, a) for a, b in zip(own, sizes, strict=True))
+
+
 def concat(call: Call, emit: Builder) -> fx.Node:
     """Concat; constants are repeated for each example."""
     axis = call.integer("axis", 0)
     index = next(i for i, value in enumerate(call.inputs) if isinstance(value, fx.Node))
-    moving = call.flows(index)
     if call.shapes[index][axis] is None:
         call.refuse("it joins examples")
     parts = [
-        value if isinstance(value, fx.Node) else _repeated(call, index, moving, emit)
+        value if isinstance(value, fx.Node) else _repeated(call, index, emit)
         for index, value in enumerate(call.inputs)
     ]
     return emit(torch.cat, parts, axis)
 
 
-def _repeated(call: Call, index: int, like: fx.Node, emit: Builder) -> fx.Node:
-    """A constant (1, ...) once for each example."""
+def _repeated(call: Call, index: int, emit: Builder) -> fx.Node:
     value = call.constant(index)
     if value is None or value.shape[:1] != (1,):
         call.refuse("a constant that is not the same for every example is joined")
-    kept = emit.constant(value)
-    count = emit.method("size", like, 0)
-    return emit.method("expand", kept, count, *[-1] * (value.ndim - 1))
+    return emit.repeated(value)
 
 
 def split(call: Call, emit: Builder) -> tuple[fx.Node, ...]:
@@ -425,10 +430,10 @@ def resize(call: Call, emit: Builder) -> fx.Node:
     last = len(call.inputs) - 1
     upsample = call.node.op_type == "Upsample"
     factors = call.constant(1 if upsample or last == 1 else 2)
-    sizes = None if upsample or last < 3 else call.constant(3)
+    sizes = call.inputs[3] if last > 2 and not upsample else None
     kept: dict[str, list[int] | list[float]]
-    if sizes is not None and sizes.size:
-        kept = {"size": [int(size) for size in sizes[2:]]}
+    if sizes is not None:
+        kept = {"size": list(target_sizes(call, 3)[2:])}
     elif factors is not None and factors.size and all(factors[:2] == 1):
         kept = {"scale_factor": [float(factor) for factor in factors[2:]]}
     else:
