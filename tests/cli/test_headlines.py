@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from optim.cli.run import STEP_OPTIONS
+from optim.cli.run import RECIPE_OPTIONS
 from optim.cli.run import run as command
 from optim.recipe import Recipe, recipe_of
 from tests.cli.conftest import TASK, Run
@@ -83,4 +83,4 @@ def test_a_headline_that_is_none_or_stands_beside_options_gets_one_sentence(
 def test_every_option_of_a_recipe_is_refused_beside_a_headline() -> None:
     free = {"task", "headline", "recipe_file", "background", "workspace", "as_json", "help"}
     options = {parameter.name for parameter in command.params} - free
-    assert options == set(STEP_OPTIONS)
+    assert options == set(RECIPE_OPTIONS)
