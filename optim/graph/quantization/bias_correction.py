@@ -19,7 +19,6 @@ from onnx import ModelProto, NodeProto
 from optim.graph.onnx_file import constants
 from optim.graph.quantization.adaround import learn_rounding
 from optim.graph.quantization.gptq import round_compensated
-from optim.graph.quantization.int8 import Plan
 from optim.graph.quantization.layer_inputs import (
     MIN_PATCHES,
     PATCHES_PER_INPUT,
@@ -28,6 +27,7 @@ from optim.graph.quantization.layer_inputs import (
     rows_and_outputs,
     ungrouped,
 )
+from optim.graph.quantization.plan import Plan
 from optim.graph.quantization.side_by_side import OnGrid, PairedActivations, meetings, run_node
 from optim.graph.quantization.stored_weights import LIMITS, StoredWeights, by_row
 from optim.graph.quantization.unshared_initializers import bias_name, weight_name

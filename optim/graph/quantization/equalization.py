@@ -35,8 +35,8 @@ from optim.graph.onnx_file import (
     producers,
 )
 from optim.graph.quantization.calibrate import BATCH, expose
-from optim.graph.quantization.int8 import clamp_bounds, is_quantizable_layer
 from optim.graph.quantization.layer_inputs import grouped, ungrouped
+from optim.graph.quantization.layers import clamp_bounds, is_quantizable_layer
 from optim.graph.quantization.unshared_initializers import bias_name, replaced, weight_name
 
 HOMOGENEOUS = ("MaxPool", "AveragePool", "GlobalAveragePool")

@@ -14,7 +14,7 @@ from onnx import ModelProto, NodeProto, helper
 
 from optim.graph.onnx_file import attribute, constants
 from optim.graph.quantization.calibrate import BATCH, expose
-from optim.graph.quantization.int8 import output_axis
+from optim.graph.quantization.layers import output_axis
 
 EXAMPLES = 256
 MIN_PATCHES, PATCHES_PER_INPUT = 4096, 3

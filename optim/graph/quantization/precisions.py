@@ -9,7 +9,7 @@ from onnx import ModelProto
 
 from optim.errors import Refusal, RefusedError
 from optim.graph.onnx_file import constants, opset
-from optim.graph.quantization.int8 import is_quantizable_layer
+from optim.graph.quantization.layers import is_quantizable_layer
 from optim.recipe import Activations, Precision, Quantize, Rounding
 from optim.recipe.edit import usual_precisions
 

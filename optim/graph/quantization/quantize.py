@@ -22,7 +22,7 @@ from optim.graph.quantization.bias_correction import correct_biases
 from optim.graph.quantization.calibrate import Ranges, activation_ranges
 from optim.graph.quantization.equalization import equalize, smooth
 from optim.graph.quantization.float16 import convert_float16
-from optim.graph.quantization.int8 import Plan, plan_int8
+from optim.graph.quantization.plan import Plan, plan_int8
 from optim.graph.quantization.precisions import layer_precisions, refuse_options, rounding_of
 from optim.graph.quantization.side_by_side import grid_of_activations
 from optim.graph.quantization.stored_weights import Choice, store_weights

@@ -20,13 +20,9 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from optim.graph.onnx_file import constants, consumers
 from optim.graph.quantization.calibrate import Ranges
-from optim.graph.quantization.int8 import (
-    Plan,
-    activation_grid,
-    clamp_bounds,
-    following_clamp,
-    signed_activation_grid,
-)
+from optim.graph.quantization.int8 import activation_grid, signed_activation_grid
+from optim.graph.quantization.layers import clamp_bounds, following_clamp
+from optim.graph.quantization.plan import Plan
 from optim.graph.runner import Runner
 from optim.recipe import Activations
 

@@ -16,8 +16,9 @@ from optim.errors import Refusal, RefusedError
 from optim.graph.onnx_file import constants
 from optim.graph.quantization.gptq import round_compensated
 from optim.graph.quantization.int4 import HIGH, LOW, int4_scale
-from optim.graph.quantization.int8 import output_axis, quantize_weight_int8
+from optim.graph.quantization.int8 import quantize_weight_int8
 from optim.graph.quantization.layer_inputs import grouped, second_moments, ungrouped
+from optim.graph.quantization.layers import output_axis
 from optim.graph.quantization.unshared_initializers import weight_name
 from optim.recipe import Precision, Rounding
 

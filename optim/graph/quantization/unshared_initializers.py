@@ -10,7 +10,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from optim.graph.onnx_file import constants, consumers
-from optim.graph.quantization.int8 import is_quantizable_layer, output_axis
+from optim.graph.quantization.layers import is_quantizable_layer, output_axis
 
 
 def with_unshared_initializers(model: ModelProto, *, biases: bool) -> ModelProto:

@@ -16,19 +16,15 @@ float.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from optim.graph.onnx_file import constants, tidy
 from optim.graph.quantization.calibrate import Ranges
-from optim.graph.quantization.int8 import (
-    Plan,
-    activation_grid,
-    dequantize_node,
-    signed_activation_grid,
-)
+from optim.graph.quantization.int8 import activation_grid, signed_activation_grid
+from optim.graph.quantization.plan import Plan
 from optim.graph.quantization.stored_weights import StoredWeights
 from optim.recipe import Precision
 
@@ -130,7 +126,7 @@ class _Writer:
             zeros = np.zeros(weights.scale.shape, np.int8)
             parameters.append(self._constant(f"{name}.zero", zeros))
         node.input[1] = f"{name}.dq"
-        yield dequantize_node(parameters, node.input[1], weights.axis)
+        yield _dequantize_node(parameters, node.input[1], weights.axis)
         if node.op_type == "Gemm" and len(node.input) > 2 and input_grid is not None:
             yield self._quantize_bias(node, weights.scale, input_grid)
 
@@ -143,10 +139,18 @@ class _Writer:
         rounded = np.clip(np.rint(bias / unit.astype(np.float64)), -limit, limit).astype(np.int32)
         parameters = [self._constant(f"{name}.q", rounded), self._constant(f"{name}.scale", unit)]
         node.input[2] = f"{name}.dq"
-        return dequantize_node(parameters, node.input[2], 0 if unit.ndim else None)
+        return _dequantize_node(parameters, node.input[2], 0 if unit.ndim else None)
 
     def _constant(self, name: str, value: np.ndarray | np.generic) -> str:
         if name not in self.values:
             self.values[name] = np.asarray(value)
             self.model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
         return name
+
+
+def _dequantize_node(parameters: Sequence[str], output: str, axis: int | None) -> NodeProto:
+    """DequantizeLinear of stored weights: one scale, or one per index of an axis."""
+    node = helper.make_node("DequantizeLinear", parameters, [output])
+    if axis is not None:
+        node.attribute.append(helper.make_attribute("axis", axis))
+    return node

@@ -22,8 +22,10 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from optim.graph.onnx_file import constants
 from optim.graph.quantization.calibrate import Ranges, activation_ranges
-from optim.graph.quantization.int8 import Plan, activation_grid, is_quantizable_layer, plan_int8
+from optim.graph.quantization.int8 import activation_grid
 from optim.graph.quantization.layer_inputs import grouped
+from optim.graph.quantization.layers import is_quantizable_layer
+from optim.graph.quantization.plan import Plan, plan_int8
 from optim.graph.quantization.precisions import rounding_of
 from optim.graph.quantization.stored_weights import Choice, StoredWeights, store_weights
 from optim.graph.quantization.unshared_initializers import weight_name, with_unshared_initializers

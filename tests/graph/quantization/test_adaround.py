@@ -7,7 +7,7 @@ import pytest
 from optim.graph.fuse import fuse
 from optim.graph.quantization.adaround import learn_rounding
 from optim.graph.quantization.calibrate import activation_ranges
-from optim.graph.quantization.int8 import plan_int8
+from optim.graph.quantization.plan import plan_int8
 from optim.graph.quantization.quantize import quantize
 from optim.graph.quantization.side_by_side import grid_of_activations, meetings
 from optim.recipe import Activations, Calibration, Quantize

@@ -8,7 +8,8 @@ from onnx import helper
 
 from optim.graph.quantization.gptq import round_compensated
 from optim.graph.quantization.int4 import HIGH, LOW, int4_scale
-from optim.graph.quantization.int8 import Plan, activation_grid, quantize_weight_int8
+from optim.graph.quantization.int8 import activation_grid, quantize_weight_int8
+from optim.graph.quantization.plan import Plan
 from optim.graph.quantization.side_by_side import grid_of_activations
 from optim.recipe import Activations
 from tests.reference.quantizers import asymmetric, compensated, signed, symmetric
