@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -64,3 +65,22 @@ def _decimals(value: float) -> int:
 def moment(seconds: float | None) -> str | None:
     """Seconds since 1970 as ISO 8601, UTC."""
     return None if not seconds else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
+
+
+def one_line(text: str) -> str:
+    """Foreign text as one line that a terminal shows as it is.
+
+    White space of any kind becomes a space. What a terminal would obey (control characters, escape
+    sequences), what turns the direction of writing, and what no encoding holds, is shown as its
+    number.
+
+    >>> one_line("a\\n b\\x1b[31m")
+    'a b\\\\x1b[31m'
+    """
+    return "".join(map(_visible, " ".join(text.split())))
+
+
+def _visible(letter: str) -> str:
+    if letter == " " or unicodedata.category(letter)[0] != "C":
+        return letter
+    return letter.encode("unicode_escape").decode("ascii")
