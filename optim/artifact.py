@@ -7,12 +7,15 @@ user downloads.
 from __future__ import annotations
 
 import errno
+import fcntl
 import gzip
 import hashlib
 import os
+import secrets
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from optim.errors import BrokenArtifactError, WorkspaceError
 
@@ -55,6 +58,11 @@ def sha256_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def artifact_at(path: Path) -> Artifact:
+    """The artifact that a file is, as it lies there."""
+    return _artifact(path, path.read_bytes())
+
+
 def store_artifact(content: bytes, folder: Path, *, suffix: str = ".onnx") -> Artifact:
     """Write a file under its content's name, all or nothing; an existing one is left as it is.
 
@@ -65,30 +73,66 @@ def store_artifact(content: bytes, folder: Path, *, suffix: str = ".onnx") -> Ar
     path = folder / name[:2] / f"{name}{suffix}"
     if not path.exists():
         write_atomically(path, content)
+    return _artifact(path, content)
+
+
+def _artifact(path: Path, content: bytes) -> Artifact:
     return Artifact(
         path=path,
-        sha256=name,
+        sha256=sha256_of(content),
         size_bytes=len(content),
         compressed_bytes=len(gzip.compress(content, compresslevel=6, mtime=0)),
     )
 
 
+def check_writable_file(path: Path) -> Path:
+    """The regular file that a path leads to, there or not yet there; links are followed.
+
+    Raises:
+        WorkspaceError: if what lies there is no regular file: replacing a device or a pipe would
+            take it away from everybody.
+    """
+    try:
+        target = Path(os.path.realpath(path, strict=False))
+        mode = target.lstat().st_mode
+    except FileNotFoundError:
+        return target
+    except (OSError, ValueError) as error:
+        raise workspace_error(as_os_error(error), path.parent) from error
+    if not stat.S_ISREG(mode):
+        raise WorkspaceError(
+            f"the output must be a regular file, and {path} is a folder, device, pipe or broken "
+            "link. Choose another name."
+        )
+    return target
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write, flush to disk, then rename: a reader sees the whole file or none.
 
+    A new file gets the rights that the user's umask leaves, one that is replaced keeps its own. A
+    symbolic link stays, and its target is written. While it is written, the file is called
+    ``*.part`` and locked, so that others can tell it from what a dead process has left.
+
     Raises:
-        WorkspaceError: if the disk is full or the folder cannot be written.
+        WorkspaceError: if the disk is full, the folder cannot be written, or what lies there is no
+            regular file.
     """
-    temporary: Path | None = None
+    target, temporary = check_writable_file(path), None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            temporary = Path(file.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{secrets.token_hex(8)}.part")
+        with part.open("xb") as file:
+            temporary = part
+            with suppress(OSError):  # not every file system has locks
+                fcntl.flock(file, fcntl.LOCK_EX)
             file.write(content)
+            with suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-        handle = os.open(path.parent, os.O_RDONLY)
+            part.replace(target)
+        handle = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
@@ -96,7 +140,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise workspace_error(error, path.parent) from error
+        raise workspace_error(error, target.parent) from error
+
+
+def as_os_error(error: OSError | ValueError | RuntimeError) -> OSError:
+    """What Python says of a path that no system call has seen, as the system would say it."""
+    return error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
 
 
 def workspace_error(error: OSError, folder: Path) -> WorkspaceError:

@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("optim.artifact", "optim.engines", "optim.recipe"),
     ("optim.devices", "optim.graph", "optim.task"),
-    ("optim.compress", "optim.measure"),
+    ("optim.compress", "optim.intake", "optim.measure"),
     ("optim.candidate",),
     ("optim.search", "optim.store"),
     ("optim.pipeline", "optim.report", "optim.training_history"),

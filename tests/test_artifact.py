@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import gzip
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,78 @@ def test_each_error_of_the_disk_gets_its_sentence(code: int, sentence: str) -> N
     error = workspace_error(OSError(code, os.strerror(code)), Path("/work"))
     assert sentence in str(error)
     assert "/work" in str(error)
+
+
+# --- files for others -----------------------------------------------------------------------------
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize(("umask", "expected"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_new_file_has_the_rights_that_the_umask_leaves(
+    tmp_path: Path, umask: int, expected: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "new", b"content")
+    finally:
+        os.umask(before)
+    assert mode_of(tmp_path / "new") == expected
+
+
+def test_a_file_that_is_replaced_keeps_its_rights(tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    write_atomically(path, b"new")
+    assert (path.read_bytes(), mode_of(path)) == (b"new", 0o640)
+
+
+def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "far").symlink_to("link")
+    write_atomically(tmp_path / "far", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "far").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["far", "link", "real"]
+
+
+def test_a_link_into_a_folder_that_is_there_makes_its_target(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("later")
+    write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "later").read_bytes() == b"new"
+
+
+def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "device").symlink_to("/dev/null")
+    before = os.stat("/dev/null")
+    for name in ("pipe", "folder", "loop", "device"):
+        with pytest.raises(WorkspaceError):
+            write_atomically(tmp_path / name, b"new")
+        assert not (tmp_path / name).is_file()
+    after = os.stat("/dev/null")
+    assert (before.st_ino, before.st_rdev) == (after.st_ino, after.st_rdev)
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_a_file_is_locked_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def look(handle: int) -> None:
+        for path in tmp_path.glob(".*.part"):
+            with path.open("rb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    seen.append(True)
+
+    monkeypatch.setattr(os, "fsync", look)
+    write_atomically(tmp_path / "new", b"content")
+    assert seen == [True]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from optim.cli.output import common_options, open_workspace, print_json, print_table, progress_bar
-from optim.errors import EngineError, OptimError
 from optim.progress import Progress
 from optim.words import between, count, megabytes, share, times
 
@@ -119,27 +118,25 @@ def fuse(file: Path, output: Path, workspace: Path | None, as_json: bool) -> Non
       edge-optim fuse model.onnx --output fused.onnx
       edge-optim fuse int8.onnx --output faster.onnx --json
     """
-    from optim.analysis.time_files import time_in_turn
-    from optim.artifact import write_atomically
-    from optim.graph.fuse import fuse_report
+    from optim.analysis.fuse_file import fuse_file
+    from optim.artifact import check_writable_file, write_atomically
 
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise OptimError(f"{file.name} cannot be read: {error.strerror}.") from error
-    fused, report = fuse_report(content)
-    write_atomically(output, fused)
-    try:
-        latency, why_not = time_in_turn(content, fused), ""
-    except EngineError as error:
-        latency, why_not = None, str(error)
+    check_writable_file(output)
+    with progress_bar(file.name) as progress:
+        found = fuse_file(file, progress=progress)
+    write_atomically(output, found.content)
+    latency, report = found.latency, found.report
     if as_json:
         timed = latency and {"speedup": latency.speedup, "interval": latency.speedup_interval}
-        print_json({"file": str(output), **report.to_dict(), "timed": timed})
+        print_json(
+            {"file": str(output), **report.to_dict(), "timed": timed, "embedded": found.taken_in}
+        )
         return
+    if found.taken_in:
+        click.echo(f"Weights taken in from {', '.join(found.taken_in)}.")
     for line in _report_lines(report):
         click.echo(line)
-    click.echo(f"Not timed: {why_not}" if latency is None else _timing_words(latency))
+    click.echo(f"Not timed: {found.why_not_timed}" if latency is None else _timing_words(latency))
 
 
 def _timing_words(latency: Latency) -> str:

@@ -70,6 +70,13 @@ class FuseReport:
         """Plain data, ready for JSON."""
         return {**asdict(self), "sentence": self.sentence}
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> FuseReport:
+        """What ``to_dict`` has written."""
+        told = {name: value for name, value in data.items() if name != "sentence"}
+        rules = tuple(RuleReport(**rule) for rule in data["rules"])
+        return cls(**{**told, "rules": rules})
+
 
 def fuse(model: bytes) -> bytes:
     """Fold batch norms and constants in the file; the answers stay the same to 1e-5.

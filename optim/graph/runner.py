@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime as ort
 from onnx import ModelProto
 
+from optim.engines.onnxruntime.sentences import plain_reason
 from optim.errors import BrokenArtifactError
 
 THREADS = 2
@@ -89,5 +90,5 @@ def _session(model: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
         return ort.InferenceSession(model, options, providers=list(PROVIDERS))
     except Exception as error:  # ONNX Runtime's exceptions share no narrower base
         raise BrokenArtifactError(
-            f"ONNX Runtime cannot read the model: {str(error).splitlines()[0]}"
+            f"ONNX Runtime cannot read the model: {plain_reason(error)}"
         ) from error

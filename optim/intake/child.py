@@ -1,4 +1,10 @@
-"""The child's side of ``optim.intake.sandbox``: bind yourself, call the function, tell its answer."""
+"""The child of ``optim.intake.sandbox``: it binds itself, calls the function, tells its answer.
+
+    guard: waits for both ends, and ends the whole group when ours is gone
+      worker: limits, the function
+
+The guard does nothing else, so no code of an engine can keep it from its duty.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +15,29 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 from optim.errors import OptimError
 from optim.intake.limits import Limits, set_limits
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
-PR_SET_PDEATHSIG = 1
+EVERY_S = 0.05
+"""Progress is told at most so often."""
 
 
 def main(arguments: list[str]) -> None:
     """``python -m optim.intake.child MODULE:FUNCTION``; the argument and limits come as a line."""
+    asked = json.loads(sys.stdin.buffer.readline())
+    _leave_the_network()
+    if worker := os.fork():
+        _guard(worker)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever libraries print must not stand among our lines
-    _die_with_parent()
-    _leave_the_network()
-    asked = json.loads(sys.stdin.buffer.readline())
     set_limits(Limits(**asked["limits"]))
-    threading.Thread(target=_die_at_end_of_input, name="lifeline", daemon=True).start()
     tell = _Teller(out)
     tell(_answer(arguments[0], asked["argument"], tell))
     out.flush()
@@ -39,15 +47,19 @@ def main(arguments: list[str]) -> None:
 class _Teller:
     """Writes one message a line."""
 
-    def __init__(self, out: Any) -> None:
+    def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._told = 0.0
 
     def __call__(self, message: dict[str, Any]) -> None:
         self._out.write(json.dumps(message) + "\n")
         self._out.flush()
 
     def progress(self, share: float, words: str) -> None:
-        self({"progress": [share, words]})
+        """The progress that the function reports to."""
+        if time.monotonic() - self._told >= EVERY_S:
+            self({"progress": [share, words]})
+            self._told = time.monotonic()
 
 
 def _answer(where: str, argument: dict[str, Any], tell: _Teller) -> dict[str, Any]:
@@ -68,23 +80,30 @@ def _answer(where: str, argument: dict[str, Any], tell: _Teller) -> dict[str, An
 
 def _unforeseen(error: Exception) -> str:
     """For what nobody foresaw: where it happened, for a report, in one sentence."""
-    here = [frame for frame in traceback.extract_tb(error.__traceback__) if "optim" in frame.filename]
-    place = f"{Path(here[-1].filename).name}, line {here[-1].lineno}" if here else "a library"
+    frames = traceback.extract_tb(error.__traceback__)
+    last = next((f for f in reversed(frames) if "site-packages" not in f.filename), frames[-1])
+    place = f"{Path(last.filename).name}, line {last.lineno}"
     return (
         f"the file breaks what an ONNX model must hold ({type(error).__name__} in {place}: "
         f"{str(error)[:200]}). If onnx.checker finds nothing wrong with it, please report it."
     )
 
 
-def _die_with_parent() -> None:
-    """Ask the system to kill this process when the parent dies, whatever it is doing then."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def _guard(worker: int) -> NoReturn:
+    """End as the worker ends; end it, and all that it has started, when our parent is gone."""
+    os.close(1)  # else its end would not be seen
+    threading.Thread(target=_end_with_input, name="lifeline", daemon=True).start()
+    _, status = os.waitpid(worker, 0)
+    if os.WIFSIGNALED(status):
+        with suppress(OSError):  # SIGKILL needs none
+            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    os._exit(os.waitstatus_to_exitcode(status))
 
 
-def _die_at_end_of_input() -> None:
-    """The same where the system knows no such wish: input ends when the parent is gone."""
-    sys.stdin.buffer.read(1)
+def _end_with_input() -> None:
+    """Nobody writes here any more: input ends when the parent has died, however that was."""
+    os.read(0, 1)
     os.killpg(0, signal.SIGKILL)
 
 

@@ -39,8 +39,7 @@ def embed(tensors: Sequence[TensorProto], model: Path, at_most: int) -> tuple[st
         told = {entry.key: entry.value for entry in tensor.external_data}
         where = told.get("location", "")
         if where not in files:
-            left = at_most - sum(map(len, files.values()))
-            files[where] = _read_beside(where, model, left)
+            files[where] = _read_beside(where, model)
         piece = _piece(files[where], told, where, model)
         at_most -= len(piece)
         if at_most < 0:
@@ -54,7 +53,7 @@ def embed(tensors: Sequence[TensorProto], model: Path, at_most: int) -> tuple[st
     return tuple(files)
 
 
-def _read_beside(where: str, model: Path, at_most: int) -> bytes:
+def _read_beside(where: str, model: Path) -> bytes:
     name, folder = one_line(model.name), Path(os.path.realpath(model.parent))
     if not where or "\0" in where or Path(where).is_absolute():
         raise _leaves(name)
@@ -62,7 +61,7 @@ def _read_beside(where: str, model: Path, at_most: int) -> bytes:
     if os.path.realpath(path) != str(path) or not path.is_relative_to(folder):
         raise _leaves(name)
     try:
-        return read_regular(path, at_most=max(0, at_most), follow=False, alone=True)
+        return read_regular(path, follow=False, alone=True)
     except BrokenArtifactError as error:
         raise BrokenArtifactError(
             f"{name} keeps its weights in another file, and {error} {REMEDY}"

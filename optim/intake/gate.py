@@ -132,9 +132,7 @@ def _check_extent(model: ModelProto, name: str) -> None:
         )
 
 
-def _written_out(
-    nodes: Iterable[NodeProto], sizes: dict[tuple[str, str], int], name: str
-) -> int:
+def _written_out(nodes: Iterable[NodeProto], sizes: dict[tuple[str, str], int], name: str) -> int:
     """Operators in these nodes and below, calls counted as what they call."""
     total, waiting = 0, [(nodes, 0)]
     while waiting:

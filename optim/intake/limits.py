@@ -43,10 +43,15 @@ class Limits:
 
 
 def limits_for(path: Path) -> Limits:
-    """Limits for the work on a model file: a longer one may take more memory and more time."""
+    """Limits for the work on a model file: a longer one may take more memory and more time.
+
+    Files beside it whose names begin alike count as its weights.
+    """
     size = 0
-    with suppress(OSError):  # what cannot be read is told by who reads it
-        size = min(path.stat().st_size, 2 * GIB)
+    with suppress(OSError, ValueError):  # what cannot be read is told by who reads it
+        alike = [path, *(p for p in path.parent.iterdir() if p.name.startswith(path.stem))]
+        on_disk = sum(512 * p.stat().st_blocks for p in set(alike) if p.is_file())
+        size = min(on_disk, 2 * GIB)
     return Limits(
         memory_bytes=MEMORY_BYTES + MEMORY_PER_BYTE * size,
         silence_s=SILENCE_S + SILENCE_PER_GIB_S * size / GIB,

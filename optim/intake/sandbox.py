@@ -1,7 +1,7 @@
 """Work on a stranger's bytes in a process of its own, so that ours cannot come to harm.
 
-    this process --module:function, JSON--> child (limits, empty environment, own folder, no network)
-    this process <--lines of JSON, files in the child's folder-- child
+    this process --function's name, JSON--> child: limits, no environment, own folder, no network
+    this process <--lines of JSON, files in the folder-- child
 
 Nothing that comes back can run anything: the answer is plain data, and files are read as bytes.
 """
@@ -21,7 +21,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import optim
 from optim import errors, telemetry
 from optim.intake.limits import Limits
 from optim.progress import Progress
@@ -74,8 +73,6 @@ def run_apart(
         try:
             _send(child, {"argument": argument, "limits": asdict(limits)})
             answer = _listen(child, name, limits, progress)
-        except KeyboardInterrupt:
-            raise
         except _EndedError:
             raise _why_it_ended(child, name, limits, folder) from None
     if "error" in answer:
@@ -120,7 +117,7 @@ def _child(work: Work, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 def _environment(folder: Path) -> dict[str, str]:
     """Nothing of the user's but where Python finds this package and its libraries."""
     passed = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
-    root = str(Path(optim.__file__).resolve().parent.parent)
+    root = str(Path(errors.__file__).resolve().parents[1])
     paths = [root, *filter(None, [passed.get("PYTHONPATH")])]
     return {
         **passed,
@@ -145,9 +142,7 @@ def _send(child: subprocess.Popen[bytes], message: Plain) -> None:
         raise _EndedError from None
 
 
-def _listen(
-    child: subprocess.Popen[bytes], name: str, limits: Limits, progress: Progress
-) -> Plain:
+def _listen(child: subprocess.Popen[bytes], name: str, limits: Limits, progress: Progress) -> Plain:
     """Pass progress on until the answer comes.
 
     Raises:
@@ -208,10 +203,8 @@ def _why_it_ended(
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         why = f"it used more than {limits.cpu_s:.0f} seconds of the processor, or was killed"
     elif code is not None and code < 0:
-        why = (
-            "the process that worked on it crashed "
-            f"({signal.Signals(-code).name}, {limits.memory_bytes / 2**30:.0f} GB of memory allowed)"
-        )
+        allowed = f"{limits.memory_bytes / 2**30:.0f} GB of memory allowed"
+        why = f"the process that worked on it crashed ({signal.Signals(-code).name}; {allowed})"
     else:
         said = (folder / STDERR_NAME).read_bytes()[-2000:].decode(errors="replace").strip()
         last = one_line(said.splitlines()[-1])[:LONGEST_SENTENCE] if said else "no word"

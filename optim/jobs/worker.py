@@ -39,7 +39,8 @@ POLL_S = 0.25
 LOCK_PATIENCE_S = 2.0
 TERMINATION_GRACE_S = 10.0
 FULL_DISK_RETRY_S = 5.0
-ORPHAN_AGE_S = 3600.0
+ORPHAN_AGE_S = 5.0
+"""A file that is being written is locked, but for an instant at its beginning."""
 
 
 def run_worker(
@@ -111,10 +112,11 @@ def ensure_worker(folder: Path) -> None:
 
 
 def sweep_orphans(folder: Path, *, older_than_s: float = ORPHAN_AGE_S) -> int:
-    """Delete half-written artifacts that nobody will finish; returns how many."""
+    """Delete half-written artifacts that nobody is writing any more; returns how many."""
     swept = 0
     for path in (folder / "artifacts").rglob("*.part"):
-        with suppress(OSError):
+        with suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # fails while somebody writes it
             if time.time() - path.stat().st_mtime > older_than_s:
                 path.unlink()
                 swept += 1

@@ -5,8 +5,9 @@ Predicted figures are another type (``optim.search.predict.Prediction``): the tw
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -115,6 +116,31 @@ class Latency:
     def unrest(self) -> float:
         """How far from calm the machine was; above 1 the measurement is worth repeating."""
         return max(self.restlessness / RESTLESS, self.busyness / BUSY)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The raw samples and what they belong to as plain data, ready for JSON."""
+        arrays = {
+            name: getattr(self, name).tolist()
+            for name in ("baseline_ms", "candidate_ms", "null_ms")
+        }
+        return {
+            **arrays,
+            "baseline_sha256": self.baseline_sha256,
+            "cold_start_ms": self.cold_start_ms,
+            "environment": asdict(self.environment),
+            "usual_ms": self.usual_ms,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Latency:
+        """What ``to_dict`` has written."""
+        arrays = {
+            name: np.asarray(data[name], np.float32)
+            for name in ("baseline_ms", "candidate_ms", "null_ms")
+        }
+        facts = data["environment"]
+        environment = Environment(**{**facts, "instructions": tuple(facts["instructions"])})
+        return cls(**{**data, **arrays, "environment": environment})
 
     def unrest_words(self) -> str:
         """What was wrong with the moment and what to do; nothing if it was calm."""

@@ -1,37 +1,48 @@
 """Measure an ONNX file that the pipeline did not make, against a task's original network.
 
-The file is parsed, checked and read into memory once; what is measured are those bytes.
+Everything that reads or runs the file happens in ``optim.intake.sandbox``: first it is admitted and
+answers one example; only then is the original made, if it is not there yet, and both are measured.
+What is measured are the admitted bytes, which stay in the child's folder.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optim.artifact import Artifact, store_artifact
+from optim.artifact import Artifact, GraphFacts, artifact_at
 from optim.devices.target import ENGINE, here
 from optim.engines import engine_named
 from optim.engines.engine import run_single
 from optim.errors import BrokenArtifactError
+from optim.graph.inspect import graph_facts
+from optim.intake.gate import admit
+from optim.intake.limits import limits_for
+from optim.intake.reading import read_regular
+from optim.intake.sandbox import Plain, Work, run_apart
 from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
-from optim.measure.measurement import MeasuredFile
+from optim.measure.measurement import Latency, MeasuredFile
 from optim.pipeline.make import make_candidate
 from optim.pipeline.measure import measure_score_of
 from optim.pipeline.starters import take_in_if_shipped
-from optim.progress import Progress
+from optim.progress import Progress, part
 from optim.recipe import Recipe
 from optim.task.task import Task, load_task
 
 if TYPE_CHECKING:
     from optim.store.results import Results
 
-
-MAX_FILE_BYTES = 2 * 1024**3
-"""An ONNX file in one piece cannot be longer: protobuf's own limit."""
+BATCH = 100
+"""Examples per run where the file takes any number; bounds the memory."""
+PREDICTIONS_NAME = "predictions.npy"
+NPY_HEADER = 1024
+MODEL_FOLDER = "model"
 
 
 def measure_file(
@@ -41,82 +52,114 @@ def measure_file(
 
     Raises:
         UnknownTaskError: if there is no such task.
-        BrokenArtifactError: if the file is no ONNX model, refers to other files, or does not fit
-            the task's input and classes.
+        BrokenArtifactError: if the file is no ONNX model that can be worked on within limits, or
+            does not fit the task's input and classes.
         EngineError: if the engine cannot load or run it.
     """
-    from optim.graph.inspect import graph_facts
+    loaded = load_task(task)
+    with TemporaryDirectory(prefix="edge-optim-") as folder:
 
-    loaded, engine = load_task(task), engine_named(ENGINE)
-    content = _checked(path)
-    take_in_if_shipped(results, loaded, Recipe())
-    baseline = make_candidate(results, loaded, Recipe())
-    assert baseline.artifact is not None  # the original network always exports
-    test = loaded.split("test")
-    with TemporaryDirectory() as folder:
-        artifact = store_artifact(content, Path(folder))
-        example = np.ascontiguousarray(loaded.split("calibration").inputs[:1])
-        answer = run_single(engine.load(artifact.path, threads=1), example)
-        _check_answer(answer, loaded, path)
-        if (known := results.predictions(baseline.id)) is None:
-            progress(0.0, "answering the test split with the original")
-            measure_score_of(results, loaded, baseline, progress=_within(progress, 0.0, 0.4))
-            known = results.predictions(baseline.id)
-        assert known is not None  # measured above, if not before
-        answers = predict_classes(
-            engine, artifact.path, test, threads=here().cores, progress=_within(progress, 0.4, 0.8)
-        )
-        progress(0.8, "timing it in turn with the original")
-        latency = measure_latency(
-            engine,
-            baseline.artifact,
-            artifact,
-            example,
-            environment=here(),
-            usual_ms=results.usual_baseline_ms(baseline.artifact.sha256, here().fingerprint),
+        def apart(work: Work, argument: Plain, progress: Progress) -> Plain:
+            return run_apart(
+                work, argument, Path(folder), name=path.name, limits=limits_for(path),
+                progress=progress,
+            )  # fmt: skip
+
+        given: Plain = {"task": loaded.name, "path": str(path.absolute())}
+        batch = apart(_look, given, part(progress, 0.0, 0.1))["batch"]
+        baseline, known = _original(results, loaded, part(progress, 0.1, 0.4))
+        asked: Plain = {
+            **given,
+            "batch": batch,
+            "baseline": {**asdict(baseline), "path": str(baseline.path.absolute())},
+            "usual_ms": results.usual_baseline_ms(baseline.sha256, here().fingerprint),
+        }
+        told = apart(_measure, asked, part(progress, 0.4, 1.0))
+        test = loaded.split("test")
+        answers = read_regular(
+            Path(folder) / PREDICTIONS_NAME, at_most=8 * len(test) + NPY_HEADER, follow=False
         )
     return MeasuredFile(
         task=loaded.name,
-        artifact=Artifact(
-            path=path,
-            sha256=artifact.sha256,
-            size_bytes=artifact.size_bytes,
-            compressed_bytes=artifact.compressed_bytes,
-        ),
-        facts=graph_facts(content),
+        artifact=Artifact(**{**told["artifact"], "path": path}),
+        facts=GraphFacts(**told["facts"]),
         score=compare_accuracy(
-            answers,
+            np.load(BytesIO(answers), allow_pickle=False),
             known,
             test.targets,
             split="test",
-            baseline_sha256=baseline.artifact.sha256,
+            baseline_sha256=baseline.sha256,
         ),
-        latency=latency,
+        latency=Latency.from_dict(told["latency"]),
     )
 
 
-def _checked(path: Path) -> bytes:
-    """The bytes of a self-contained ONNX file."""
-    from onnx.external_data_helper import uses_external_data
+def _original(results: Results, task: Task, progress: Progress) -> tuple[Artifact, np.ndarray]:
+    """The file of the task's original network, and its answers on the test split."""
+    take_in_if_shipped(results, task, Recipe())
+    baseline = make_candidate(results, task, Recipe())
+    assert baseline.artifact is not None  # the original network always exports
+    if (known := results.predictions(baseline.id)) is None:
+        progress(0.0, "answering the test split with the original")
+        measure_score_of(results, task, baseline, progress=progress)
+        known = results.predictions(baseline.id)
+    assert known is not None  # measured above, if not before
+    return baseline.artifact, known
 
-    from optim.graph.onnx_file import read_model
 
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise BrokenArtifactError(f"{path.name} has more than 2 GB. Is it really an ONNX file?")
-        content = path.read_bytes()
-    except OSError as error:
+# --- in the child ---------------------------------------------------------------------------------
+def _look(argument: Plain, progress: Progress) -> Plain:
+    """Admit the file, leave it in the folder, and see that it answers one example of the task."""
+    task, path = load_task(argument["task"]), Path(argument["path"])
+    progress(0.0, "reading the file")
+    content = admit(path).content
+    model = _model_path(path)
+    model.parent.mkdir()
+    model.write_bytes(content)
+    progress(0.5, "trying one example")
+    session = engine_named(ENGINE).load(model, threads=1)
+    batch = session.inputs[0].shape[0] if session.inputs and session.inputs[0].shape else None
+    if batch not in (None, 1):
         raise BrokenArtifactError(
-            f"the file {path.name} cannot be read: {error.strerror}. "
-            "Check its path and permissions."
-        ) from error
-    model = read_model(content)
-    if any(map(uses_external_data, model.graph.initializer)):
-        raise BrokenArtifactError(
-            f"{path.name} keeps its weights in other files. Save it in one piece: "
-            "onnx.save(model, path, save_as_external_data=False)."
+            f"{path.name} takes batches of {batch} alone, and latency is that of single examples. "
+            "Export it with a batch that is free, or 1."
         )
-    return content
+    answer = run_single(session, _example(task))
+    _check_answer(answer, task, path)
+    return {"batch": batch or BATCH}
+
+
+def _measure(argument: Plain, progress: Progress) -> Plain:
+    """Answer the test split, time the file in turn with the original, and count in it."""
+    task, path = load_task(argument["task"]), Path(argument["path"])
+    engine, artifact = engine_named(ENGINE), artifact_at(_model_path(path))
+    answers = predict_classes(
+        engine, artifact.path, task.split("test"), threads=here().cores,
+        batch_size=argument["batch"], progress=part(progress, 0.0, 0.6),
+    )  # fmt: skip
+    np.save(PREDICTIONS_NAME, answers, allow_pickle=False)
+    progress(0.6, "timing it in turn with the original")
+    told = argument["baseline"]
+    latency = measure_latency(
+        engine, Artifact(**{**told, "path": Path(told["path"])}), artifact, _example(task),
+        environment=here(), usual_ms=argument["usual_ms"],
+    )  # fmt: skip
+    progress(0.95, "counting in the file")
+    return {
+        "artifact": {**asdict(artifact), "path": ""},
+        "facts": asdict(graph_facts(artifact.path.read_bytes())),
+        "latency": latency.to_dict(),
+    }
+
+
+def _model_path(path: Path) -> Path:
+    """Where the admitted file lies in the child's folder: under its own name, for sentences."""
+    name = path.name if path.suffix == ".onnx" else f"{path.stem[:200]}.onnx"
+    return Path(MODEL_FOLDER) / name
+
+
+def _example(task: Task) -> np.ndarray:
+    return np.ascontiguousarray(task.split("calibration").inputs[:1])
 
 
 def _check_answer(answer: np.ndarray, task: Task, path: Path) -> None:
@@ -126,7 +169,3 @@ def _check_answer(answer: np.ndarray, task: Task, path: Path) -> None:
             f"{task.name}, shape (1, {len(task.labels)}); it gave {answer.shape}. Choose the task "
             "that it was made for."
         )
-
-
-def _within(progress: Progress, start: float, end: float) -> Progress:
-    return lambda share, words: progress(start + (end - start) * share, words)

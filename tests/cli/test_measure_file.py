@@ -56,10 +56,11 @@ def test_files_that_are_no_fitting_model_get_one_sentence(
     onnx.save(
         onnx.load(outside), outside, save_as_external_data=True, location="x.bin", size_threshold=0
     )
+    (tmp_path / "x.bin").rename(tmp_path / "elsewhere.bin")
     for name, words in (
         ("words", "not a readable ONNX model"),
         ("seven", "one logit for each of the 10 classes"),
-        ("outside", "keeps its weights in other files"),
+        ("outside", "keeps its weights in another file"),
     ):
         code, out, error = run(
             "measure", tmp_path / f"{name}.onnx", "--task", TASK, "--workspace", measured

@@ -15,6 +15,7 @@ import numpy as np
 
 from optim.engines.engine import TensorInfo, feeds_for
 from optim.engines.onnxruntime.kernels import KernelTimes, read_kernel_times
+from optim.engines.onnxruntime.sentences import plain_reason
 from optim.errors import EngineError, Refusal
 from optim.progress import Progress
 
@@ -127,7 +128,7 @@ class OnnxSession:
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base
             given = ", ".join(f"{name} {each.shape} {each.dtype}" for name, each in feeds.items())
             raise EngineError(
-                f"ONNX Runtime cannot run inputs of shape {given}: {_first_line(error)}"
+                f"ONNX Runtime cannot run inputs of shape {given}: {plain_reason(error)}"
             ) from error
         return dict(zip(self._output_names, found, strict=True))
 
@@ -166,7 +167,7 @@ def _session(
             options.profile_file_prefix = str(profile)
         return ort.InferenceSession(content, options, providers=list(PROVIDERS))
     except Exception as error:  # ONNX Runtime's exceptions share no narrower base
-        raise EngineError(f"ONNX Runtime cannot load the model: {_first_line(error)}") from error
+        raise EngineError(f"ONNX Runtime cannot load the model: {plain_reason(error)}") from error
 
 
 def _only_weights_are_quantized(content: bytes) -> bool:
@@ -175,11 +176,6 @@ def _only_weights_are_quantized(content: bytes) -> bool:
 
     kinds = {node.op_type for node in onnx.load_model_from_string(content).graph.node}
     return "DequantizeLinear" in kinds and "QuantizeLinear" not in kinds
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:300] if text else type(error).__name__
 
 
 ONNX_RUNTIME = OnnxRuntime()
