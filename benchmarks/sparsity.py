@@ -1,6 +1,6 @@
 """Sparse networks: what zeros cost in accuracy, and what they save on a dense engine.
 
-    python benchmarks/sparsity.py [TASK ...] [--train] [--ways magnitude repair]
+    python benchmarks/sparsity.py [TASK ...] [--train] [--ways magnitude sparsegpt]
         [--workspace FOLDER]
 
 A row is a way to make zeros. Without `--train` nothing is trained, and only calibration examples
@@ -34,7 +34,7 @@ from optim.store.results import Results
 from optim.task.task import Task
 
 SPARSITIES = (0.5, 0.7, 0.9)
-UNTRAINED = (SparsifyMethod.MAGNITUDE, SparsifyMethod.REPAIR)
+UNTRAINED = (SparsifyMethod.MAGNITUDE, SparsifyMethod.SPARSEGPT)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.state.chosen import USUAL, controls_of, left_alone, options_of
+from dashboard.state.chosen import USUAL, controls_of, left_alone, options_of, written
 from optim.recipe import Step
 from optim.recipe.field import Choice, Control, Field, Flag, Integer, Names, Number, Table
 
@@ -42,6 +42,7 @@ def draw_field(
     match field.kind:
         case Choice():
             choice = field.kind
+            _read_old_word(field, control, choice)
             place.selectbox(
                 control.label,
                 options_of(field),
@@ -100,6 +101,14 @@ def draw_fields(
             place, kind, field, control,
             disabled=step is None or not field.has_effect(step), best=best, suits=suits,
         )  # fmt: skip
+
+
+def _read_old_word(field: Field, control: Control, choice: Choice) -> None:
+    """Choose today's word for one of a former version in the link, before the control reads it."""
+    said = st.query_params.get(control.key)
+    if said is not None and said in choice.renamed.values():
+        del st.query_params[control.key]
+        st.session_state[control.key] = written(field, control, choice.today(said))
 
 
 def _named(name: str, choice: Choice, usual: str | None, suits: str) -> str:

@@ -174,7 +174,7 @@ def _distill(step: Distill) -> str:
 _ZEROED = {
     SparsifyMethod.MAGNITUDE: "the smallest at once",
     SparsifyMethod.GRADUAL: "the smallest, more and more of them while training",
-    SparsifyMethod.REPAIR: "those that the outputs miss least, whose work the others took over",
+    SparsifyMethod.SPARSEGPT: "those that the outputs miss least, whose work the others took over",
 }
 
 

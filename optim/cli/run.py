@@ -78,7 +78,7 @@ def run(
       edge-optim run fashion-resnet --prune 0.7 --prune-unit macs --scope global --rounds 3
       edge-optim run fashion-resnet --student small_resnet --width 0.5 --quantize int8
       edge-optim run fashion-squeezenet --preset smallest
-      edge-optim run motion-cnn --quantize int8 --calibration mse --rounding compensated
+      edge-optim run motion-cnn --quantize int8 --calibration mse --rounding gptq
       edge-optim run motion-cnn --pattern 2:4 --quantize int8
       edge-optim run fashion-resnet --prune 0.75 --distill-epochs 4 --quantize int8 --background
       edge-optim run fashion-mobilenetv2 --quantize int4 --qat-epochs 1

@@ -132,7 +132,7 @@ def share_of(classes: np.ndarray, share: float, *, seed: int, labels: Sequence[s
 def _nothing_to_learn_from(task: Task) -> Refusal:
     return Refusal(
         reason=f"{task.title} has no training data: there is nothing to learn from.",
-        remedy="Make zeros without training (sparsify with method repair and 0 epochs), or "
+        remedy="Make zeros without training (sparsify with method sparsegpt and 0 epochs), or "
         "quantize.",
     )
 

@@ -50,10 +50,10 @@ class Rounding(StrEnum):
     """To which of its two neighbouring levels a weight goes."""
 
     NEAREST = "nearest"
-    COMPENSATED = "compensated"
-    """Errors of a layer cancel on real inputs (GPTQ, Frantar et al. 2023)."""
-    LEARNED = "learned"
-    """Up or down is learnt layer by layer on calibration examples (AdaRound, Nagel et al. 2020)."""
+    GPTQ = "gptq"
+    """Errors of a layer cancel on real inputs (Frantar et al. 2023)."""
+    ADAROUND = "adaround"
+    """Up or down is learnt layer by layer on calibration examples (Nagel et al. 2020)."""
 
 
 class Activation(StrEnum):
@@ -127,9 +127,9 @@ class SparsifyMethod(StrEnum):
     """The smallest at once."""
     GRADUAL = "gradual"
     """The smallest, more of them step by step while training (Zhu and Gupta 2017)."""
-    REPAIR = "repair"
+    SPARSEGPT = "sparsegpt"
     """Those that the outputs miss least; the others take over their work, layer by layer, on
-    calibration examples and without training (Frantar and Alistarh 2023, "SparseGPT")."""
+    calibration examples and without training (Frantar and Alistarh 2023)."""
 
 
 class DistillationLoss(StrEnum):

@@ -432,10 +432,11 @@ SPARSIFY = (
             names={
                 SparsifyMethod.MAGNITUDE: "Smallest at once",
                 SparsifyMethod.GRADUAL: "Smallest, gradually",
-                SparsifyMethod.REPAIR: "Repaired, untrained",
+                SparsifyMethod.SPARSEGPT: "Repaired, untrained",
             },
+            renamed={SparsifyMethod.SPARSEGPT: "repair"},
         ),
-        short={SparsifyMethod.GRADUAL: "gradually", SparsifyMethod.REPAIR: "repaired"},
+        short={SparsifyMethod.GRADUAL: "gradually", SparsifyMethod.SPARSEGPT: "SparseGPT"},
         option=Option(name="sparsify-method", help="How weights become zero. Default: magnitude."),
         control=Control(
             key="zeros",
@@ -443,7 +444,7 @@ SPARSIFY = (
             term="Choice of zeros",
             about="The smallest weights at once, or more and more of them while training, or "
             "those that the outputs miss least, with the others taking over their work and no "
-            "training at all.",
+            "training at all (SparseGPT, Frantar and Alistarh 2023).",
         ),
     ),
     Field(
@@ -453,7 +454,7 @@ SPARSIFY = (
         option=Option(
             name="sparsify-epochs",
             help="Training with the zeros held, in passes over the data. Default: what suits "
-            "TASK; 0 for repair.",
+            "TASK; 0 for sparsegpt.",
         ),
     ),
     DISTILL,
@@ -551,22 +552,31 @@ QUANTIZE = (
     ),
     Field(
         name="rounding",
-        kind=Choice(of=Rounding, optional=True),
-        short="{value} rounding",
+        kind=Choice(
+            of=Rounding,
+            names={Rounding.GPTQ: "GPTQ", Rounding.ADAROUND: "AdaRound"},
+            optional=True,
+            renamed={Rounding.GPTQ: "compensated", Rounding.ADAROUND: "learned"},
+        ),
+        short={
+            Rounding.NEAREST: "nearest rounding",
+            Rounding.GPTQ: "GPTQ",
+            Rounding.ADAROUND: "AdaRound",
+        },
         told={
             Rounding.NEAREST: "each is rounded to the nearest level",
-            Rounding.COMPENSATED: "rounded so that the errors of a layer cancel",
-            Rounding.LEARNED: "whether each is rounded up or down was learnt from examples",
+            Rounding.GPTQ: "rounded so that the errors of a layer cancel",
+            Rounding.ADAROUND: "whether each is rounded up or down was learnt from examples",
         },
         option=Option(
             name="rounding",
-            help="To which level a weight goes. Default: nearest; compensated for int4.",
+            help="To which level a weight goes. Default: nearest; gptq for int4.",
         ),
         control=Control(
             key="rounding",
             label="Rounding",
-            about="To which neighbouring level each weight goes. Nearest is simplest; compensated "
-            "and learned look at real examples, which pays where there are few levels, as in INT4.",
+            about="To which neighbouring level each weight goes. Nearest is simplest; GPTQ and "
+            "AdaRound look at real examples, which pays where there are few levels, as in INT4.",
         ),
     ),
     Field(

@@ -37,7 +37,7 @@ class Quantize:
             kept for calibration.
         per_channel: one weight scale per output channel instead of one per tensor.
         rounding: to which neighbouring level a weight goes. Left out, it is ``nearest`` for INT8
-            and ``compensated`` for INT4.
+            and ``gptq`` for INT4.
         bias_correction: the mean error that quantization leaves in each channel is taken out of the
             bias (Nagel et al. 2019, section 4.2).
         equalize: scales move between neighbouring layers so that the channels of one layer have
@@ -69,8 +69,8 @@ class Quantize:
             usual = Activations.FLOAT if half else Activations.UINT8
             object.__setattr__(self, "activations", usual)
         if self.rounding is None:
-            nearest = Rounding.COMPENSATED if four else Rounding.NEAREST
-            object.__setattr__(self, "rounding", nearest)
+            usual_rounding = Rounding.GPTQ if four else Rounding.NEAREST
+            object.__setattr__(self, "rounding", usual_rounding)
 
     @property
     def calibrates(self) -> bool:

@@ -35,7 +35,7 @@ def seconds_to_measure(recipe: Recipe, candidates: Sequence[Candidate]) -> float
         None if it must be trained and nothing like it has been.
     """
     quantize = recipe.step(Quantize)
-    learned = quantize is not None and quantize.rounding is Rounding.LEARNED
+    learned = quantize is not None and quantize.rounding is Rounding.ADAROUND
     rest = MEASURING_S + GRAPH_STEPS_S + (LEARNED_ROUNDING_S if learned else 0.0)
     each_round = rest * max(0, recipe.pruning_rounds - 1)
     epochs = sum(step.epochs for step in recipe.training_steps())

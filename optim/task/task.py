@@ -108,7 +108,7 @@ class Task:
 
     def epochs_with_zeros(self, method: SparsifyMethod) -> float:
         """Training after weights became zero; repairing is for those who cannot train."""
-        return 0.0 if method is SparsifyMethod.REPAIR else self.pruning.epochs
+        return 0.0 if method is SparsifyMethod.SPARSEGPT else self.pruning.epochs
 
     @cached_property
     def fingerprint(self) -> str:

@@ -56,8 +56,8 @@ EPOCHS, CRITERION = 3.0, "taylor"
         ),
         ("--sparsity 0.8", (Sparsify(sparsity=0.8, epochs=EPOCHS),)),
         (
-            "--pattern 2:4 --sparsify-method repair",
-            (Sparsify(pattern="2:4", method="repair", epochs=0),),
+            "--pattern 2:4 --sparsify-method sparsegpt",
+            (Sparsify(pattern="2:4", method="sparsegpt", epochs=0),),
         ),
     ],
 )  # fmt: skip
@@ -86,7 +86,7 @@ def test_a_run_makes_the_steps_that_its_options_name(
         ("--temperature 2", "--temperature says how to learn from a teacher"),
         ("--teacher fashion-resnet", "--teacher says how to learn from a teacher"),
         ("--distill-epochs 1 --no-labels --alpha 0", "alpha must be above 0"),
-        ("--sparsify-method repair", "add --sparsity 0.5 or --pattern 2:4"),
+        ("--sparsify-method sparsegpt", "add --sparsity 0.5 or --pattern 2:4"),
         ("--pattern unstructured", "add --sparsity 0.5 or --pattern 2:4"),
         ("--sparsity 1", "sparsify sparsity must be above 0 and at most 0.99"),
         ("--sparsity 0.6 --pattern 2:4", "leave sparsity at 0.5"),

@@ -190,7 +190,7 @@ def test_no_training_data_is_refused_with_what_needs_none(tiny, narrow):
     with pytest.raises(RefusedError) as refused:
         _distilled(_mixed(tiny, empty=True), narrow, Distill())
     assert "nothing to learn from" in refused.value.refusal.reason
-    assert "repair" in refused.value.refusal.remedy
+    assert "sparsegpt" in refused.value.refusal.remedy
 
 
 def test_a_teacher_that_does_not_fit_is_a_row_with_a_reason(tiny, tmp_path):

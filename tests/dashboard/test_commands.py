@@ -142,8 +142,8 @@ def test_a_recipe_beyond_the_options_is_copied_as_a_file() -> None:
             Recipe(steps=(Replace(architecture="resnet", width=0.5), Distill(labels=False))),
             "--student resnet --width 0.5 --distill-epochs 5 --no-labels",
         ),
-        (Recipe(steps=(Sparsify(pattern="4:8", method="repair", epochs=0),)), "--pattern 4:8 "
-         "--sparsify-method repair"),
+        (Recipe(steps=(Sparsify(pattern="4:8", method="sparsegpt", epochs=0),)), "--pattern 4:8 "
+         "--sparsify-method sparsegpt"),
     ],
 )  # fmt: skip
 def test_commands_name_only_what_the_task_would_not_choose(recipe: Recipe, options: str) -> None:

@@ -185,3 +185,14 @@ def test_a_choice_left_alone_names_what_the_task_chooses(open_page: Open) -> Non
     assert open_page(prune="60").selectbox(key="criterion").options[0] == (
         "Taylor, by the loss, as was found best"
     )
+
+
+def test_a_link_with_a_word_of_a_former_version_still_means_it(
+    open_page: Open, fake: FakeWorkspace
+) -> None:
+    page = open_page(prune="0", rounding="learned", zeros="Repaired, untrained", sparsity="50")
+    button(page, "measure").click().run()
+    assert asked(fake).steps == (
+        Sparsify(sparsity=0.5, method="sparsegpt"),
+        Quantize(rounding="adaround"),
+    )

@@ -121,7 +121,7 @@ ANY_STEPS = (
     ReplaceActivation(epochs=0),
     Prune(ratio=0.0, blocks=1),
     QuantizeAware(learned_scales=True, per_channel=False),
-    Quantize(precision=Precision.INT4, rounding=Rounding.LEARNED, equalize=True, smooth=0.5),
+    Quantize(precision=Precision.INT4, rounding=Rounding.ADAROUND, equalize=True, smooth=0.5),
     MixedPrecision(layers={f"layer{i}": Precision.FP32 for i in range(6)}),
 )
 
@@ -337,7 +337,7 @@ def test_training_on_the_grid_and_learned_rounding_take_their_time() -> None:
     trained = Recipe(steps=(QuantizeAware(epochs=3.0), Quantize(precision=Precision.INT4)))
     assert seconds_to_measure(trained, [base, half]) == pytest.approx(quick + 180.0)
     assert seconds_to_measure(trained, [base]) is None
-    learned = Recipe(steps=(Quantize(rounding=Rounding.LEARNED),))
+    learned = Recipe(steps=(Quantize(rounding=Rounding.ADAROUND),))
     assert seconds_to_measure(learned, [base]) == pytest.approx(quick + 60.0)
 
 

@@ -15,6 +15,7 @@ from optim.recipe import (
     Replace,
     ReplaceActivation,
     Sparsify,
+    Step,
 )
 
 FINGERPRINTS = [
@@ -156,3 +157,16 @@ FINGERPRINTS = [
 def test_a_recipe_keeps_its_fingerprint(recipe: Recipe, fingerprint: str) -> None:
     assert recipe.fingerprint == fingerprint
     assert Recipe.from_text(recipe.to_yaml()).fingerprint == fingerprint
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (Quantize(rounding="compensated"), Quantize(rounding="gptq")),
+        (Quantize(rounding="learned"), Quantize(rounding="adaround")),
+        (Sparsify(method="repair"), Sparsify(method="sparsegpt")),
+    ],
+)
+def test_a_word_of_a_former_version_is_the_same_recipe(old: Step, new: Step) -> None:
+    assert old == new
+    assert Recipe(steps=(old,)).fingerprint == Recipe(steps=(new,)).fingerprint

@@ -68,7 +68,7 @@ def sparsify(
     zeros: SparsityMask = lowest(
         magnitudes(network, where.weights), step.sparsity, step.pattern, step.scope
     )
-    repaired = step.method is SparsifyMethod.REPAIR
+    repaired = step.method is SparsifyMethod.SPARSEGPT
     if repaired:
         counts = {name: int(zero.sum()) for name, zero in zeros.items()}
         network = repair(

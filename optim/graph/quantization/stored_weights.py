@@ -69,7 +69,7 @@ class Choice:
     @property
     def is_learned(self) -> bool:
         """True if the rounding is learnt; a trained grid leaves nothing to learn."""
-        return self.rounding is Rounding.LEARNED and self.scale is None
+        return self.rounding is Rounding.ADAROUND and self.scale is None
 
 
 def store_weights(
@@ -89,7 +89,7 @@ def store_weights(
     layers = [node for node in model.graph.node if node.output[0] in choices]
     compensated = [
         node for node in layers
-        if choices[node.output[0]].rounding is Rounding.COMPENSATED
+        if choices[node.output[0]].rounding is Rounding.GPTQ
         and choices[node.output[0]].scale is None
     ]  # fmt: skip
     moments = second_moments(model, compensated, calibration) if compensated else {}

@@ -138,11 +138,11 @@ def test_repair_at_70_percent_beats_magnitude_on_validation(tmp_path):
     task = load_task("motion-cnn")
     validation = task.split("validation")
     right = {}
-    for method in (SparsifyMethod.MAGNITUDE, SparsifyMethod.REPAIR):
+    for method in (SparsifyMethod.MAGNITUDE, SparsifyMethod.SPARSEGPT):
         step = Sparsify(sparsity=0.7, method=method, epochs=0)
         network = sparsify(task, task.network(), step, seed=0, follow=Follow())
         path = tmp_path / f"{method}.onnx"
         path.write_bytes(export_onnx(network, task.input_shape))
         answers = predict_classes(engine_named("onnxruntime"), path, validation, threads=1)
         right[method] = (answers == validation.targets).mean()
-    assert right[SparsifyMethod.REPAIR] > right[SparsifyMethod.MAGNITUDE] + 0.05
+    assert right[SparsifyMethod.SPARSEGPT] > right[SparsifyMethod.MAGNITUDE] + 0.05

@@ -99,7 +99,7 @@ def test_network_and_file_have_exactly_the_zeros_that_were_asked_for(tiny, netwo
             assert (groups.sum(1) == size // 2).all()
 
 
-@pytest.mark.parametrize("method", [SparsifyMethod.MAGNITUDE, SparsifyMethod.REPAIR])
+@pytest.mark.parametrize("method", [SparsifyMethod.MAGNITUDE, SparsifyMethod.SPARSEGPT])
 def test_without_training_neither_training_data_nor_labels_are_looked_at(tiny, network, method):
     class Guarded(type(tiny)):
         def split(self, name):
@@ -114,7 +114,7 @@ def test_without_training_neither_training_data_nor_labels_are_looked_at(tiny, n
 
 @pytest.fixture(scope="module")
 def sparse_file(tiny, network):
-    step = Sparsify(sparsity=0.7, method=SparsifyMethod.REPAIR, epochs=0)
+    step = Sparsify(sparsity=0.7, method=SparsifyMethod.SPARSEGPT, epochs=0)
     return export_onnx(sparsify(tiny, network, step, seed=0, follow=Follow()), tiny.input_shape)
 
 
@@ -169,7 +169,7 @@ def test_the_ramp_is_cubic_and_what_is_zero_stays_zero(network, tiny):
 def test_a_recipe_makes_a_sparse_candidate_and_its_facts_say_so(tiny, tmp_path):
     results = Results(tmp_path)
     recipe = Recipe.from_text(
-        "steps:\n- {step: sparsify, sparsity: 0.7, method: repair, epochs: 0}\n"
+        "steps:\n- {step: sparsify, sparsity: 0.7, method: sparsegpt, epochs: 0}\n"
     )
     made = make_candidate(results, tiny, recipe)
     baseline = make_candidate(results, tiny, Recipe())
