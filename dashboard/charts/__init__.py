@@ -2,7 +2,7 @@
 
 from dashboard.charts.compare import ClassAccuracy, class_accuracy, metrics_figure, per_class_figure
 from dashboard.charts.layers import PANELS, layers_alt, layers_figure
-from dashboard.charts.objectives import three_objectives_figure
+from dashboard.charts.objectives.three_objectives import three_objectives_figure
 from dashboard.charts.pareto.hypervolume import hypervolume_figure
 from dashboard.charts.pareto.pareto import pareto_figure
 from dashboard.charts.pareto.sentences import alt_text, caption, notice

@@ -45,14 +45,13 @@ class Axis:
         return math.log10(max(value, 1e-12)) if self.log else value
 
     def layout(self) -> dict[str, Any]:
-        """For ``layout.xaxis`` or ``layout.yaxis``."""
+        """For an axis of a plot or of a scene."""
         return {
             "title": {"text": self.title},
             "type": "log" if self.log else "linear",
             "range": [self.at(self.low), self.at(self.high)],
             "tickvals": list(self.ticks),
             "ticktext": list(self.tick_texts),
-            "automargin": False,
         }
 
 

@@ -8,8 +8,9 @@ from html import escape
 from itertools import pairwise
 
 from dashboard.charts.axes import objective_of, stored_x
-from dashboard.charts.pareto.frame import Sheet, View
+from dashboard.charts.pareto.frame import View
 from dashboard.charts.pareto.labels import Along, Box, Label, around, place, segment
+from dashboard.charts.sheet import Sheet
 from dashboard.words import words
 from optim.search.hypervolume import reference_of, scaled_hypervolume
 from optim.search.pareto import Limits, Objective

@@ -1,12 +1,8 @@
-"""The frame of a Pareto plot: axes, pixels, and the sheet on which its layers are collected."""
+"""The frame of a Pareto plot: axes and pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
-
-import plotly.graph_objects as go
+from dataclasses import dataclass, replace
 
 from dashboard.charts.axes import Axis, XAxis
 from dashboard.charts.pareto.points import Point
@@ -46,39 +42,6 @@ class Layout:
 LEGEND_ROW = 21
 WIDE = Layout(width=640, height=350, left=62, right=10, top=12, axis=56)
 NARROW = Layout(width=290, height=306, left=52, right=8, top=12, axis=54)
-
-
-@dataclass(kw_only=True)
-class Sheet:
-    """Plain traces, shapes and annotations; plotly checks them once, when the figure is made."""
-
-    traces: list[dict[str, Any]] = field(default_factory=list)
-    shapes: list[dict[str, Any]] = field(default_factory=list)
-    annotations: list[dict[str, Any]] = field(default_factory=list)
-
-    def scatter(self, **trace: Any) -> None:
-        """Put a scatter trace on top."""
-        self.traces.append({"type": "scatter", "showlegend": False, **trace})
-
-    def shape(self, **shape: Any) -> None:
-        """Add a shape."""
-        self.shapes.append(shape)
-
-    def annotation(self, **annotation: Any) -> None:
-        """Add a text."""
-        self.annotations.append(annotation)
-
-    @property
-    def legend_names(self) -> Sequence[str]:
-        """What the legend will list."""
-        return [trace["name"] for trace in self.traces if trace["showlegend"]]
-
-    def figure(self, layout: dict[str, Any]) -> go.Figure:
-        """The finished figure."""
-        return go.Figure(
-            data=self.traces,
-            layout={**layout, "shapes": self.shapes, "annotations": self.annotations},
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

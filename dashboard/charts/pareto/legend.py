@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dashboard.charts.pareto.frame import Sheet, View
+from dashboard.charts.pareto.frame import View
 from dashboard.charts.pareto.points import third
+from dashboard.charts.sheet import Sheet
 from dashboard.charts.theme import METHOD_SYMBOLS
 from dashboard.words.words import method
 from optim.candidate import Candidate, Role

@@ -25,7 +25,7 @@ from dashboard.charts.pareto.decoration import (
     add_limits,
     obstacles_of,
 )
-from dashboard.charts.pareto.frame import NARROW, WIDE, Layout, Sheet, View
+from dashboard.charts.pareto.frame import NARROW, WIDE, Layout, View
 from dashboard.charts.pareto.legend import add_legend
 from dashboard.charts.pareto.points import staircase_of
 from dashboard.charts.pareto.sentences import as_front
@@ -37,6 +37,7 @@ from dashboard.charts.pareto.traces import (
     add_ring,
     add_staircase,
 )
+from dashboard.charts.sheet import Sheet
 from dashboard.charts.theme import theme
 from dashboard.words import words
 from optim.candidate import Candidate
@@ -264,6 +265,12 @@ def _layout(view: View, legend_rows: int) -> dict[str, Any]:
             "xanchor": "center",
             "itemwidth": 30,
         },
-        "xaxis": {**view.x.layout(), "showgrid": False, "showline": True, "ticks": "outside"},
-        "yaxis": view.y.layout(),
+        "xaxis": {
+            **view.x.layout(),
+            "automargin": False,
+            "showgrid": False,
+            "showline": True,
+            "ticks": "outside",
+        },
+        "yaxis": {**view.y.layout(), "automargin": False},
     }

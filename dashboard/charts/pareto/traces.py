@@ -11,7 +11,7 @@ import numpy as np
 
 from dashboard.charts.axes import stored_x
 from dashboard.charts.pareto.decoration import add_prediction_box
-from dashboard.charts.pareto.frame import Sheet, View
+from dashboard.charts.pareto.frame import View
 from dashboard.charts.pareto.points import (
     HOVER,
     Point,
@@ -20,6 +20,7 @@ from dashboard.charts.pareto.points import (
     points_of,
     ties_of,
 )
+from dashboard.charts.sheet import Sheet
 from dashboard.charts.theme import METHOD_SYMBOLS
 from dashboard.words import words
 from optim.candidate import Candidate, Role
