@@ -216,3 +216,17 @@ def test_windows_that_shift_do_not_keep_the_walk_for_ever(monkeypatch):
     assert coupled_channels.MOST_PAIRS == 50_000
     assert any("moved about so often" in reason for reason in found.values())
     assert any(not reason for reason in found.values())
+
+
+def test_a_norm_over_neighbours_that_hardly_changes_anything_is_seen():
+    network = nn.Sequential(
+        nn.Conv2d(2, 16, 1), nn.LocalResponseNorm(3, alpha=1e-4), nn.Conv2d(16, 4, 1), nn.Flatten()
+    )
+    assert reasons(network, (2, 3, 3))["0"].startswith("cutting it changes its other channels")
+
+
+def test_code_that_insists_on_float32_is_probed_in_it():
+    def insists(y):
+        return y.relu() @ torch.eye(16, y.shape[1], dtype=torch.float32)[: y.shape[1], : y.shape[1]]
+
+    assert reasons(Chain(16, insists), (6,))["one"] == ""
