@@ -41,7 +41,7 @@ from optim.compress.distill import distillation_schedule
 from optim.compress.training.evaluation import accuracy_of
 from optim.devices.target import ENGINE
 from optim.engines import engine_named
-from optim.measure.accuracy import predict_classes
+from optim.measure.scoring import predictions_of
 from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import Architecture, Distill, DistillationLoss, Prune, PruningUnit, Replace
 from optim.store.training_log import TrainingLog
@@ -157,7 +157,7 @@ class _Bench:
         candidate = make_candidate(self.workspace.results, self.task, recipe)
         assert candidate.artifact is not None, candidate.refusal
         test = self.task.split("test")
-        classes = predict_classes(engine_named(ENGINE), candidate.artifact.path, test, threads=1)
+        classes = predictions_of(engine_named(ENGINE), candidate.artifact.path, test, threads=1)
         return float((classes == test.targets).mean())
 
     def seconds_an_epoch(self, recipe: Recipe) -> float:

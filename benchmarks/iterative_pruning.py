@@ -20,7 +20,7 @@ from optim import Recipe, Workspace, load_task
 from optim.candidate import candidate_id
 from optim.devices.target import ENGINE
 from optim.engines import engine_named
-from optim.measure.accuracy import predict_classes
+from optim.measure.scoring import predictions_of
 from optim.pipeline.make import make_candidate
 from optim.recipe import Prune
 from optim.store.training_log import TrainingLog
@@ -72,7 +72,7 @@ def _accuracy(workspace: Workspace, task: Task, recipe: Recipe) -> float:
     candidate = make_candidate(workspace.results, task, recipe)
     assert candidate.artifact is not None, candidate.refusal
     test = task.split("test")
-    classes = predict_classes(engine_named(ENGINE), candidate.artifact.path, test, threads=1)
+    classes = predictions_of(engine_named(ENGINE), candidate.artifact.path, test, threads=1)
     return float((classes == test.targets).mean())
 
 

@@ -28,8 +28,8 @@ from optim.artifact import Artifact, store_artifact
 from optim.devices.target import ENGINE, here
 from optim.engines import engine_named
 from optim.graph.export import export_onnx
-from optim.measure.accuracy import predict_classes
 from optim.measure.latency import measure_latency
+from optim.measure.scoring import predictions_of
 from optim.pipeline.make import make_candidate
 from optim.recipe import PruningUnit
 from optim.task.task import Task
@@ -131,7 +131,7 @@ class _Bench:
         return candidate.artifact
 
     def accuracy(self, artifact: Artifact) -> float:
-        classes = predict_classes(self.engine, artifact.path, self.test, threads=1)
+        classes = predictions_of(self.engine, artifact.path, self.test, threads=1)
         return float((classes == self.test.targets).mean())
 
 

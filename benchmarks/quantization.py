@@ -33,8 +33,8 @@ from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx
 from optim.graph.quantization.quantize import quantize
-from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
+from optim.measure.scoring import compare, predictions_of
 from optim.recipe import Quantize
 from optim.recipe.presets import PRESETS
 from optim.task.task import Task
@@ -73,7 +73,7 @@ def _table(task: Task, folder: Path) -> None:
     original = store_artifact(model, folder)
     examples = task.split("calibration").inputs[:EXAMPLES]
     test = task.split("test")
-    before = predict_classes(ONNX_RUNTIME, original.path, test, threads=environment.threads)
+    before = predictions_of(ONNX_RUNTIME, original.path, test, threads=environment.threads)
     right = float((before == test.targets).mean())
     print(f"\n{task.title}: FP32 {right:.2%}, {len(model) / 1e6:.2f} MB, {environment.words()}")
     print(f"{'':28s} accuracy  change  (95 %)          faster   null    smaller  made in")
@@ -97,10 +97,8 @@ def _table(task: Task, folder: Path) -> None:
 
 def _figures(task: Task, original: Artifact, artifact: Artifact, before: np.ndarray) -> str:
     environment, test = here(), task.split("test")
-    after = predict_classes(ONNX_RUNTIME, artifact.path, test, threads=environment.threads)
-    accuracy = compare_accuracy(
-        after, before, test.targets, split="test", baseline_sha256=original.sha256
-    )
+    after = predictions_of(ONNX_RUNTIME, artifact.path, test, threads=environment.threads)
+    accuracy = compare(after, before, test.targets, split="test", baseline_sha256=original.sha256)
     latency = measure_latency(
         ONNX_RUNTIME, original, artifact, test.inputs[:1], environment=environment
     )

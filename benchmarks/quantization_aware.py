@@ -31,7 +31,7 @@ from optim.compress.training.loop import Follow, train
 from optim.engines import engine_named
 from optim.graph.export import export_onnx
 from optim.graph.quantization.quantize import quantize
-from optim.measure.accuracy import predict_classes
+from optim.measure.scoring import predictions_of
 from optim.measure.statistics import paired_difference_interval
 from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import Precision, Prune, Quantize, QuantizeAware, TrainingStep
@@ -148,7 +148,7 @@ class _Bench:
 
     def right(self, path: Path) -> np.ndarray:
         """Which test examples the file answers rightly."""
-        classes = predict_classes(engine_named("onnxruntime"), path, self.test, threads=1)
+        classes = predictions_of(engine_named("onnxruntime"), path, self.test, threads=1)
         right: np.ndarray = classes == self.test.targets
         return right
 

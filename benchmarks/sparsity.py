@@ -25,8 +25,8 @@ from optim.artifact import Artifact
 from optim.candidate import Candidate
 from optim.devices.target import ENGINE, here
 from optim.engines import engine_named
-from optim.measure.accuracy import predict_classes
 from optim.measure.latency import measure_latency
+from optim.measure.scoring import predictions_of
 from optim.measure.statistics import paired_difference_interval
 from optim.pipeline.make import make_candidate
 from optim.recipe import Fuse, Pattern, Quantize, Sparsify, SparsifyMethod
@@ -114,7 +114,7 @@ class _Bench:
 
     def right(self, file: Artifact) -> np.ndarray:
         """Which test examples the file answers rightly."""
-        classes = predict_classes(engine_named(ENGINE), file.path, self.test, threads=1)
+        classes = predictions_of(engine_named(ENGINE), file.path, self.test, threads=1)
         right: np.ndarray = classes == self.test.targets
         return right
 

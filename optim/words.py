@@ -55,6 +55,26 @@ def between(interval: tuple[float, float], write: Callable[[float], str]) -> str
     return f"{number if unit and high.endswith(' ' + unit) else low} to {high}"
 
 
+def decimals(n: int) -> int:
+    """How many decimals of a percentage n examples justify."""
+    return 2 if n >= 5000 else 1 if n >= 500 else 0
+
+
+def digits(number: float, *, figures: int = 3) -> str:
+    """A number with three significant figures and no trailing zeros.
+
+    >>> digits(10.94), digits(0.2408), digits(7.90), digits(1234.6)
+    ('10.9', '0.241', '7.9', '1,235')
+    """
+    if not math.isfinite(number):
+        return "–"
+    if number == 0:
+        return "0"
+    places = max(0, figures - 1 - math.floor(math.log10(abs(number))))
+    text = f"{number:,.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _decimals(value: float) -> int:
     """Decimals that leave three significant digits, at most four."""
     if value <= 0:

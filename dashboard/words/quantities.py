@@ -10,23 +10,10 @@ import math
 import time
 from collections.abc import Callable
 
+from optim.words import decimals, digits
+
 NOTHING = "–"
 """Stands where a figure is not known."""
-
-
-def digits(number: float, *, figures: int = 3) -> str:
-    """A number with three significant figures and no trailing zeros.
-
-    >>> digits(10.94), digits(0.2408), digits(7.90), digits(1234.6)
-    ('10.9', '0.241', '7.9', '1,235')
-    """
-    if not math.isfinite(number):
-        return NOTHING
-    if number == 0:
-        return "0"
-    places = max(0, figures - 1 - math.floor(math.log10(abs(number))))
-    text = f"{number:,.{places}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def latency(ms: float | None) -> str:
@@ -78,11 +65,6 @@ def percent(share: float | None, *, n: int | None = None) -> str:
         text = f"{100 * share:.2f}"
         return text.rstrip("0").rstrip(".") + " %"
     return f"{100 * share:.{decimals(n)}f} %"
-
-
-def decimals(n: int) -> int:
-    """How many decimals of a percentage n examples justify."""
-    return 2 if n >= 5000 else 1 if n >= 500 else 0
 
 
 def points(share: float | None, *, n: int | None = None) -> str:

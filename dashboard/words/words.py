@@ -14,8 +14,6 @@ from dashboard.words.quantities import (
     ago,
     between,
     count,
-    decimals,
-    digits,
     duration,
     faster,
     latency,
@@ -34,6 +32,7 @@ from optim.measure.measurement import Latency, Score
 from optim.recipe import Distill, Precision, Prune, Recipe, Replace, ReplaceActivation, Sparsify
 from optim.search.predict import Prediction
 from optim.task.task import sample_tasks
+from optim.words import decimals, digits
 
 __all__ = [
     "NOTHING",

@@ -16,9 +16,12 @@ from optim.devices.environment import Environment
 from optim.measure.statistics import (
     bootstrap_median_interval,
     mcnemar_p,
+    mean_interval,
+    mean_p,
     paired_difference_interval,
     wilson_interval,
 )
+from optim.task.metric import ACCURACY, Metric, metric_named
 
 RESTLESS = 0.05
 """Rounds that spread by more, or a null further from 1: something moved between the sessions."""
@@ -166,58 +169,110 @@ def _quiet(times_ms: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Moments:
+    """Means and standard deviations over examples, of scores that are no counts.
+
+    Attributes:
+        mean, deviation: of the scores.
+        mean_difference, deviation_of_differences: of the scores minus the baseline's.
+    """
+
+    mean: float
+    deviation: float
+    mean_difference: float
+    deviation_of_differences: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Score:
-    """Answers of the very file on a split, compared example by example with the baseline's.
+    """What the very file scores on a split, compared example by example with the baseline.
 
     Attributes:
         n: examples.
-        correct: right answers.
-        worse, better: right before and wrong now; wrong before and right now.
-        changed: examples whose predicted class differs from the baseline's.
+        correct: right answers; None for a metric that is not right or wrong.
+        worse, better: examples that score worse, or better, than with the baseline.
+        changed: examples whose prediction differs from the baseline's.
         split: ``test`` for what is plotted.
         baseline_sha256: the file it is compared with.
         recorded: True if the figure came with the file (hash checked) and was not measured here.
+        metric: the name of what scores the examples.
+        moments: of the scores; None for a metric that is right or wrong.
+
+    Raises:
+        ValueError: if this version does not know the metric, or the figures do not belong to it.
     """
 
     n: int
-    correct: int
+    correct: int | None = None
     worse: int
     better: int
     changed: int
     split: str
     baseline_sha256: str
     recorded: bool = False
+    metric: str = ACCURACY.name
+    moments: Moments | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.correct <= self.n or self.n == 0:
+        if self.scored_by.right_or_wrong != (self.moments is None):
+            needed = "counts" if self.moments else "moments"
+            raise ValueError(f"the metric {self.metric} needs {needed}, and has none.")
+        if self.moments is None and (
+            self.correct is None or not 0 <= self.correct <= self.n or self.n == 0
+        ):
             raise ValueError(
                 f"correct must lie in [0, n] and n above 0; got {self.correct} of {self.n}."
             )
 
     @property
+    def scored_by(self) -> Metric:
+        """What scores the examples: unit, direction, and the rest."""
+        return metric_named(self.metric)
+
+    @property
     def value(self) -> float:
-        """Share of right answers, 0..1."""
-        return self.correct / self.n
+        """The mean score: for accuracy the share of right answers, 0..1."""
+        return (self.correct or 0) / self.n if self.moments is None else self.moments.mean
 
     @cached_property
     def interval(self) -> tuple[float, float]:
-        """95 % Wilson interval of ``value``."""
-        return wilson_interval(self.correct, self.n)
+        """95 % interval of ``value``: Wilson's for a share, else Student's."""
+        if self.moments is None:
+            return wilson_interval(self.correct or 0, self.n)
+        return mean_interval(self.moments.mean, self.moments.deviation, self.n)
 
     @property
     def difference(self) -> float:
-        """Accuracy minus the baseline's, on the same examples."""
-        return (self.better - self.worse) / self.n
+        """The mean score minus the baseline's, on the same examples."""
+        if self.moments is None:
+            return (self.better - self.worse) / self.n
+        return self.moments.mean_difference
 
     @cached_property
     def difference_interval(self) -> tuple[float, float]:
-        """95 % interval of ``difference``, from the discordant pairs."""
-        return paired_difference_interval(self.worse, self.better, self.n)
+        """95 % interval of ``difference``, from the pairs."""
+        if self.moments is None:
+            return paired_difference_interval(self.worse, self.better, self.n)
+        found = self.moments
+        return mean_interval(found.mean_difference, found.deviation_of_differences, self.n)
+
+    @property
+    def drop(self) -> float:
+        """How much worse than the baseline, whichever way is better; below 0 if it is better."""
+        return -self.difference if self.scored_by.higher_is_better else self.difference
+
+    @property
+    def cost(self) -> float:
+        """``value`` turned so that lower is better."""
+        return -self.value if self.scored_by.higher_is_better else self.value
 
     @cached_property
     def p_value(self) -> float:
-        """Exact McNemar test that worse and better are equally likely."""
-        return mcnemar_p(self.worse, self.better)
+        """Two-sided test that the baseline scores the same: exact McNemar, else paired t."""
+        if self.moments is None:
+            return mcnemar_p(self.worse, self.better)
+        found = self.moments
+        return mean_p(found.mean_difference, found.deviation_of_differences, self.n)
 
     @property
     def tied_with_baseline(self) -> bool:

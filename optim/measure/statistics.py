@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -56,6 +57,64 @@ def paired_difference_interval(
     difference = (c - b) / total
     half = z * math.sqrt((b + c) - (c - b) ** 2 / total) / total
     return difference - half, difference + half
+
+
+def mean_interval(mean: float, deviation: float, n: int) -> tuple[float, float]:
+    """95 % t interval of a mean.
+
+    Args:
+        deviation: standard deviation of the n values, with n - 1 in the denominator.
+
+    >>> low, high = mean_interval(10.0, 2.0, 5)
+    >>> round(low, 2), round(high, 2)
+    (7.52, 12.48)
+    """
+    if n < 2:
+        return mean, mean
+    half = t_quantile(n - 1) * deviation / math.sqrt(n)
+    return mean - half, mean + half
+
+
+def mean_p(mean: float, deviation: float, n: int) -> float:
+    """Two-sided t test that the true mean is 0; with paired differences, the paired t test.
+
+    >>> round(mean_p(1.0, 2.0, 16), 3)
+    0.064
+    """
+    if n < 2 or deviation == 0:
+        return 1.0 if n < 2 or mean == 0 else 0.0
+    return t_tails(abs(mean) * math.sqrt(n) / deviation, n - 1)
+
+
+def t_tails(t: float, freedom: int) -> float:
+    """Probability that Student's t lies further from 0 than ``t`` >= 0.
+
+    The sum of the density by Simpson's rule over the angle atan(t / sqrt(freedom)), in which it is
+    a power of the cosine: smooth, and exact to 1e-9 for up to a million degrees of freedom.
+    """
+    if freedom > 1_000_000:
+        return math.erfc(t / math.sqrt(2))
+    end = math.atan(t / math.sqrt(freedom))
+    angles = np.linspace(0.0, end, 20_001)
+    weights = np.where(np.arange(20_001) % 2, 4.0, 2.0)
+    weights[[0, -1]] = 1.0
+    area = float(np.cos(angles) ** (freedom - 1) @ weights) * end / 60_000
+    log_scale = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - math.log(math.pi) / 2
+    return max(0.0, 1.0 - 2.0 * math.exp(log_scale) * area)
+
+
+@functools.lru_cache(maxsize=256)
+def t_quantile(freedom: int, *, tails: float = 0.05) -> float:
+    """The t that lies so far out that only ``tails`` of the probability lies beyond it.
+
+    >>> round(t_quantile(9), 3), round(t_quantile(999), 3)
+    (2.262, 1.962)
+    """
+    low, high = 0.0, 1e4
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_tails(middle, freedom) > tails else (low, middle)
+    return (low + high) / 2
 
 
 def bootstrap_median_interval(

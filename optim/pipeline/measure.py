@@ -15,8 +15,8 @@ from optim.candidate import Candidate
 from optim.devices.target import ENGINE, here
 from optim.engines import engine_named
 from optim.errors import BrokenArtifactError
-from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
+from optim.measure.scoring import compare, predictions_of
 from optim.pipeline.make import make_candidate
 from optim.progress import Progress, part
 from optim.recipe import Recipe
@@ -95,14 +95,14 @@ def measure_score_of(
         known = results.predictions(baseline.id)
     test = task.split("test")
     progress(0.0, f"answering {len(test):,} test examples")
-    predictions = predict_classes(
+    predictions = predictions_of(
         engine_named(ENGINE),
         artifact.path,
         test,
         threads=here().cores,
         progress=progress,
     )
-    accuracy = compare_accuracy(
+    accuracy = compare(
         predictions,
         predictions if known is None or baseline.id == candidate.id else known,
         test.targets,

@@ -25,9 +25,9 @@ from optim.intake.gate import admit
 from optim.intake.limits import limits_for
 from optim.intake.reading import read_regular
 from optim.intake.sandbox import Plain, Work, run_apart
-from optim.measure.accuracy import compare_accuracy, predict_classes
 from optim.measure.latency import measure_latency
 from optim.measure.measurement import Latency, MeasuredFile
+from optim.measure.scoring import compare, predictions_of
 from optim.pipeline.make import make_candidate
 from optim.pipeline.measure import measure_score_of
 from optim.pipeline.starters import take_in_if_shipped
@@ -83,7 +83,7 @@ def measure_file(
         task=loaded.name,
         artifact=Artifact(**{**told["artifact"], "path": path}),
         facts=GraphFacts(**told["facts"]),
-        score=compare_accuracy(
+        score=compare(
             np.load(BytesIO(answers), allow_pickle=False),
             known,
             test.targets,
@@ -133,7 +133,7 @@ def _measure(argument: Plain, progress: Progress) -> Plain:
     """Answer the test split, time the file in turn with the original, and count in it."""
     task, path = load_task(argument["task"]), Path(argument["path"])
     engine, artifact = engine_named(ENGINE), artifact_at(_model_path(path))
-    answers = predict_classes(
+    answers = predictions_of(
         engine, artifact.path, task.split("test"), threads=here().cores,
         batch_size=argument["batch"], progress=part(progress, 0.0, 0.6),
     )  # fmt: skip

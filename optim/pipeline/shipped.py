@@ -21,10 +21,11 @@ import numpy as np
 from optim.artifact import sha256_of
 from optim.candidate import Candidate, candidate_id
 from optim.errors import BrokenArtifactError
-from optim.measure.measurement import Score
+from optim.measure.measurement import Moments, Score
 from optim.progress import Epoch
 from optim.recipe import STEP_VERSIONS, Recipe, step_kind
 from optim.store.training_log import TrainingLog
+from optim.task.metric import ACCURACY
 from optim.task.task import Task
 
 if TYPE_CHECKING:
@@ -169,15 +170,25 @@ def _from_entry(entry: dict[str, Any]) -> Starter:
         ships=entry["ships"],
         sha256=entry["sha256"],
         seconds=entry["seconds"],
-        score=Score(**entry["accuracy"], recorded=True),
+        score=_score(entry["accuracy"]),
         training=tuple(Epoch.from_dict(epoch) for epoch in entry["training"]),
     )
+
+
+def _score(figures: dict[str, Any]) -> Score:
+    moments = figures.get("moments")
+    known = figures if moments is None else {**figures, "moments": Moments(**moments)}
+    return Score(**known, recorded=True)
 
 
 def _to_entry(starter: Starter) -> dict[str, Any]:
     kinds = [step_kind(step) for step in starter.recipe.steps]
     figures = asdict(starter.score)
     del figures["recorded"]
+    if starter.score.moments is None:
+        del figures["moments"]
+    if starter.score.metric == ACCURACY.name:
+        del figures["metric"]  # as it was recorded before there were others
     return {
         "candidate": starter.candidate,
         "words": starter.recipe.words(),

@@ -16,7 +16,7 @@ from optim.artifact import store_artifact
 from optim.candidate import Candidate, candidate_id
 from optim.devices.target import ENGINE
 from optim.engines import engine_named
-from optim.measure.accuracy import predict_classes
+from optim.measure.scoring import predictions_of
 from optim.pipeline.make import keep_file, make_candidate, registered
 from optim.pipeline.shipped import (
     Starter,
@@ -121,7 +121,7 @@ def _answers_so(task: Task, candidate: Candidate, sha256: str, recorded: np.ndar
     """True if a file is the one that was measured, or answers as it did."""
     if candidate.artifact is None or candidate.artifact.sha256 == sha256:
         return candidate.artifact is not None
-    answers = predict_classes(
+    answers = predictions_of(
         engine_named(ENGINE), candidate.artifact.path, task.split("test").first(CHECKED), threads=1
     )
     return np.array_equal(answers, recorded[: len(answers)])

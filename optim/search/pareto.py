@@ -224,20 +224,20 @@ def tied_pairs(
 
 
 def costs_of(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[float, ...]:
-    """One cost per objective, lower is better: ms, bytes, minus the accuracy; or nan."""
+    """One cost per objective, lower is better: ms, bytes, the score turned so; or nan."""
     return tuple(_cost(candidate, objective) for objective in objectives)
 
 
 def score_drop(candidate: Candidate, baseline: Candidate | None) -> float | None:
-    """Share of right answers lost against the baseline; paired where both saw the same examples."""
-    accuracy = candidate.score
-    if accuracy is None:
+    """How much worse than the baseline; paired where both saw the same examples."""
+    score = candidate.score
+    if score is None:
         return None
     known = baseline is not None and baseline.artifact is not None
-    same = known and baseline.artifact.sha256 == accuracy.baseline_sha256  # type: ignore[union-attr]
+    same = known and baseline.artifact.sha256 == score.baseline_sha256  # type: ignore[union-attr]
     if same or baseline is None or baseline.score is None:
-        return -accuracy.difference
-    return baseline.score.value - accuracy.value
+        return score.drop
+    return score.cost - baseline.score.cost
 
 
 def distinguishable(a: Candidate, b: Candidate, objective: Objective) -> bool:
@@ -257,7 +257,7 @@ def _cost(candidate: Candidate, objective: Objective) -> float:
         case Objective.SIZE:
             return float(candidate.artifact.size_bytes) if candidate.artifact else math.nan
         case Objective.SCORE:
-            return -candidate.score.value if candidate.score else math.nan
+            return candidate.score.cost if candidate.score else math.nan
 
 
 def _clearly_dominated(
@@ -288,13 +288,13 @@ def _quick_overlap(candidates: Sequence[Candidate], objectives: Sequence[Objecti
             case Objective.SIZE:
                 pairs = [(_cost(c, objective),) * 2 for c in candidates]
             case Objective.SCORE:
-                pairs = _accuracy_intervals(candidates)
+                pairs = _score_intervals(candidates)
         low, high = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
         overlap &= (low[:, None] <= high[None, :]) & (low[None, :] <= high[:, None])
     return overlap
 
 
-def _accuracy_intervals(candidates: Sequence[Candidate]) -> list[tuple[float, float]]:
+def _score_intervals(candidates: Sequence[Candidate]) -> list[tuple[float, float]]:
     known = [c.score for c in candidates if c.score]
     paired = len({(a.n, a.split, a.baseline_sha256) for a in known}) == 1
     return [

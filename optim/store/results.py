@@ -22,7 +22,7 @@ from optim.artifact import Artifact, GraphFacts
 from optim.candidate import Candidate, Role
 from optim.devices.environment import Environment
 from optim.errors import Refusal, WorkspaceError
-from optim.measure.measurement import Latency, Score
+from optim.measure.measurement import Latency, Moments, Score
 from optim.recipe import Recipe
 from optim.store.schema import reading, writing
 from optim.store.unread import Unread, read_or_leave, unread_words
@@ -30,8 +30,10 @@ from optim.store.unread import Unread, read_or_leave, unread_words
 PLOTTED_SPLIT = "test"
 USUAL_OF = 12
 """So many measurements say what a baseline usually takes."""
-ACCURACY_COUNTS = ("n", "correct", "worse", "better", "changed", "recorded")
-ACCURACY_COLUMNS = (*ACCURACY_COUNTS, "split", "baseline_sha256")
+SCORE_COLUMNS = (
+    "n", "correct", "worse", "better", "changed", "recorded", "split", "baseline_sha256", "metric",
+    "moments",
+)  # fmt: skip
 LATENCY_COLUMNS = (
     "environment_facts", "rounds", "baseline_ms", "candidate_ms", "null_ms", "baseline_sha256",
     "cold_start_ms", "usual_ms",
@@ -40,7 +42,7 @@ LATENCY_COLUMNS = (
 CANDIDATES = f"""
 SELECT c.*,
     {", ".join(f"l.{name} AS latency_{name}" for name in LATENCY_COLUMNS)},
-    {", ".join(f"a.{name} AS accuracy_{name}" for name in ACCURACY_COLUMNS)}
+    {", ".join(f"a.{name} AS score_{name}" for name in SCORE_COLUMNS)}
 FROM candidates c
 LEFT JOIN latencies l ON l.seq = (
     SELECT max(seq) FROM latencies
@@ -141,23 +143,24 @@ class Results:
             },
         )
 
-    def add_score(self, candidate_id: str, accuracy: Score, predictions: np.ndarray | None) -> None:
-        """Keep an accuracy of the candidate's present file.
+    def add_score(self, candidate_id: str, score: Score, predictions: np.ndarray | None) -> None:
+        """Keep a score of the candidate's present file.
 
         Args:
-            predictions: predicted class of each example, integers 0..255, shape (n,); None if they
-                are not known.
+            predictions: what was scored of each example, shape (n, ...); None if not known.
 
         Raises:
             ValueError: if the candidate has no file yet, or the predictions do not fit.
         """
         values: dict[str, Any] = {
-            "split": accuracy.split,
-            "baseline_sha256": accuracy.baseline_sha256,
-            **{name: int(getattr(accuracy, name)) for name in ACCURACY_COUNTS},
+            **vars(score),
+            "correct": score.correct or 0,
+            "recorded": int(score.recorded),
+            "moments": None if score.moments is None else json.dumps(vars(score.moments)),
         }
+        values = {name: values[name] for name in SCORE_COLUMNS}
         if predictions is not None:
-            values["predictions"] = _packed(predictions, n=accuracy.n)
+            values |= _packed(predictions, n=score.n)
         self._add_figure("accuracies", candidate_id, values)
 
     def add_checkpoint(self, prefix_id: str, artifact: Artifact) -> None:
@@ -220,18 +223,20 @@ class Results:
         return tuple(each for each in found if isinstance(each, Unread))
 
     def predictions(self, candidate_id: str) -> np.ndarray | None:
-        """Predicted class of each test example, uint8 (n,), from the newest accuracy that has them.
+        """What was scored of each test example, (n, ...), from the newest score that has it.
 
+        For a network that classifies these are the predicted classes, unsigned integers (n,).
         Predictions made here beat recorded ones; those of an earlier file are not given.
         """
         with reading(self.folder) as store:
             row = store.execute(
-                "SELECT predictions FROM accuracies a JOIN candidates c ON c.id = a.candidate "
+                "SELECT predictions, predictions_form FROM accuracies a "
+                "JOIN candidates c ON c.id = a.candidate "
                 "WHERE c.id = ? AND a.sha256 = c.sha256 AND split = ? AND predictions IS NOT NULL "
                 "ORDER BY recorded, a.seq DESC LIMIT 1",
                 (candidate_id, PLOTTED_SPLIT),
             ).fetchone()
-        return None if row is None else np.frombuffer(zlib.decompress(row["predictions"]), np.uint8)
+        return None if row is None else _unpacked(row["predictions"], row["predictions_form"])
 
     def usual_baseline_ms(self, baseline_sha256: str, environment_fingerprint: str) -> float | None:
         """What a baseline takes in a quiet moment: the least of its latest dozen measurements.
@@ -333,7 +338,7 @@ class Results:
             artifact=None if row["path"] is None else self._artifact(row),
             facts=None if row["facts"] is None else GraphFacts(**json.loads(row["facts"])),
             latency=None if row["latency_rounds"] is None else _latency(row),
-            score=None if row["accuracy_n"] is None else _accuracy(row),
+            score=None if row["score_n"] is None else _score(row),
             refusal=Refusal(reason=row["refusal_reason"], remedy=row["refusal_remedy"])
             if refused
             else None,
@@ -366,9 +371,12 @@ def _latency(row: sqlite3.Row) -> Latency:
     )
 
 
-def _accuracy(row: sqlite3.Row) -> Score:
-    values = {name: row[f"accuracy_{name}"] for name in ACCURACY_COLUMNS}
-    return Score(**{**values, "recorded": bool(values["recorded"])})
+def _score(row: sqlite3.Row) -> Score:
+    values = {name: row[f"score_{name}"] for name in SCORE_COLUMNS}
+    values["recorded"] = bool(values["recorded"])
+    if values["moments"] is not None:
+        values |= {"correct": None, "moments": Moments(**json.loads(values["moments"]))}
+    return Score(**values)
 
 
 def _to_blob(samples_ms: np.ndarray) -> bytes:
@@ -379,18 +387,27 @@ def _from_blob(blob: bytes, rounds: int) -> np.ndarray:
     return np.frombuffer(blob, dtype="<f4").reshape(rounds, -1)
 
 
-def _packed(predictions: np.ndarray, *, n: int) -> bytes:
-    """Predictions as a compressed blob, one byte each before compression."""
-    if predictions.shape != (n,):
+def _packed(predictions: np.ndarray, *, n: int) -> dict[str, Any]:
+    """The columns of predictions: compressed bytes, and the array's form."""
+    if len(predictions) != n:
         raise ValueError(
-            f"predictions must have one class per example, shape ({n},); got {predictions.shape}."
+            f"predictions must hold one row per example, {n}; got shape {predictions.shape}."
         )
-    if predictions.min() < 0 or predictions.max() > 255:
-        raise ValueError(
-            "predicted classes must lie in 0..255 to be kept as bytes; got "
-            f"{predictions.min()}..{predictions.max()}."
-        )
-    return zlib.compress(predictions.astype(np.uint8).tobytes())
+    narrow = predictions.dtype
+    if narrow.kind in "iu" and predictions.min() >= 0:
+        narrow = np.min_scalar_type(predictions.max())
+    portable = predictions.astype(narrow.newbyteorder("<"))
+    return {
+        "predictions": zlib.compress(portable.tobytes()),
+        "predictions_form": json.dumps({"dtype": portable.dtype.str, "shape": portable.shape}),
+    }
+
+
+def _unpacked(content: bytes, form: str | None) -> np.ndarray:
+    """The inverse of ``_packed``; up to version 4 of the store there was one byte an example."""
+    known: dict[str, Any] = {"dtype": "|u1", "shape": [-1]} if form is None else json.loads(form)
+    flat = np.frombuffer(zlib.decompress(content), np.dtype(known["dtype"]))
+    return flat.reshape(known["shape"])
 
 
 def _check_known(changed: int, candidate_id: str) -> None:

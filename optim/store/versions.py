@@ -140,6 +140,11 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
     _created(_ANALYSES, counted=("analyses",)),
     _created(_TRAINING, counted=("epochs",)),
     ("ALTER TABLE latencies ADD COLUMN usual_ms REAL",),
+    (
+        "ALTER TABLE accuracies ADD COLUMN metric TEXT NOT NULL DEFAULT 'accuracy'",
+        "ALTER TABLE accuracies ADD COLUMN moments TEXT",
+        "ALTER TABLE accuracies ADD COLUMN predictions_form TEXT",
+    ),
 )
 """What version 1, 2, 3, ... brought. Every write to a counted table raises ``changes``, by trigger
 and so in the same transaction."""

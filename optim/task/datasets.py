@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import functools
 import gzip
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -31,12 +32,18 @@ class Split:
     """Examples of one split.
 
     Attributes:
-        inputs: float32, shape (n, C, H, W) or (n, C, L), normalised as the network expects.
-        targets: int64, shape (n,), the class of each example.
+        inputs: what the network takes, shape (n, ...), prepared as it expects; of a network with
+            several inputs the first one.
+        targets: the label of each example: its class, int64 (n,), or numbers (n, ...). Without
+            labels an array of shape (n, 0).
+        more: the other inputs by name, each (n, ...) of any element type; none for most networks.
+        name: of the first input; only needed beside others.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
+    more: Mapping[str, np.ndarray] = field(default_factory=dict)
+    name: str = ""
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.targets):
@@ -44,18 +51,37 @@ class Split:
                 f"a split needs as many targets as inputs; got {len(self.inputs)} inputs and "
                 f"{len(self.targets)} targets."
             )
+        for name, values in self.more.items():
+            if len(values) != len(self.inputs):
+                raise ValueError(
+                    f"every input must have as many examples as the first, {len(self.inputs)}; "
+                    f"{name} has {len(values)}."
+                )
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def feeds(self) -> np.ndarray | dict[str, np.ndarray]:
+        """What a session takes: the only input, or several by name."""
+        return {self.name: self.inputs, **self.more} if self.more else self.inputs
+
+    def rows(self, rows: slice | np.ndarray) -> Split:
+        """Some of the examples."""
+        return replace(
+            self,
+            inputs=self.inputs[rows],
+            targets=self.targets[rows],
+            more={name: values[rows] for name, values in self.more.items()},
+        )
+
     def first(self, n: int) -> Split:
         """The first ``n`` examples, in their order."""
-        return Split(inputs=self.inputs[:n], targets=self.targets[:n])
+        return self.rows(slice(n))
 
     def take(self, n: int, *, seed: int = 0) -> Split:
         """Draw ``n`` examples without replacement (all, if there are fewer), in a fixed order."""
-        order = np.random.default_rng(seed).permutation(len(self))[:n]
-        return Split(inputs=self.inputs[order], targets=self.targets[order])
+        return self.rows(np.random.default_rng(seed).permutation(len(self))[:n])
 
 
 @dataclass(frozen=True, kw_only=True)

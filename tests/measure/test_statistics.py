@@ -8,7 +8,11 @@ import pytest
 from optim.measure.statistics import (
     bootstrap_median_interval,
     mcnemar_p,
+    mean_interval,
+    mean_p,
     paired_difference_interval,
+    t_quantile,
+    t_tails,
     wilson_interval,
 )
 
@@ -68,3 +72,19 @@ def test_the_bootstrap_interval_is_that_of_the_median():
 def test_impossible_counts_are_refused(successes, n):
     with pytest.raises(ValueError, match="need 0 <= successes <= n"):
         wilson_interval(successes, n)
+
+
+def test_student_t_is_that_of_the_tables() -> None:
+    """Percentage points of Student's t: Fisher and Yates, table III."""
+    for freedom, expected in ((1, 12.706), (2, 4.303), (5, 2.571), (30, 2.042), (120, 1.980)):
+        assert t_quantile(freedom) == pytest.approx(expected, abs=5e-4)
+    assert t_quantile(10, tails=0.01) == pytest.approx(3.169, abs=5e-4)
+    assert t_tails(0.0, 7) == pytest.approx(1.0)
+    assert t_tails(1.0, 1) == pytest.approx(0.5, abs=1e-9)  # Cauchy's distribution
+
+
+def test_a_mean_of_equal_values_is_certain_and_one_value_says_nothing() -> None:
+    assert mean_interval(2.0, 0.0, 10) == (2.0, 2.0)
+    assert mean_p(2.0, 0.0, 10) == 0.0
+    assert mean_p(0.0, 0.0, 10) == 1.0
+    assert mean_p(2.0, 0.0, 1) == 1.0

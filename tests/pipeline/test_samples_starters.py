@@ -8,7 +8,7 @@ import pytest
 from optim.artifact import sha256_of
 from optim.candidate import candidate_id
 from optim.engines import engine_named
-from optim.measure.accuracy import predict_classes
+from optim.measure.scoring import predictions_of
 from optim.pipeline.make import make_candidate
 from optim.pipeline.shipped import read_starters, recorded_predictions, shipped_content
 from optim.pipeline.starters import take_in
@@ -137,6 +137,6 @@ def test_a_pruned_starter_is_made_again_by_its_recipe(tmp_path):
 
 
 def _answers(task, path, count) -> np.ndarray:
-    return predict_classes(
+    return predictions_of(
         engine_named("onnxruntime"), path, task.split("test").first(count), threads=1
     )

@@ -14,10 +14,11 @@ from optim.devices.environment import Environment
 from optim.errors import Refusal
 from optim.jobs.job import JobKind
 from optim.jobs.queue import JobQueue
-from optim.measure.measurement import Latency, Score
+from optim.measure.measurement import Latency, Moments, Score
 from optim.recipe import Recipe, recipe_of
 from optim.store import schema
 from optim.store.results import Results
+from optim.store.unread import unread_words
 
 HERE = Environment(
     cpu="Test CPU",
@@ -169,12 +170,58 @@ def test_predictions_come_back_as_bytes(results: Results) -> None:
     np.testing.assert_array_equal(found, classes)
 
 
-@pytest.mark.parametrize("wrong", [np.zeros(99, int), np.full(100, 256), np.full(100, -1)])
-def test_predictions_that_do_not_fit_are_refused(results: Results, wrong: np.ndarray) -> None:
+def test_predictions_that_do_not_fit_are_refused(results: Results) -> None:
     make(results)
+    wrong = np.zeros(99, int)
     with pytest.raises(ValueError, match="predict"):
         results.add_score("c0ffee000001", accuracy(), wrong)
     assert only(results).score is None
+
+
+@pytest.mark.parametrize(
+    ("predictions", "kept"),
+    [
+        (np.arange(100) * 7, np.uint16),
+        (np.full(100, 255), np.uint8),
+        (np.full(100, -1), np.int64),
+        (np.linspace(-1, 1, 600, dtype=np.float32).reshape(100, 2, 3), np.float32),
+    ],
+)
+def test_predictions_of_any_kind_come_back_as_they_went_in(
+    results: Results, predictions: np.ndarray, kept: type
+) -> None:
+    make(results)
+    results.add_score("c0ffee000001", accuracy(), predictions)
+    found = results.predictions("c0ffee000001")
+    assert found.dtype == kept
+    np.testing.assert_array_equal(found, predictions)
+
+
+def test_a_score_that_is_no_share_comes_back_whole(results: Results) -> None:
+    make(results)
+    moments = Moments(
+        mean=0.25, deviation=0.5, mean_difference=0.125, deviation_of_differences=0.75
+    )
+    score = Score(
+        n=100, worse=60, better=40, changed=100, split="test", baseline_sha256="b", metric="mae",
+        moments=moments,
+    )  # fmt: skip
+    results.add_score("c0ffee000001", score, None)
+    assert only(results).score == score
+
+
+def test_a_metric_of_a_newer_version_is_told_in_one_sentence_and_kept(results: Results) -> None:
+    make(results)
+    results.add_score("c0ffee000001", accuracy(), None)
+    with schema.writing(results.folder) as store:
+        store.execute("UPDATE accuracies SET metric = 'mean_iou'")
+    assert results.candidates("task", HERE.fingerprint) == ()
+    told = unread_words(results.unread("task", HERE.fingerprint))
+    assert "metric must be one of accuracy" in told
+    assert "'mean_iou'" in told
+    assert told.endswith("it is kept, and left out until you update.")
+    with schema.reading(results.folder) as store:
+        assert store.execute("SELECT metric FROM accuracies").fetchone()[0] == "mean_iou"
 
 
 def test_a_refusal_is_kept_until_the_file_is_made(results: Results) -> None:

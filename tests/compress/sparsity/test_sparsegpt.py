@@ -12,7 +12,7 @@ from optim.compress.sparsity.sparsify import sparsify
 from optim.compress.training.loop import Follow
 from optim.engines import engine_named
 from optim.graph.export import export_onnx
-from optim.measure.accuracy import predict_classes
+from optim.measure.scoring import predictions_of
 from optim.recipe import Pattern, Scope, Sparsify, SparsifyMethod
 from optim.task.task import load_task
 from tests.reference.optimal_brain import error, remove_cheapest, remove_in_order
@@ -143,6 +143,6 @@ def test_repair_at_70_percent_beats_magnitude_on_validation(tmp_path):
         network = sparsify(task, task.network(), step, seed=0, follow=Follow())
         path = tmp_path / f"{method}.onnx"
         path.write_bytes(export_onnx(network, task.input_shape))
-        answers = predict_classes(engine_named("onnxruntime"), path, validation, threads=1)
+        answers = predictions_of(engine_named("onnxruntime"), path, validation, threads=1)
         right[method] = (answers == validation.targets).mean()
     assert right[SparsifyMethod.SPARSEGPT] > right[SparsifyMethod.MAGNITUDE] + 0.05
