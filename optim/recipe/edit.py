@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any, assert_never
 
 from optim.recipe.choices import INTEGER_PRECISIONS, Precision
-from optim.recipe.graph_steps import Fuse, MixedPrecision, Quantize
+from optim.recipe.graph_steps import MixedPrecision, Quantize
 from optim.recipe.recipe import Recipe
-from optim.recipe.steps import Step, fields_of, told_fields
+from optim.recipe.steps import GraphStep, Step, fields_of, told_fields
 from optim.recipe.training_steps import (
     Distill,
     Prune,
@@ -132,6 +132,8 @@ def trained_from_scratch(recipe: Recipe, *, epochs: float) -> Recipe | None:
 
 def _from_labels(step: Step) -> Step:
     """The step without its teacher."""
+    if isinstance(step, GraphStep):
+        return step
     match step:
         case Distill():
             unused = {each.name for each in fields_of(step) if each.matters == "distill"}
@@ -140,7 +142,5 @@ def _from_labels(step: Step) -> Step:
             return Distill(**alone)
         case Replace() | ReplaceActivation() | Prune() | Sparsify() | QuantizeAware():
             return replace(step, distill=False) if step.epochs > 0 else step
-        case Fuse() | Quantize() | MixedPrecision():
-            return step
         case _:
             assert_never(step)

@@ -20,8 +20,10 @@ from optim.recipe.training_steps import (
 )
 
 TrainingStep = Replace | ReplaceActivation | Prune | Distill | Sparsify | QuantizeAware
-Step = TrainingStep | Fuse | Quantize | MixedPrecision
 """Steps that change the network in torch, before it becomes a file."""
+GraphStep = Fuse | Quantize | MixedPrecision
+"""Steps that change the file."""
+Step = TrainingStep | GraphStep
 
 S = TypeVar(
     "S",

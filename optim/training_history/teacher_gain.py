@@ -16,10 +16,7 @@ from typing import assert_never
 from optim.measure.statistics import wilson_interval
 from optim.recipe import (
     Distill,
-    Fuse,
-    MixedPrecision,
     Prune,
-    Quantize,
     QuantizeAware,
     Recipe,
     Replace,
@@ -28,6 +25,7 @@ from optim.recipe import (
     Step,
 )
 from optim.recipe.edit import without_teacher
+from optim.recipe.steps import GraphStep
 from optim.training_history.history import Moment, Standing, Training
 
 
@@ -136,12 +134,12 @@ def _whatever_long(recipe: Recipe) -> Recipe:
 
 
 def _one_epoch(step: Step) -> Step:
+    if isinstance(step, GraphStep):
+        return step
     match step:
         case Distill():
             return replace(step, epochs=1, patience=0)
         case Replace() | ReplaceActivation() | Prune() | Sparsify() | QuantizeAware():
             return replace(step, epochs=1) if step.epochs > 0 else step
-        case Fuse() | Quantize() | MixedPrecision():
-            return step
         case _:
             assert_never(step)
