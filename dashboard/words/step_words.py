@@ -35,6 +35,10 @@ MOST_NAMED = 4
 
 def sentence(step: Step) -> str:
     """What this step has done to the network."""
+    return f"{_done(step).removesuffix('.')}{_told(step)}."
+
+
+def _done(step: Step) -> str:
     match step:
         case Replace():
             return _student(step)
@@ -167,7 +171,7 @@ def _distill(step: Distill) -> str:
     from_whom = f"{teacher} together" if len(step.teacher) > 1 else teacher
     return (
         f"For {_epochs(step.epochs)}{on} the network learned from the answers of "
-        f"{from_whom}{_IMITATED[step.loss]}{_told(step)}."
+        f"{from_whom}{_IMITATED[step.loss]}."
     )
 
 
@@ -193,7 +197,7 @@ def _quantize_aware(step: QuantizeAware) -> str:
     teacher = ", with the original as teacher" if step.distill else ""
     return (
         f"For {_epochs(step.epochs)} the network was trained on the very grid that its file has, "
-        f"{step.precision.bits}-bit weights and 8-bit results in between{teacher}{_told(step)}."
+        f"{step.precision.bits}-bit weights and 8-bit results in between{teacher}."
     )
 
 
@@ -216,7 +220,7 @@ def _quantize(step: Quantize) -> str:
     parts = [_WEIGHTS[step.precision]]
     if step.precision is not Precision.FP16:
         parts.append(_results_between(step))
-    return "; ".join(parts) + _told(step) + "."
+    return "; ".join(parts) + "."
 
 
 def _told(step: Step) -> str:
