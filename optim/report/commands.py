@@ -9,7 +9,6 @@ from typing import Any, assert_never
 from optim.recipe import (
     Distill,
     Fuse,
-    MixedPrecision,
     Prune,
     Quantize,
     QuantizeAware,
@@ -32,7 +31,7 @@ from optim.recipe.field import (
     Table,
     as_text,
 )
-from optim.recipe.steps import fields_of, usual_step
+from optim.recipe.steps import GraphStep, fields_of, usual_step
 from optim.task.task import Task
 
 MOST_CODE = 400
@@ -86,6 +85,8 @@ def _told(task: Task, recipe: Recipe, step: Step) -> list[Field]:
 
 def _chosen(task: Task, recipe: Recipe, step: Step) -> dict[str, Any]:
     """What the command line chooses of a step that it asks for."""
+    if isinstance(step, GraphStep):
+        return {}
     match step:
         case Prune():
             return suiting(step, task.pruning)
@@ -93,7 +94,7 @@ def _chosen(task: Task, recipe: Recipe, step: Step) -> dict[str, Any]:
             return {"epochs": task.epochs_with_zeros(step.method)}
         case QuantizeAware():
             return {"weight_bits": recipe.precision.bits}
-        case Replace() | ReplaceActivation() | Distill() | Fuse() | Quantize() | MixedPrecision():
+        case Replace() | ReplaceActivation() | Distill():
             return {}
         case _:
             assert_never(step)
