@@ -88,19 +88,24 @@ def moment(seconds: float | None) -> str | None:
 
 
 def one_line(text: str) -> str:
-    """Foreign text as one line that a terminal shows as it is.
-
-    White space of any kind becomes a space. What a terminal would obey (control characters, escape
-    sequences), what turns the direction of writing, and what no encoding holds, is shown as its
-    number.
+    """Foreign text as one line that a terminal shows as it is: white space becomes a space.
 
     >>> one_line("a\\n b\\x1b[31m")
     'a b\\\\x1b[31m'
     """
-    return "".join(map(_visible, " ".join(text.split())))
+    return visible(" ".join(text.split()))
+
+
+def visible(line: str) -> str:
+    """A line in which every letter is shown and none is obeyed.
+
+    Control characters, escape sequences, what turns the direction of writing and what no encoding
+    holds become their numbers; spaces stay.
+    """
+    return "".join(map(_visible, line))
 
 
 def _visible(letter: str) -> str:
-    if letter == " " or unicodedata.category(letter)[0] != "C":
+    if unicodedata.category(letter)[0] != "C":
         return letter
     return letter.encode("unicode_escape").decode("ascii")

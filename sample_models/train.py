@@ -32,7 +32,7 @@ from optim.task.task import load_task
 def main(name: str, scratch: Path) -> None:
     """Train one task and fill its card."""
     folder = SAMPLES / name
-    card = json.loads((folder / "card.json").read_text())
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     data = DATASETS[card["dataset"]]
     schedule = Schedule(**card["training"]["schedule"])
     seed = card["training"]["seed"]
@@ -68,7 +68,9 @@ def main(name: str, scratch: Path) -> None:
         "epoch_kept": trained.best.epoch,
         "training_minutes": round((time.monotonic() - started) / 60, 1),
     }
-    (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    (folder / "card.json").write_text(
+        json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     print(json.dumps(card["results"]), flush=True)
 
 

@@ -50,4 +50,4 @@ def _section(name: str, command: click.Command) -> str:
 
 
 if __name__ == "__main__":
-    DOCS.write_text(command_line_page())
+    DOCS.write_text(command_line_page(), encoding="utf-8")

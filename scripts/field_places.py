@@ -35,7 +35,7 @@ def field_places() -> dict[str, list[str]]:
     for path in sorted((*ROOT.glob("optim/**/*.py"), *ROOT.glob("dashboard/**/*.py"))):
         file = path.relative_to(ROOT).as_posix()
         place = file if file.startswith(WRITTEN_IN) else "its use"
-        for name in names & set(_spelled(ast.parse(path.read_text()))):
+        for name in names & set(_spelled(ast.parse(path.read_text(encoding="utf-8")))):
             if place not in found[name]:
                 found[name].append(place)
     return found

@@ -210,7 +210,7 @@ def _sources() -> tuple[Source, ...]:
 
 def _checked_folders() -> set[str]:
     """The folders that mypy looks at, from its settings."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
     return set(settings.get("files", ())) if settings.get("strict") else set()
 
 

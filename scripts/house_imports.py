@@ -38,7 +38,7 @@ class House:
         for folder in folders:
             for path in sorted((root / folder).rglob("*.py")):
                 name = ".".join(path.relative_to(root).with_suffix("").parts)
-                found[name.removesuffix(".__init__")] = ast.parse(path.read_text())
+                found[name.removesuffix(".__init__")] = ast.parse(path.read_text(encoding="utf-8"))
         return cls(found)
 
     @cached_property

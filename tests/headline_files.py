@@ -16,7 +16,7 @@ def write_headlines(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *rows: object
 ) -> task.Task:
     """Let this task have these headlines; everything else of it stays where it is."""
-    (folder / "headlines.json").write_text(json.dumps(list(rows)))
+    (folder / "headlines.json").write_text(json.dumps(list(rows)), encoding="utf-8")
     real = headlines.headlines_path
 
     def path_of(asked: task.Task) -> Path:

@@ -43,7 +43,7 @@ def small_task(
         "results": {"parameters": 1},
         "fine_tuning_epochs": 1.0,
     }
-    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
     return SmallTask(
         name="tiny", title="Tiny", summary="", architecture="motion_cnn",
         dataset=MOTION, folder=folder, card=card, windows=windows,

@@ -108,7 +108,7 @@ def test_every_command_has_help_with_examples_json_and_stands_in_the_docs(name: 
         if isinstance(parameter, click.Option) and not parameter.help
     ]
     assert undocumented == []
-    docs = (ROOT / "docs" / "command-line.md").read_text()
+    docs = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
     assert f"## {name}\n" in docs
     assert [text for text in options if text.startswith("--") and text not in docs] == []
 
@@ -124,4 +124,6 @@ def test_no_file_says(words: str) -> None:
     ).stdout.split()  # fmt: skip
     assert tracked
     pattern = re.compile(rf"\b{re.escape(words)}\b")
-    assert [name for name in tracked if pattern.search((ROOT / name).read_text())] == []
+    assert [
+        name for name in tracked if pattern.search((ROOT / name).read_text(encoding="utf-8"))
+    ] == []

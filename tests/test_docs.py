@@ -29,14 +29,16 @@ def documents() -> list[Path]:
 
 
 def first_python_snippet() -> str:
-    found = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    found = re.search(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     assert found is not None
     return found.group(1)
 
 
 def test_the_first_snippet_is_the_example_and_has_fewer_than_ten_lines() -> None:
     snippet = first_python_snippet()
-    docstring, _, code = EXAMPLE.read_text().partition("\n\n")
+    docstring, _, code = EXAMPLE.read_text(encoding="utf-8").partition("\n\n")
     assert docstring.startswith('"""')
     assert snippet == code
     assert len(snippet.strip().splitlines()) < 10
@@ -81,14 +83,14 @@ def test_the_example_runs_as_a_newcomer_would_run_it(tmp_path: Path) -> None:
 
 
 def test_the_page_of_the_command_line_is_its_help() -> None:
-    assert DOCS.read_text() == command_line_page(), (
+    assert DOCS.read_text(encoding="utf-8") == command_line_page(), (
         "docs/command-line.md is out of date. Run: python scripts/command_line_docs.py"
     )
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_to_files_that_are_there(document: Path) -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text())
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8"))
     missing = [
         target
         for target in targets
@@ -104,7 +106,7 @@ def test_commands_in_the_documents_exist() -> None:
         (document.name, command)
         for document in documents()
         for command in re.findall(
-            r"(?<![\w./\"-])edge-optim ([a-z]+(?:-[a-z]+)*)\b", document.read_text()
+            r"(?<![\w./\"-])edge-optim ([a-z]+(?:-[a-z]+)*)\b", document.read_text(encoding="utf-8")
         )
         if command not in cli.commands
     }
@@ -113,9 +115,13 @@ def test_commands_in_the_documents_exist() -> None:
 
 
 def test_targets_of_make_in_the_documents_exist() -> None:
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     pattern = re.compile(r"`make ([a-z-]+)`|^    make ([a-z-]+)", re.MULTILINE)
-    found = [pair for document in documents() for pair in pattern.findall(document.read_text())]
+    found = [
+        pair
+        for document in documents()
+        for pair in pattern.findall(document.read_text(encoding="utf-8"))
+    ]
     named = {target for pair in found for target in pair if target}
     assert {"run", "test", "check"} <= named
     assert [target for target in named if f"\n{target}:" not in makefile] == []
@@ -123,22 +129,22 @@ def test_targets_of_make_in_the_documents_exist() -> None:
 
 def test_every_decision_is_listed_and_says_what_would_change_our_mind() -> None:
     folder = ROOT / "docs" / "decisions"
-    listing = (folder / "README.md").read_text()
+    listing = (folder / "README.md").read_text(encoding="utf-8")
     pages = [path for path in folder.glob("*.md") if path.name != "README.md"]
     assert pages
     for page in pages:
         assert f"({page.name})" in listing
         for heading in ("**Question.**", "**Options.**", "**Choice.**", "change our mind"):
-            assert heading in page.read_text(), page.name
+            assert heading in page.read_text(encoding="utf-8"), page.name
 
 
 def test_locked_versions_cover_what_the_project_asks_for() -> None:
     locked = {
         line.partition("==")[0].lower().replace("_", "-")
-        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
         if "==" in line
     }
-    project = (ROOT / "pyproject.toml").read_text()
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     asked = {name.lower() for name in re.findall(r'^    "([A-Za-z0-9-]+)[>=",]', project, re.M)}
     assert "torch" in asked
     assert "pytest" in asked
@@ -149,7 +155,7 @@ MODULES_WITH_EXAMPLES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for folder in ("optim", "dashboard")
     for path in sorted((ROOT / folder).rglob("*.py"))
-    if ">>> " in path.read_text()
+    if ">>> " in path.read_text(encoding="utf-8")
 ]
 
 

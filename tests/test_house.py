@@ -106,7 +106,7 @@ def test_dashboard_and_command_line_are_strangers_in_both_directions() -> None:
 
 def test_lines_of_code_are_counted_without_words_and_blanks(tmp_path: Path) -> None:
     path = tmp_path / "file.py"
-    path.write_text(TEXT)
+    path.write_text(TEXT, encoding="utf-8")
     source = Source(path)
     lines = {function.name: source.lines_of_code(function) for function in source.functions}
     assert lines["long"] == 3 + 1 + 3 + 1

@@ -6,8 +6,11 @@ error says what and what to do); 130 stopped with Ctrl-C; 1 a mistake in edge-op
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -17,13 +20,16 @@ from optim.cli.inside import mixed, sensitivity, waterfall
 from optim.cli.look import candidates, export, front, tasks
 from optim.cli.look_headlines import headlines
 from optim.cli.make import measure, starters, sweep
+from optim.cli.output import say
 from optim.cli.pruning import plan, pruning_curves
 from optim.cli.run import run
 from optim.cli.why import fuse, profile
 from optim.errors import OptimError
 from optim.version import __version__
+from optim.words import one_line
 
 EXIT_WRONG, EXIT_STOPPED = 2, 130
+OUTPUT_FAILS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -76,21 +82,46 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
     words = None if arguments is None else list(arguments)
     try:
         code = cli.main(words, prog_name="edge-optim", standalone_mode=False)
+        if sys.stdout is not None:  # None if the caller has closed it
+            sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        say(error.format_message(), error=True)
         return EXIT_WRONG
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" See: {context.command_path} --help" if context else ""
         return _complain(f"{error.format_message()}{hint}")
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped. What was finished is kept.", err=True)
+        say("Stopped. What was finished is kept.", error=True)
         return EXIT_STOPPED
     except OptimError as error:
         return _complain(str(error))
+    except (SystemExit, OSError) as error:
+        return _output_failed(error)
     return code if isinstance(code, int) else 0
 
 
+def _output_failed(error: SystemExit | OSError) -> int:
+    """The exit code where standard output takes no more; any other error goes on its way.
+
+    A reader who has seen enough (``| head``) is no mistake. click leaves by ``SystemExit`` then, as
+    nothing else does here, for commands return their codes.
+    """
+    closed = isinstance(error, SystemExit) or error.errno == errno.EPIPE
+    if isinstance(error, OSError) and (
+        error.filename is not None or error.errno not in OUTPUT_FAILS
+    ):
+        raise error  # a file of ours: that should have been a sentence
+    with suppress(OSError, ValueError, AttributeError):  # else Python would try again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if closed:
+        return 0
+    return _complain(
+        f"standard output cannot be written: {getattr(error, 'strerror', error)}. Free some space, "
+        "or send it elsewhere."
+    )
+
+
 def _complain(sentence: str) -> int:
-    click.echo(f"edge-optim: {' '.join(sentence.split())}", err=True)
+    say(f"edge-optim: {one_line(sentence)}", error=True)
     return EXIT_WRONG

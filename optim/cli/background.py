@@ -9,10 +9,12 @@ from pathlib import Path
 import click
 
 from optim.cli.output import (
+    Finite,
     common_options,
     open_workspace,
     print_json,
     print_table,
+    say,
     tell_unread,
     workspace_folder,
 )
@@ -41,7 +43,7 @@ def jobs(limit: int, workspace: Path | None, as_json: bool) -> None:
         return
     print_table([_row(job) for job in found], empty="There is no job.")
     if reason := opened.paused():
-        click.echo(f"The queue waits: {reason}", err=True)
+        say(f"The queue waits: {reason}", error=True)
 
 
 @click.command()
@@ -65,15 +67,13 @@ def cancel(job: str, workspace: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(job_record(now))
     elif found.live:
-        click.echo(f"Job {job} is asked to stop: {found.words}.")
+        say(f"Job {job} is asked to stop: {found.words}.")
     else:
-        click.echo(f"Job {job} had ended already ({found.state}): {found.words}.")
+        say(f"Job {job} had ended already ({found.state}): {found.words}.")
 
 
 @click.command()
-@click.option(
-    "--idle-exit", type=click.FloatRange(min=0), help="End after so many seconds without work."
-)
+@click.option("--idle-exit", type=Finite(min=0), help="End after so many seconds without work.")
 @common_options
 def worker(idle_exit: float | None, workspace: Path | None, as_json: bool) -> None:
     """Work on the workspace's jobs until stopped.
@@ -98,7 +98,7 @@ def worker(idle_exit: float | None, workspace: Path | None, as_json: bool) -> No
     if as_json:
         print_json({"workspace": str(folder), "worked": worked})
     elif not worked:
-        click.echo(f"Another worker serves {folder} already.")
+        say(f"Another worker serves {folder} already.")
 
 
 @click.command()

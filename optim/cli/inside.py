@@ -10,12 +10,14 @@ import click
 from optim.candidate import Candidate
 from optim.cli.analysis import known_or_made
 from optim.cli.output import (
+    Finite,
     common_options,
     known_task,
     open_workspace,
     print_json,
     print_table,
     progress_bar,
+    say,
 )
 from optim.cli.rows import candidate_row
 from optim.progress import Progress
@@ -60,7 +62,7 @@ def sensitivity(task: str, workspace: Path | None, as_json: bool) -> None:
     layers = _by_layer(found)
     layers.sort(key=lambda rows: rows[Precision.INT4].sqnr_db)
     print_table([_sensitivity_row(rows) for rows in layers], empty="There is no layer.")
-    click.echo(
+    say(
         f"Drops in points, on {count(found.n)} validation examples; FP32 is right in "
         f"{share(found.score)} of them."
     )
@@ -68,8 +70,8 @@ def sensitivity(task: str, workspace: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("task", callback=known_task)
-@click.option("--max-kb", type=click.FloatRange(min=0.001), help="Largest file, in KB (1,000).")
-@click.option("--max-ms", type=click.FloatRange(min=1e-6), help="Longest median latency, in ms.")
+@click.option("--max-kb", type=Finite(min=0.001), help="Largest file, in KB (1,000).")
+@click.option("--max-ms", type=Finite(min=1e-6), help="Longest median latency, in ms.")
 @click.option(
     "--points", type=click.IntRange(2, 20), help="So many budgets of size, evenly spread."
 )
@@ -125,7 +127,7 @@ def mixed(
     rows = [("uniform", c) for c in uniform] + [("mixed", c) for c in made if c not in uniform]
     print_table([{"": mark, **candidate_row(c)} for mark, c in rows], empty="")
     if placement is not None:
-        click.echo(_placement_words(placement))
+        say(_placement_words(placement))
 
 
 @click.command()
@@ -290,7 +292,7 @@ def _print_waterfall(found: Waterfall) -> None:
         for stage in found.stages
     ]
     print_table(stages, empty="")
-    click.echo(f"On {count(found.n)} validation examples.\n")
+    say(f"On {count(found.n)} validation examples.\n")
     kept = [
         {
             "kept in FP32": layer.layer,

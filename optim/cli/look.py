@@ -8,11 +8,13 @@ import click
 
 from optim.candidate import Candidate
 from optim.cli.output import (
+    Finite,
     common_options,
     known_task,
     open_workspace,
     print_json,
     print_table,
+    say,
     tell_unread,
 )
 from optim.cli.rows import candidate_row
@@ -21,7 +23,7 @@ from optim.search.pareto import Front, Limits, Objective, ranked_front
 from optim.task.task import Task, sample_tasks
 from optim.words import count, share
 
-NOT_NEGATIVE = click.FloatRange(min=0, max=1e9)
+NOT_NEGATIVE = Finite(min=0, max=1e9)
 
 
 @click.command()
@@ -115,7 +117,7 @@ def front(
     ]
     print_table(rows, empty=_nobody(task, found))
     if rows and found.out_of_limits:
-        click.echo(f"Left out because a limit is broken: {len(found.out_of_limits)}.")
+        say(f"Left out because a limit is broken: {len(found.out_of_limits)}.")
 
 
 @click.command()
@@ -143,7 +145,7 @@ def export(candidate: str, folder: Path, workspace: Path | None, as_json: bool) 
         print_json({"candidate": candidate, "files": [str(path) for path in written]})
         return
     for path in written:
-        click.echo(path)
+        say(path)
 
 
 def _task_record(task: Task) -> dict[str, object]:

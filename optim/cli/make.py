@@ -14,6 +14,7 @@ from optim.cli.output import (
     print_json,
     print_table,
     progress_bar,
+    say,
     wrong_input,
 )
 from optim.cli.rows import candidate_row
@@ -117,7 +118,7 @@ def measure(file: Path, task: str, workspace: Path | None, as_json: bool) -> Non
         print_json(measured_record(found))
         return
     accuracy, latency = found.score, found.latency
-    click.echo(
+    say(
         f"{file.name} on {task}\n"
         f"  accuracy  {share(accuracy.value)}, 95 % interval {between(accuracy.interval, share)}, "
         f"n = {count(accuracy.n)}\n"
@@ -140,7 +141,7 @@ def _print_candidates(found: tuple[Candidate, ...], as_json: bool) -> None:
     print_table([candidate_row(candidate) for candidate in found], empty="No candidate was made.")
     environment = next((c.latency.environment for c in found if c.latency), None)
     if environment is not None:
-        click.echo(f"Latency: batch 1 on {environment.words()}.")
+        say(f"Latency: batch 1 on {environment.words()}.")
 
 
 def _parts(text: str) -> list[str]:

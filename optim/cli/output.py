@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,22 @@ import click
 
 from optim.progress import Progress
 from optim.task.task import load_task
+from optim.words import one_line, visible
 from optim.workspace import Workspace, default_folder
+
+
+class Finite(click.FloatRange):
+    """A range of numbers; unlike click's own it holds neither nan nor infinity."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number that a text writes; it fails as click's own type does."""
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{found} is not a finite number.", param, ctx)
+        return found
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -76,20 +92,31 @@ def wrong_input() -> Iterator[None]:
         raise click.UsageError(str(error)) from error
 
 
+def say(text: object = "", *, error: bool = False) -> None:
+    """Lines for a person, on standard output or error; what a terminal would obey is shown."""
+    click.echo("\n".join(map(visible, str(text).split("\n"))), err=error)
+
+
 def print_json(data: object) -> None:
     """Plain data on standard output; what is not finite becomes null."""
-    click.echo(
-        json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    text = json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    click.echo("\n".join(_plain_json(line) for line in text.split("\n")))
+
+
+def _plain_json(line: str) -> str:
+    """A line of JSON without the letters that a terminal would obey; it means the same."""
+    return "".join(
+        letter if visible(letter) == letter else json.dumps(letter)[1:-1] for letter in line
     )
 
 
 def print_table(rows: Sequence[Mapping[str, str]], *, empty: str) -> None:
     """Rows as aligned text, numbers to the right; ``empty`` is said if there are none."""
     if not rows:
-        click.echo(empty)
+        say(empty)
         return
     titles = list(rows[0])
-    lines = [titles, *([row[title] for title in titles] for row in rows)]
+    lines = [titles, *([one_line(row[title]) for title in titles] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
     numeric = [all(_starts_like_a_number(row[title]) for row in rows) for title in titles]
     for line in lines:
@@ -97,7 +124,7 @@ def print_table(rows: Sequence[Mapping[str, str]], *, empty: str) -> None:
             text.rjust(width) if right else text.ljust(width)
             for text, width, right in zip(line, widths, numeric, strict=True)
         ]
-        click.echo("  ".join(cells).rstrip())
+        say("  ".join(cells).rstrip())
 
 
 @contextmanager
@@ -107,7 +134,9 @@ def progress_bar(label: str) -> Iterator[Progress]:
     if not stream.isatty():
         yield lambda share, words: None
         return
-    with click.progressbar(length=STEPS, label=label, item_show_func=_shown, file=stream) as bar:
+    with click.progressbar(
+        length=STEPS, label=one_line(label), item_show_func=_shown, file=stream
+    ) as bar:
 
         def follow(share: float, words: str) -> None:
             target = round(min(1.0, max(0.0, share)) * STEPS)
@@ -117,7 +146,7 @@ def progress_bar(label: str) -> Iterator[Progress]:
 
 
 def _shown(words: str | None) -> str | None:
-    return words
+    return None if words is None else one_line(words)
 
 
 def _finite(data: Any) -> Any:

@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING
 
 import click
 
+from optim.artifact import write_atomically
 from optim.candidate import Candidate
 from optim.cli.analysis import known_or_made
 from optim.cli.output import (
+    Finite,
     common_options,
     known_task,
     open_workspace,
     print_json,
     print_table,
     progress_bar,
+    say,
     wrong_input,
 )
 from optim.cli.rows import candidate_card
 from optim.errors import WorkspaceError
 from optim.progress import Progress
 from optim.recipe import INTEGER_PRECISIONS, Precision, Prune, Quantize, Recipe
+from optim.recipe.fields import MAX_EPOCHS
 from optim.recipe.steps import Step
 from optim.report.record import candidate_record
 from optim.search.grid import suitable_epochs
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
 
 FREE_DROP = 0.01
 PRECISIONS = click.Choice([str(precision) for precision in Precision], case_sensitive=False)
-SHARE = click.FloatRange(0, 1, min_open=True)
+SHARE = Finite(0, 1, min_open=True)
 
 
 @click.command("pruning-curves")
@@ -67,7 +71,7 @@ def pruning_curves(task: str, workspace: Path | None, as_json: bool) -> None:
         print_json({"task": task, "candidate": whole.id, **found.to_dict()})
         return
     print_table([_curve_row(curve) for curve in found.curves], empty="There is no layer.")
-    click.echo(
+    say(
         f"On {count(found.n)} validation examples; the whole network is right in "
         f"{share(found.score)} of them.\n{redundancy_words(found, FREE_DROP)}"
     )
@@ -78,7 +82,9 @@ def pruning_curves(task: str, workspace: Path | None, as_json: bool) -> None:
 @click.option("--latency", type=SHARE, help="Share of the measured latency that may stay.")
 @click.option("--macs", type=SHARE, help="Share of the multiply-accumulates that may stay.")
 @click.option("--parameters", type=SHARE, help="Share of the parameters that may stay.")
-@click.option("--epochs", type=float, help="Fine-tuning afterwards. Default: what suits TASK.")
+@click.option(
+    "--epochs", type=Finite(0, MAX_EPOCHS), help="Fine-tuning afterwards. Default: what suits TASK."
+)
 @click.option("--quantize", type=PRECISIONS, default="fp32", help="Precision of the file.")
 @click.option("--run", "runs", is_flag=True, help="Make and measure the candidate.")
 @click.option(
@@ -147,9 +153,9 @@ def plan(
         print_json({"task": task, "plan": predicted, "recipe": recipe.to_dict(), "made": record})
         return
     print_table(_plan_rows(known, found), empty="")
-    click.echo(_prediction(known, found, clock))
+    say(_prediction(known, found, clock))
     if made is not None:
-        click.echo(candidate_card(made, opened.candidate_of(task, Recipe())))
+        say(candidate_card(made, opened.candidate_of(task, Recipe())))
 
 
 def _curves(
@@ -171,11 +177,9 @@ def _recipe(found: ChannelPlan, epochs: float, precision: Precision) -> Recipe:
 
 def _write(path: Path, recipe: Recipe) -> None:
     try:
-        path.write_text(recipe.to_yaml())
-    except OSError as error:
-        raise WorkspaceError(
-            f"the recipe cannot be written to {path.name}: {error.strerror}. Choose another place."
-        ) from error
+        write_atomically(path, recipe.to_yaml().encode())
+    except WorkspaceError as error:
+        raise WorkspaceError(f"the recipe cannot be written: {error}") from error
 
 
 def _curve_row(curve: LayerCurve) -> dict[str, str]:

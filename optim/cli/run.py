@@ -16,11 +16,13 @@ from optim.cli.output import (
     open_workspace,
     print_json,
     progress_bar,
+    say,
     wrong_input,
 )
 from optim.cli.rows import candidate_card
 from optim.cli.step_options import OPTION_NAMES, Given, step_options
-from optim.errors import BrokenRecipeError, RefusedError
+from optim.errors import BrokenArtifactError, BrokenRecipeError, RefusedError
+from optim.intake.reading import read_regular
 from optim.jobs.job import job_record
 from optim.recipe import MAX_RECIPE_BYTES, Recipe
 from optim.report.record import candidate_record
@@ -115,7 +117,7 @@ def _queue(
         _print_records([job_record(job) for job in jobs])
         return
     for job in jobs:
-        click.echo(f"Job {job.id}: {job.words}. `edge-optim jobs` shows how it goes.")
+        say(f"Job {job.id}: {job.words}. `edge-optim jobs` shows how it goes.")
 
 
 def _make(task: str, recipes: tuple[Recipe, ...], workspace: Path | None, *, as_json: bool) -> None:
@@ -136,7 +138,7 @@ def _make(task: str, recipes: tuple[Recipe, ...], workspace: Path | None, *, as_
             records.append(candidate_record(made))
         else:
             baseline = opened.candidate_of(task, Recipe())
-            click.echo(candidate_card(made, baseline) + _promise(task, made, baseline))
+            say(candidate_card(made, baseline) + _promise(task, made, baseline))
     if records:
         _print_records(records)
     if refused:
@@ -161,17 +163,14 @@ def read_recipe(path: Path) -> Recipe:
         BrokenRecipeError: if it is too long, not text, or not a recipe.
     """
     try:
-        with path.open("rb") as file:
-            return Recipe.from_text(file.read(MAX_RECIPE_BYTES + 1).decode())
+        content = read_regular(path, at_most=MAX_RECIPE_BYTES)
+        return Recipe.from_text(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise BrokenRecipeError(
             f"the recipe file {path.name} is not text in UTF-8. Is it really a recipe?"
         ) from error
-    except OSError as error:
-        raise BrokenRecipeError(
-            f"the recipe file {path.name} cannot be read: {error.strerror}. Check its path and "
-            "its permissions."
-        ) from error
+    except BrokenArtifactError as error:
+        raise BrokenRecipeError(f"the recipe cannot be used: {error}") from error
 
 
 def _refuse_beside(context: click.Context, what: str, *names: str) -> None:

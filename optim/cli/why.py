@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from optim.cli.output import common_options, open_workspace, print_json, print_table, progress_bar
+from optim.cli.output import (
+    common_options,
+    open_workspace,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+)
 from optim.progress import Progress
 from optim.words import between, count, megabytes, share, times
 
@@ -52,7 +59,7 @@ def profile(candidate: str, workspace: Path | None, as_json: bool) -> None:
         print_json({"candidate": found.id, "profile": own.to_dict(), **told.to_dict()})
         return
     print_table(_rows(own), empty="The profiler saw no operator.")
-    click.echo(f"Medians of {own.runs} runs; together {own.total_ms:.3f} ms.")
+    say(f"Medians of {own.runs} runs; together {own.total_ms:.3f} ms.")
     _print_diagnosis(told)
 
 
@@ -91,10 +98,10 @@ def _rows(found: Profile) -> list[dict[str, str]]:
 
 def _print_diagnosis(told: Diagnosis) -> None:
     for sentence in told.sentences:
-        click.echo(f"\n{sentence}")
+        say(f"\n{sentence}")
     for remedy in told.remedies:
         known = "" if remedy.speedup is None else f" Measured: {remedy.speedup:.2f}x the original."
-        click.echo(f"\n* {remedy.words}{known}")
+        say(f"\n* {remedy.words}{known}")
 
 
 @click.command()
@@ -133,10 +140,10 @@ def fuse(file: Path, output: Path, workspace: Path | None, as_json: bool) -> Non
         )
         return
     if found.taken_in:
-        click.echo(f"Weights taken in from {', '.join(found.taken_in)}.")
+        say(f"Weights taken in from {', '.join(found.taken_in)}.")
     for line in _report_lines(report):
-        click.echo(line)
-    click.echo(f"Not timed: {found.why_not_timed}" if latency is None else _timing_words(latency))
+        say(line)
+    say(f"Not timed: {found.why_not_timed}" if latency is None else _timing_words(latency))
 
 
 def _timing_words(latency: Latency) -> str:

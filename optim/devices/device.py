@@ -66,6 +66,6 @@ def usable_cores() -> int:
 def _read(path: Path) -> str:
     """The text of a small system file, read once; empty where the system has none."""
     try:
-        return path.read_text(errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""

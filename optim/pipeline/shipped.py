@@ -63,7 +63,7 @@ class Starter:
 def read_starters(task: Task) -> tuple[Starter, ...]:
     """The starters of a task, the original first; those of older steps are left out."""
     path = task.starters_folder / "starters.json"
-    entries = json.loads(path.read_text()) if path.exists() else []
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     starters = map(_from_entry, entries)
     return tuple(each for each in starters if each.candidate == candidate_id(task, each.recipe))
 
@@ -145,7 +145,7 @@ def write_starters(
         **{starter.sha256: answers[starter.sha256] for starter in starters},
     )
     entries = [_to_entry(starter) for starter in starters]
-    (folder / "starters.json").write_text(json.dumps(entries, indent=1) + "\n")
+    (folder / "starters.json").write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
 
 
 def _recorded(results: Results, task: Task, candidate: Candidate) -> Starter:

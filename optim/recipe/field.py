@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
-from optim.recipe.checks import check, check_flag, check_number, check_whole, is_number
+from optim.recipe.checks import check, check_flag, check_number, check_whole, got, is_number
 
 LONGEST_NAME = 200
 """Letters of a layer's or a network's name."""
@@ -272,7 +272,7 @@ def _check_number(given: object, kind: Number, name: str, remedy: str) -> None:
     if kind.above:
         inside = isinstance(given, int | float) and kind.low < given <= kind.high
         words = f"above {kind.low:g} and at most {kind.high:g}"
-        check(is_number(given) and inside, f"{name} must be {words}, got {given!r}. {remedy}")
+        check(is_number(given) and inside, f"{name} must be {words}, {got(given)}. {remedy}")
     else:
         check_number(given, kind.low, kind.high, name, remedy)
 

@@ -10,6 +10,7 @@ from typing import Any
 from optim.errors import BrokenRecipeError
 from optim.recipe.field import plain_value
 from optim.recipe.fields import FIELDS
+from optim.recipe.plain_data import data_from_yaml, table_of, whole_number
 from optim.recipe.steps import (
     STEP_ORDER,
     STEP_TYPES,
@@ -20,25 +21,25 @@ from optim.recipe.steps import (
 )
 
 MAX_RECIPE_BYTES = 64 * 1024
-MAX_DEPTH = 8
 MAX_STEPS = 16
 
 
 def plain_from_text(text: str) -> object:
-    """The data in a JSON or YAML text.
+    """The data in a JSON or YAML text; numbers are read as JSON reads them, in both.
 
     Raises:
-        BrokenRecipeError: too long, neither JSON nor YAML, nested deep, aliases, foreign tags.
+        BrokenRecipeError: too long, neither JSON nor YAML, nested deep, aliases, foreign tags, a
+            key twice, a number that readers do not agree on.
     """
-    if len(text.encode()) > MAX_RECIPE_BYTES:
+    if len(text.encode(errors="replace")) > MAX_RECIPE_BYTES:
         raise BrokenRecipeError(
             f"a recipe file may have {MAX_RECIPE_BYTES // 1024} KB, this one has more. "
             "Is it really a recipe?"
         )
-    try:  # JSON first: YAML reads its 1e-05 as a word
-        return json.loads(text)
+    try:
+        return json.loads(text, object_pairs_hook=table_of, parse_int=whole_number)
     except (ValueError, RecursionError):
-        return _from_yaml(text)
+        return data_from_yaml(text)
 
 
 def steps_from_plain(data: object) -> tuple[Step, ...]:
@@ -85,25 +86,6 @@ def only_keys(data: Mapping[Any, Any], known: set[str], where: str) -> None:
         if key not in known:
             allowed = ", ".join(sorted(known)) or "no keys"
             raise BrokenRecipeError(f"{where} has an unknown key {key!r:.60}; known: {allowed}.")
-
-
-def _from_yaml(text: str) -> object:
-    """The data in a YAML text; what would be slow to read is refused before it is."""
-    import yaml
-
-    depth = 0
-    try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise BrokenRecipeError("a recipe file may not use YAML aliases (*name).")
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise BrokenRecipeError(f"a recipe file may be nested {MAX_DEPTH} levels deep.")
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = str(error).splitlines()[0]
-        raise BrokenRecipeError(f"the recipe file is not readable YAML: {reason}.") from error
 
 
 def _step_from_plain(data: object) -> Step:

@@ -98,7 +98,7 @@ def headlines(task: Task) -> tuple[Headline, ...]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it may have {MOST_BYTES:,} bytes")
-        rows = json.loads(path.read_text())
+        rows = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(rows, list):
             raise ValueError("it must be a list")
         found = tuple(map(_read, rows))

@@ -179,7 +179,7 @@ def load_task(name: str) -> Task:
             f"there is no task {name!r:.60}.{hint} The tasks are: {', '.join(SAMPLE_ORDER)}."
         )
     folder = SAMPLES / name
-    card = json.loads((folder / "card.json").read_text())
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     return Task(
         name=name,
         title=card["title"],

@@ -139,7 +139,7 @@ def test_options_and_recipe_file_mean_the_same(
 ) -> None:
     wanted = recipe_of(precision="int8", fuse=True, seed=7)
     file = tmp_path / "recipe.yaml"
-    file.write_text(wanted.to_yaml())
+    file.write_text(wanted.to_yaml(), encoding="utf-8")
     assert run("run", TASK, "--quantize", "int8", "--fuse", "--seed", 7)[0] == 0
     assert run("run", TASK, "--recipe", file)[0] == 0
     assert no_making == [wanted, wanted]
@@ -231,5 +231,5 @@ def test_version_and_module_agree_with_the_distribution() -> None:
         [sys.executable, "-m", "optim", "--version"], capture_output=True, text=True, check=True
     )
     assert process.stdout == f"edge-optim, version {optim.__version__}\n"
-    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     assert f'version = "{optim.__version__}"' in project

@@ -50,7 +50,7 @@ def test_any_onnx_file_is_measured_on_a_tasks_test_split(
 def test_files_that_are_no_fitting_model_get_one_sentence(
     run: Run, measured: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "words.onnx").write_text("not a model")
+    (tmp_path / "words.onnx").write_text("not a model", encoding="utf-8")
     constant_answer(tmp_path / "seven.onnx", classes=7)
     outside = constant_answer(tmp_path / "outside.onnx", classes=10)
     onnx.save(

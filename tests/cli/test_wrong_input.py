@@ -72,7 +72,7 @@ def test_wrong_input_gets_one_sentence_and_exit_code_2(
         ("!!python/object/apply:os.system ['true']", "not readable YAML"),
         ("a: &a [1]\nb: *a", "may not use YAML aliases"),
         ("just words", "must be a table"),
-        ("x: " + "y" * 70_000, "may have 64 KB"),
+        ("x: " + "y" * 70_000, "more than 64 KB"),
         ("\udcff\udcfe", "not text in UTF-8"),
     ],
 )
@@ -102,7 +102,7 @@ def test_a_read_only_workspace_gets_one_sentence(
 
 
 def test_a_workspace_that_is_a_file_gets_one_sentence(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     code, _, error = run("candidates", TASK, "--workspace", tmp_path / "file")
     assert code == 2
     assert is_one_sentence_for_people(error)

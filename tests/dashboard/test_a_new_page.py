@@ -20,7 +20,9 @@ MOST_LINES = 60
 
 
 def written_diff() -> str:
-    section = (ROOT / "docs" / "adding.md").read_text().partition("## A new page")[2]
+    section = (
+        (ROOT / "docs" / "adding.md").read_text(encoding="utf-8").partition("## A new page")[2]
+    )
     found = re.search(r"```diff\n(.*?)```", section, re.DOTALL)
     assert found is not None
     return found.group(1)
@@ -32,7 +34,7 @@ def copy(tmp_path: Path, fake: FakeWorkspace, monkeypatch: pytest.MonkeyPatch) -
     shutil.copytree(ROOT / "dashboard", tmp_path / "dashboard")
     subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=written_diff(), text=True, check=True)
     names: dict[str, object] = {"__name__": "dashboard.pages"}
-    changed = (tmp_path / "dashboard" / "pages.py").read_text()
+    changed = (tmp_path / "dashboard" / "pages.py").read_text(encoding="utf-8")
     exec(compile(changed, "pages.py", "exec"), names)
     monkeypatch.setattr(dashboard.pages, "PAGES", names["PAGES"])
     yield tmp_path / "dashboard"

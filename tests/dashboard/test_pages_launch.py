@@ -41,7 +41,7 @@ def test_a_workspace_that_cannot_be_used_stops_the_start(
 ) -> None:
     monkeypatch.setattr(starting, "command", lambda host, port: [sys.executable, "-c", ""])
     file = tmp_path / "file"
-    file.write_text("not a folder")
+    file.write_text("not a folder", encoding="utf-8")
     with pytest.raises(WorkspaceError):
         launch(file / "workspace", open_browser=False)
 
@@ -62,7 +62,9 @@ def test_the_server_stays_on_this_machine_and_asks_nobody() -> None:
     assert options["server.address"] == "127.0.0.1"
     assert options["browser.gatherUsageStats"] == "false"
     assert options["client.showErrorDetails"] == "type"
-    settings = tomllib.loads((APP.parent / ".streamlit" / "config.toml").read_text())
+    settings = tomllib.loads(
+        (APP.parent / ".streamlit" / "config.toml").read_text(encoding="utf-8")
+    )
     assert "127.0.0.1" in settings["server"]["allowedHosts"]
     assert settings["server"]["enableCORS"] is True
     assert {"light", "dark"} <= settings["theme"].keys()

@@ -168,7 +168,9 @@ def test_the_downloads_are_the_very_file_and_its_recipe(
         download.value.save_as(tmp_path / name)
     content = (tmp_path / "model.onnx").read_bytes()
     assert hashlib.sha256(content).hexdigest() == candidate.artifact.sha256
-    assert Recipe.from_text((tmp_path / "recipe.yaml").read_text()) == candidate.recipe
+    assert (
+        Recipe.from_text((tmp_path / "recipe.yaml").read_text(encoding="utf-8")) == candidate.recipe
+    )
 
 
 def test_a_link_shows_the_same_to_somebody_else(tab: OpenTab, app: App) -> None:

@@ -72,7 +72,7 @@ def test_processor_time_has_a_limit(tmp_path: Path) -> None:
 def test_silence_has_a_limit(tmp_path: Path) -> None:
     with pytest.raises(BrokenArtifactError, match="takes too long: it was stopped after 2 seconds"):
         apart(work.spin, tmp_path, Limits(silence_s=2), begun=str(tmp_path / "begun"))
-    wait_for(lambda: gone(int((tmp_path / "begun").read_text())), 10)
+    wait_for(lambda: gone(int((tmp_path / "begun").read_text(encoding="utf-8"))), 10)
 
 
 def test_files_have_a_limit(tmp_path: Path) -> None:
@@ -134,11 +134,11 @@ def test_the_child_ends_with_its_parent(
         [sys.executable, "-c", PARENT.format(function=function), begun, tmp_path / "folder"],
         cwd=ROOT,
     )
-    wait_for(lambda: begun.exists() and begun.read_text() != "")
+    wait_for(lambda: begun.exists() and begun.read_text(encoding="utf-8") != "")
     parent.send_signal(number)
     code = parent.wait(10)
     assert code == (130 if number is signal.SIGINT else -number)
-    for pid in map(int, begun.read_text().split()):
+    for pid in map(int, begun.read_text(encoding="utf-8").split()):
         wait_for(partial(gone, pid), 10)
 
 

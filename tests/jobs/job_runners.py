@@ -19,7 +19,7 @@ from optim.jobs.job import Job
 def run(folder: Path, job: Job, progress: Callable[[float, str], None]) -> None:
     """Do what ``job.payload["do"]`` says; each begun attempt leaves a line in ``KEY.begun``."""
     begun = folder / f"{job.key}.begun"
-    with begun.open("a") as file:
+    with begun.open("a", encoding="utf-8") as file:
         file.write("begun\n")
     match job.payload["do"]:
         case "finish":
@@ -27,7 +27,7 @@ def run(folder: Path, job: Job, progress: Callable[[float, str], None]) -> None:
         case "wait":
             wait(folder, job, progress)
         case "die":
-            if len(begun.read_text().splitlines()) <= job.payload["times"]:
+            if len(begun.read_text(encoding="utf-8").splitlines()) <= job.payload["times"]:
                 os.kill(os.getpid(), signal.SIGKILL)
         case "refuse":
             raise ValueError("pruning_ratio must be below 1, got 1.0. Try 0.9.")
@@ -38,7 +38,7 @@ def run(folder: Path, job: Job, progress: Callable[[float, str], None]) -> None:
         case "ignore SIGTERM":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             wait(folder, job, progress)
-    with (folder / "results").open("a") as file:
+    with (folder / "results").open("a", encoding="utf-8") as file:
         file.write(f"{job.key}\n")
 
 
@@ -47,7 +47,7 @@ def wait(folder: Path, job: Job, progress: Callable[[float, str], None]) -> None
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     grandchild = subprocess.Popen(command)
     partial = folder / f"{job.key}.pids.new"
-    partial.write_text(f"{os.getpid()} {grandchild.pid}")
+    partial.write_text(f"{os.getpid()} {grandchild.pid}", encoding="utf-8")
     partial.replace(folder / f"{job.key}.pids")
     while not (folder / "go").exists():
         progress(0.3, "waiting")

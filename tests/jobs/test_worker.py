@@ -55,7 +55,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 def pids(folder: Path, key: str = "job") -> list[int]:
     path = folder / f"{key}.pids"
     wait_until(path.exists)
-    return [int(pid) for pid in path.read_text().split()]
+    return [int(pid) for pid in path.read_text(encoding="utf-8").split()]
 
 
 def gone(pid: int) -> bool:
@@ -67,7 +67,7 @@ def gone(pid: int) -> bool:
 
 def results_of(folder: Path) -> list[str]:
     path = folder / "results"
-    return sorted(path.read_text().split()) if path.exists() else []
+    return sorted(path.read_text(encoding="utf-8").split()) if path.exists() else []
 
 
 @contextmanager
@@ -133,7 +133,7 @@ def test_a_mistake_of_ours_shows_one_sentence_and_the_log_has_the_rest(
     work(tmp_path)
     error = queue.get(job.id).error
     assert error == f"something unexpected went wrong (job {job.id}); the log has the rest."
-    log = (tmp_path / "logs" / f"{job.id}.log").read_text()
+    log = (tmp_path / "logs" / f"{job.id}.log").read_text(encoding="utf-8")
     assert "RuntimeError: a secret of the inside" in log
 
 

@@ -50,7 +50,7 @@ def test_every_preset_is_ready_beside_its_control(task):
 
 def test_every_record_is_of_todays_weights_recipes_and_step_versions(task):
     """A step's next version makes other files: run ``python -m sample_models.make_starters``."""
-    entries = json.loads((task.starters_folder / "starters.json").read_text())
+    entries = json.loads((task.starters_folder / "starters.json").read_text(encoding="utf-8"))
     for entry in entries:
         recipe = Recipe.from_dict(entry["recipe"])
         now = {kind: STEP_VERSIONS[kind] for kind in entry["versions"]}

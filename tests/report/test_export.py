@@ -64,14 +64,14 @@ def test_the_folder_holds_four_files(made: Candidate, task: Task, tmp_path: Path
     assert sorted(p.name for p in (tmp_path / "new" / "model").iterdir()) == sorted(FILES)
     assert made.artifact is not None
     assert written[0].read_bytes() == made.artifact.path.read_bytes()
-    assert Recipe.from_text(written[1].read_text()) == made.recipe
+    assert Recipe.from_text(written[1].read_text(encoding="utf-8")) == made.recipe
 
 
 def test_the_card_holds_hashes_figures_and_what_a_device_needs(
     made: Candidate, task: Task, tmp_path: Path
 ) -> None:
     model, recipe, card, _ = export_candidate(made, task, tmp_path / "model")
-    said = json.loads(card.read_text())
+    said = json.loads(card.read_text(encoding="utf-8"))
     for path in (model, recipe):
         assert said["files"][path.name]["sha256"] == sha256_of(path.read_bytes())
     assert made.score is not None
@@ -85,7 +85,9 @@ def test_the_card_holds_hashes_figures_and_what_a_device_needs(
     assert said["input"]["shape"] == [1, 28, 28]
     assert said["licence"] == {"network": "Apache-2.0", "data": "MIT"}
     assert said["edge_optim"] == optim.__version__
-    assert str(tmp_path) not in card.read_text(), "a card must not name folders of this machine"
+    assert str(tmp_path) not in card.read_text(encoding="utf-8"), (
+        "a card must not name folders of this machine"
+    )
 
 
 def test_the_same_candidate_gives_the_same_bytes(
@@ -111,7 +113,7 @@ def test_the_program_in_the_readme_runs_without_us(
     weights = Quantize(precision=Precision.INT4, activations=activations)
     made = replace(made, recipe=recipe_of(quantize=weights))
     export_candidate(made, task, tmp_path / "model")
-    program = program_of((tmp_path / "model" / "README.txt").read_text())
+    program = program_of((tmp_path / "model" / "README.txt").read_text(encoding="utf-8"))
     assert len(program.strip().splitlines()) <= 11
     # Where activations are whole numbers too, this option would make the file slow.
     assert ("disable_quant_qdq" in program) == (activations is Activations.FLOAT)
@@ -129,7 +131,7 @@ def test_the_readme_says_the_figures_and_how_to_make_it_again(
     made: Candidate, task: Task, tmp_path: Path
 ) -> None:
     export_candidate(made, task, tmp_path)
-    readme = (tmp_path / "README.txt").read_text()
+    readme = (tmp_path / "README.txt").read_text(encoding="utf-8")
     for words in (
         "prune 50 % of channels, INT8",
         "93.31 %",
@@ -148,10 +150,10 @@ def test_what_was_not_measured_is_said_and_not_invented(
     made: Candidate, task: Task, tmp_path: Path
 ) -> None:
     export_candidate(replace(made, latency=None, score=None), task, tmp_path)
-    card = json.loads((tmp_path / "card.json").read_text())
+    card = json.loads((tmp_path / "card.json").read_text(encoding="utf-8"))
     assert card["latency"] is None
     assert card["accuracy"] is None
-    assert "not measured on this machine" in (tmp_path / "README.txt").read_text()
+    assert "not measured on this machine" in (tmp_path / "README.txt").read_text(encoding="utf-8")
 
 
 def test_a_recorded_accuracy_is_called_recorded(
@@ -159,15 +161,20 @@ def test_a_recorded_accuracy_is_called_recorded(
 ) -> None:
     recorded = candidate(made.recipe, recorded=True).score
     export_candidate(replace(made, score=recorded), task, tmp_path)
-    assert json.loads((tmp_path / "card.json").read_text())["accuracy"]["recorded"] is True
-    assert "recorded when the file was made" in (tmp_path / "README.txt").read_text()
+    assert (
+        json.loads((tmp_path / "card.json").read_text(encoding="utf-8"))["accuracy"]["recorded"]
+        is True
+    )
+    assert "recorded when the file was made" in (tmp_path / "README.txt").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_numbers_in_the_card_prepare_a_pixel_as_the_test_split_does(
     made: Candidate, task: Task, tmp_path: Path
 ) -> None:
     export_candidate(made, task, tmp_path)
-    card = json.loads((tmp_path / "card.json").read_text())["input"]
+    card = json.loads((tmp_path / "card.json").read_text(encoding="utf-8"))["input"]
     black = (0 - card["mean"][0]) / card["deviation"][0]
     assert load_split("fashion-mnist", "test").inputs.min() == pytest.approx(black, abs=1e-6)
 
@@ -193,6 +200,6 @@ def test_a_changed_file_is_not_exported(
 def test_a_folder_that_cannot_be_made_is_one_sentence(
     made: Candidate, task: Task, tmp_path: Path
 ) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(OptimError, match=r"cannot be made: .*\. Choose another folder"):
         export_candidate(made, task, tmp_path / "file" / "below")

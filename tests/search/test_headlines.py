@@ -21,7 +21,7 @@ BASELINE, *_, MADE = sample_candidates()[:7]
 
 def task_with(folder: Path, content: object) -> Task:
     text = content if isinstance(content, str) else json.dumps(content)
-    (folder / "headlines.json").write_text(text)
+    (folder / "headlines.json").write_text(text, encoding="utf-8")
     return replace(load_task("fashion-squeezenet"), folder=folder)
 
 

@@ -52,7 +52,7 @@ def version(request: pytest.FixtureRequest) -> int:
 def old(version: int, tmp_path: Path) -> Path:
     """A workspace as that version left it."""
     with closing(sqlite3.connect(tmp_path / STORE_NAME)) as store:
-        store.executescript((DUMPS / f"version_{version}.sql").read_text())
+        store.executescript((DUMPS / f"version_{version}.sql").read_text(encoding="utf-8"))
     return tmp_path
 
 

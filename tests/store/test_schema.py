@@ -54,7 +54,7 @@ def test_the_database_of_another_program_is_refused(tmp_path: Path, version: int
 
 
 def test_a_folder_that_cannot_exist_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
     with pytest.raises(WorkspaceError, match="cannot be used: Not a directory"):
         Results(tmp_path / "file" / "workspace").version()
 

@@ -68,7 +68,7 @@ def main() -> None:
         f"PRAGMA application_id = {APPLICATION_ID};",
         f"PRAGMA user_version = {SCHEMA_VERSION};",
     )
-    target.write_text("\n".join((*head, *lines)) + "\n")
+    target.write_text("\n".join((*head, *lines)) + "\n", encoding="utf-8")
 
 
 def fill(folder: Path) -> None:

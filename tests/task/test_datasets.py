@@ -135,6 +135,6 @@ def test_an_unknown_data_set_is_answered_with_the_choices() -> None:
 def test_every_data_set_has_a_card_and_a_licence_beside_it() -> None:
     for name, data in DATASETS.items():
         folder = datasets.SAMPLES / "data" / name
-        assert data.source.split()[0] in (folder / "README.md").read_text()
+        assert data.source.split()[0] in (folder / "README.md").read_text(encoding="utf-8")
         assert (folder / "LICENSE").stat().st_size > 500
     assert len(get_args(SplitName)) == 4

@@ -21,7 +21,7 @@ ALL = [task.name for task in sample_tasks()]
 
 @pytest.mark.parametrize("name", SAMPLE_ORDER)
 def test_every_card_says_where_the_network_comes_from(name: str) -> None:
-    card = json.loads((SAMPLES / name / "card.json").read_text())
+    card = json.loads((SAMPLES / name / "card.json").read_text(encoding="utf-8"))
     assert card["name"] == name
     assert card["dataset"] in DATASETS
     assert card["architecture"] in ARCHITECTURES
