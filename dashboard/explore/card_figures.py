@@ -1,0 +1,90 @@
+"""The figures of a card: four large ones beside the original's, and all others as a table."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.words import words
+from dashboard.words.glossary import what_is
+from dashboard.words.markup import plain
+from optim.candidate import Candidate, Role
+from optim.recipe import Recipe
+
+
+def metrics(candidate: Candidate, baseline: Candidate | None) -> None:
+    """Draw accuracy, latency, size and changed answers."""
+    accuracy, latency, artifact = candidate.score, candidate.latency, candidate.artifact
+    original = candidate.role is Role.BASELINE
+    unrest = latency is not None and latency.unrest > 1
+    boxes = st.columns(4, gap="small")
+    boxes[0].metric(
+        "Accuracy",
+        words.accuracy(accuracy),
+        None if original or not accuracy else words.lost(accuracy.difference, n=accuracy.n),
+        delta_color="off",
+        delta_arrow="off",
+        help=f"{what_is('Accuracy')} {words.accuracy_interval(accuracy)}.",
+    )
+    boxes[1].metric(
+        "Latency, p50",
+        words.latency(latency.p50_ms if latency else None),
+        None if original or not latency else words.faster(latency.speedup),
+        delta_color="normal" if latency and latency.speedup > 1.05 and not unrest else "off",
+        delta_arrow="off",
+        help=f"{what_is('p50')} {words.latency_spread(latency)}.",
+    )
+    base = baseline.artifact if baseline else None
+    ratio = base.size_bytes / artifact.size_bytes if base and artifact else None
+    boxes[2].metric(
+        "File",
+        words.size(artifact.size_bytes if artifact else None),
+        None if original else words.smaller(ratio),
+        delta_color="normal" if ratio and ratio > 1.05 else "off",
+        delta_arrow="off",
+        help=what_is("File size"),
+    )
+    boxes[3].metric(
+        "Changed answers",
+        "–" if accuracy is None else f"{accuracy.changed:,}",
+        None
+        if original or not accuracy
+        else f"{accuracy.worse:,} worse, {accuracy.better:,} better",
+        delta_color="off",
+        delta_arrow="off",
+        help=what_is("Changed answers"),
+    )
+
+
+def facts(candidate: Candidate, baseline: Candidate | None) -> dict[str, list[str]]:
+    """Everything else that is known, as names and values."""
+    latency, accuracy = candidate.latency, candidate.score
+    artifact, graph = candidate.artifact, candidate.facts
+    rows = {
+        "Accuracy": words.accuracy_interval(accuracy),
+        "Relative change": words.relative_change(accuracy, baseline.score if baseline else None),
+        "Speed-up": words.speedup_interval(latency),
+        "Latency": words.latency_spread(latency),
+        "Noise floor (A/A)": words.noise_floor(latency),
+        "Cold start": words.latency(latency.cold_start_ms if latency else None),
+        "Compressed file": words.size(artifact.compressed_bytes if artifact else None),
+        "Parameters": words.count(graph.parameters if graph else None),
+        "Multiply-accumulates": words.count(graph.macs if graph else None),
+        "Left in float": words.float_operators(graph),
+        "Measured on": words.environment(latency.environment) if latency else words.NOTHING,
+        "Made from": lineage(candidate.recipe),
+        "Making took": words.duration(candidate.seconds),
+        "Came with the sample": "yes" if candidate.starter else "no, made here",
+        "SHA-256 of the file": artifact.sha256 if artifact else words.NOTHING,
+        "Candidate": candidate.id,
+    }
+    return {"what": list(rows), "value": [plain(value) for value in rows.values()]}
+
+
+def lineage(recipe: Recipe) -> str:
+    """The chain of recipes that this one's file comes from."""
+    chain = ["original, FP32"]
+    prefix = recipe.training_prefix()
+    for step in (prefix, recipe):
+        if step.steps and step.words() != chain[-1]:
+            chain.append(step.words())
+    return " → ".join(chain)
