@@ -55,7 +55,7 @@ class Latency:
     @cached_property
     def p50_ms(self) -> float:
         """Median of the candidate's runs."""
-        return float(np.percentile(self.candidate_ms, 50))
+        return float(np.median(self.candidate_ms))
 
     @cached_property
     def spread_ms(self) -> tuple[float, float]:
@@ -76,8 +76,12 @@ class Latency:
     @cached_property
     def round_ratios(self) -> np.ndarray:
         """Speed-up in each round: lower quartile of the baseline over that of the candidate."""
-        ratios: np.ndarray = _quiet(self.baseline_ms) / _quiet(self.candidate_ms)
+        ratios: np.ndarray = self._baseline_by_round / _quiet(self.candidate_ms)
         return ratios
+
+    @cached_property
+    def _baseline_by_round(self) -> np.ndarray:
+        return _quiet(self.baseline_ms)
 
     @cached_property
     def speedup(self) -> float:
@@ -92,7 +96,7 @@ class Latency:
     @cached_property
     def null_ratio(self) -> float:
         """The baseline against itself; its distance from 1 is the noise floor."""
-        return float(np.median(_quiet(self.baseline_ms) / _quiet(self.null_ms)))
+        return float(np.median(self._baseline_by_round / _quiet(self.null_ms)))
 
     @cached_property
     def spread_of_ratios(self) -> float:
@@ -108,7 +112,7 @@ class Latency:
     @cached_property
     def baseline_quiet_ms(self) -> float:
         """The baseline's own time here: the median of its rounds' lower quartiles."""
-        return float(np.median(_quiet(self.baseline_ms)))
+        return float(np.median(self._baseline_by_round))
 
     @property
     def busyness(self) -> float:
@@ -164,7 +168,12 @@ def _quiet(times_ms: np.ndarray) -> np.ndarray:
     Other programs only ever add time, and they hit long runs more often than short ones: on a busy
     machine a ratio of medians flatters the quicker file.
     """
-    quartiles: np.ndarray = np.percentile(times_ms, 25, axis=1)
+    position = 0.25 * (times_ms.shape[1] - 1)
+    below = int(position)
+    above = min(below + 1, times_ms.shape[1] - 1)
+    ordered = np.partition(times_ms, (below, above), axis=1)  # np.percentile takes 5 times as long
+    low, high = ordered[:, below], ordered[:, above]
+    quartiles: np.ndarray = low + (high - low) * times_ms.dtype.type(position - below)
     return quartiles
 
 

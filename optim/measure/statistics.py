@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -125,7 +126,22 @@ def bootstrap_median_interval(
     Source: Efron 1979. With one value the interval is that value.
     """
     values = np.asarray(values, dtype=np.float64)
-    rng = np.random.default_rng(seed)
-    medians = np.median(values[rng.integers(0, len(values), (draws, len(values)))], axis=1)
+    if len(values) % 2 and np.isfinite(values).all():
+        # The median of a draw is one of the values: the first, in their order, with which half of
+        # the draw is counted. The counts are the same for all that have so many values.
+        order = np.argsort(values)
+        counted = _draws(len(values), draws, seed)[1][:, order].cumsum(axis=1)
+        medians = values[order][(counted > len(values) // 2).argmax(axis=1)]
+    else:
+        medians = np.median(values[_draws(len(values), draws, seed)[0]], axis=1)
     low, high = np.percentile(medians, [2.5, 97.5])
     return float(low), float(high)
+
+
+@lru_cache(maxsize=16)
+def _draws(n: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws with replacement: indices (draws, n), and how often each is drawn (draws, n)."""
+    indices = np.random.default_rng(seed).integers(0, n, (draws, n))
+    counts = np.zeros((draws, n), np.int16)
+    np.add.at(counts, (np.arange(draws)[:, None], indices), 1)
+    return indices, counts

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from optim.recipe import Precision
-from optim.search.pareto import pareto_front
+from optim.search.dominance import pareto_front
 from optim.words import megabytes, milliseconds, share
 
 COLOURS = {

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from optim.candidate import Candidate, Role
-from optim.search.pareto import Objective, costs_of, pareto_front
+from optim.search.dominance import pareto_front
+from optim.search.pareto import Objective, costs_of
 
 REFERENCE_FACTOR = 2.0
 REFERENCE_DROP = 0.05

@@ -10,10 +10,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 
 from optim.candidate import Candidate, Role
+from optim.search.dominance import clearly_dominated, dominated, overlapping, pareto_front
 
 
 class Objective(StrEnum):
@@ -93,7 +95,6 @@ class Front:
         dominated: clearly worse than some other candidate within limits.
         out_of_limits: measured, but some limit is broken; ``broken`` has the words by id.
         unmeasured: not made, refused, or without finite figures.
-        ties: pairs of ids, among members and tied, that overlap in every objective.
     """
 
     objectives: tuple[Objective, ...]
@@ -105,7 +106,6 @@ class Front:
     out_of_limits: tuple[Candidate, ...]
     unmeasured: tuple[Candidate, ...]
     broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    ties: tuple[tuple[str, str], ...] = ()
 
     @property
     def measured(self) -> tuple[Candidate, ...]:
@@ -116,48 +116,18 @@ class Front:
         """The measured candidate with this id."""
         return next((c for c in self.measured if c.id == candidate_id), None)
 
+    @property
+    def ties(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of ids, among members and tied, that overlap in every objective."""
+        return self._ties.pairs()
+
     def tied_with(self, candidate_id: str) -> tuple[str, ...]:
-        """The ids that cannot be told from this one."""
-        return tuple(b if a == candidate_id else a for a, b in self.ties if candidate_id in (a, b))
+        """The ids that cannot be told from this one; empty if it is neither a member nor tied."""
+        return self._ties.with_(candidate_id)
 
-
-def pareto_front(costs: np.ndarray) -> np.ndarray:
-    """Mark the rows that no other row dominates.
-
-    A row dominates another if it is nowhere worse and somewhere better. Lower is better in every
-    column; flip the sign of accuracy first. Equal rows are all kept. Rows with an infinite cost are
-    never marked and dominate nothing.
-
-    Args:
-        costs: shape (n, d), one row per candidate, one column per objective.
-
-    Returns:
-        Boolean mask, shape (n,).
-
-    Raises:
-        ValueError: if a cost is nan. A nan compares false with everything and would look optimal.
-
-    Source: Deb et al. 2002, NSGA-II, section III. O(n^2 d), fine below 10 000 candidates.
-
-    >>> pareto_front(np.array([[1.0, 9.0], [2.0, 5.0], [3.0, 6.0]]))
-    array([ True,  True, False])
-    """
-    costs = np.asarray(costs, dtype=np.float64)
-    if costs.ndim != 2:
-        raise ValueError(f"costs must have shape (n, d), got {costs.shape}.")
-    if np.isnan(costs).any():
-        raise ValueError("costs must not hold nan. Leave candidates without a figure out.")
-    mask = np.zeros(len(costs), dtype=bool)
-    finite = np.flatnonzero(np.isfinite(costs).all(axis=1))
-    if not len(finite):
-        return mask
-    rows, inverse = np.unique(costs[finite], axis=0, return_inverse=True)
-    best = np.ones(len(rows), dtype=bool)
-    for i, row in enumerate(rows):  # sorted: no later row dominates an earlier one
-        if best[i]:
-            best[i + 1 :] &= (rows[i + 1 :] < row).any(axis=1)
-    mask[finite] = best[inverse.reshape(-1)]
-    return mask
+    @cached_property
+    def _ties(self) -> _Ties:
+        return _Ties(self.members + self.tied, self.objectives)
 
 
 def ranked_front(
@@ -195,7 +165,6 @@ def ranked_front(
     costs = np.array([costs_of(c, objectives) for c in measured]).reshape(-1, len(objectives))
     best = pareto_front(costs)
     beaten = _clearly_dominated(measured, costs, best, objectives)
-    alive = [c for c, b in zip(measured, beaten, strict=True) if not b]
     return Front(
         objectives=objectives,
         limits=limits,
@@ -206,7 +175,6 @@ def ranked_front(
         out_of_limits=tuple(outside),
         unmeasured=tuple(unmeasured),
         broken=broken,
-        ties=tied_pairs(alive, objectives),
     )
 
 
@@ -214,13 +182,7 @@ def tied_pairs(
     candidates: Sequence[Candidate], objectives: Sequence[Objective]
 ) -> tuple[tuple[str, str], ...]:
     """Pairs of ids whose 95 % intervals overlap in every objective; all must be measured."""
-    quick = _quick_overlap(candidates, objectives)
-    return tuple(
-        (a.id, b.id)
-        for i, a in enumerate(candidates)
-        for j, b in enumerate(candidates[:i])
-        if quick[i, j] and _latencies_overlap(a, b, objectives)
-    )
+    return _Ties(candidates, objectives).pairs()
 
 
 def costs_of(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[float, ...]:
@@ -266,32 +228,87 @@ def _clearly_dominated(
     best: np.ndarray,
     objectives: Sequence[Objective],
 ) -> np.ndarray:
-    """Rows that some row dominates without being tied with it; shape (n,)."""
-    quick = _quick_overlap(candidates, objectives)
+    """Rows that some row dominates without being tied with it; shape (n,).
+
+    Intervals of latency take a bootstrap each, so they are taken only where the others leave it
+    open: of rows that nothing beats by size and accuracy, and of those that dominate these.
+    """
+    measured = [i for i, objective in enumerate(objectives) if objective is not Objective.SIZE]
+    exact = np.zeros(len(costs))
+    if Objective.SIZE in objectives:
+        exact = costs[:, list(objectives).index(Objective.SIZE)]
     beaten = np.zeros(len(costs), dtype=bool)
-    for i in np.flatnonzero(~best).tolist():
-        dominators = (costs <= costs[i]).all(axis=1) & (costs < costs[i]).any(axis=1)
-        beaten[i] = bool((dominators & ~quick[i]).any()) or any(
-            not _latencies_overlap(candidates[i], candidates[j], objectives)
-            for j in np.flatnonzero(dominators).tolist()
-        )
+    if Objective.SCORE in objectives or Objective.SIZE in objectives:
+        known = _score_intervals(candidates) if Objective.SCORE in objectives else None
+        lows, highs = _ends(known, len(costs))
+        beaten = clearly_dominated(costs[:, measured], exact, lows, highs)
+    if Objective.LATENCY in objectives:
+        is_open = ~beaten & ~best
+        rows = np.flatnonzero(is_open | dominated(-costs, by=is_open))
+        lows, highs = _ends([_speedup_interval(candidates[i]) for i in rows.tolist()], len(rows))
+        apart = clearly_dominated(costs[rows][:, measured], exact[rows], lows, highs)
+        beaten[rows] |= apart
     return beaten
 
 
-def _quick_overlap(candidates: Sequence[Candidate], objectives: Sequence[Objective]) -> np.ndarray:
-    """Boolean (n, n): overlap in everything but latency, whose bootstrap takes time."""
-    overlap = np.ones((len(candidates), len(candidates)), dtype=bool)
-    for objective in objectives:
-        match objective:
-            case Objective.LATENCY:
-                continue
-            case Objective.SIZE:
-                pairs = [(_cost(c, objective),) * 2 for c in candidates]
-            case Objective.SCORE:
-                pairs = _score_intervals(candidates)
-        low, high = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
-        overlap &= (low[:, None] <= high[None, :]) & (low[None, :] <= high[:, None])
-    return overlap
+class _Ties:
+    """Who cannot be told from whom: all intervals overlap. Each question costs O(n)."""
+
+    def __init__(self, candidates: Sequence[Candidate], objectives: Sequence[Objective]) -> None:
+        self._candidates = candidates
+        self._with_latency = Objective.LATENCY in objectives
+        intervals = []
+        if Objective.SIZE in objectives:
+            intervals.append([(_cost(c, Objective.SIZE),) * 2 for c in candidates])
+        if Objective.SCORE in objectives:
+            intervals.append(_score_intervals(candidates))
+        ends = [_ends(each, len(candidates)) for each in (*intervals, None)]
+        self._lows, self._highs = (
+            np.concatenate(columns, axis=1) for columns in zip(*ends, strict=True)
+        )
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {candidate.id: i for i, candidate in enumerate(self._candidates)}
+
+    def of(self, i: int, *, before: bool = False) -> list[int]:
+        """Places of those tied with the candidate at place ``i``, of the earlier ones alone if so.
+
+        Latency comes last, and only for those that the rest cannot tell: its bootstrap takes time.
+        """
+        stop = i if before else len(self._candidates)
+        lows, highs = self._lows[: max(stop, i + 1)], self._highs[: max(stop, i + 1)]
+        near = np.flatnonzero(overlapping(lows, highs, i)[:stop]).tolist()
+        return [j for j in near if j != i and (not self._with_latency or self._overlap(i, j))]
+
+    def with_(self, candidate_id: str) -> tuple[str, ...]:
+        """The ids tied with this one."""
+        i = self._place.get(candidate_id)
+        return () if i is None else tuple(self._candidates[j].id for j in self.of(i))
+
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Every tied pair of ids, the later one first."""
+        return tuple(
+            (a.id, self._candidates[j].id)
+            for i, a in enumerate(self._candidates)
+            for j in self.of(i, before=True)
+        )
+
+    def _overlap(self, i: int, j: int) -> bool:
+        low, high = self._speedups(i)
+        other_low, other_high = self._speedups(j)
+        return low <= other_high and other_low <= high
+
+    def _speedups(self, i: int) -> tuple[float, float]:
+        return _speedup_interval(self._candidates[i])
+
+
+def _ends(intervals: Sequence[tuple[float, float]] | None, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper ends, each of shape (n, 1); (n, 0) without intervals."""
+    if intervals is None:
+        return np.empty((n, 0)), np.empty((n, 0))
+    low, high = np.array(intervals, dtype=np.float64).reshape(-1, 2).T
+    return low[:, None], high[:, None]
 
 
 def _score_intervals(candidates: Sequence[Candidate]) -> list[tuple[float, float]]:
@@ -305,14 +322,6 @@ def _score_intervals(candidates: Sequence[Candidate]) -> list[tuple[float, float
         else c.score.interval
         for c in candidates
     ]
-
-
-def _latencies_overlap(a: Candidate, b: Candidate, objectives: Sequence[Objective]) -> bool:
-    """True without latency among the objectives, too."""
-    if Objective.LATENCY not in objectives:
-        return True
-    (low, high), (other_low, other_high) = _speedup_interval(a), _speedup_interval(b)
-    return low <= other_high and other_low <= high
 
 
 def _speedup_interval(candidate: Candidate) -> tuple[float, float]:

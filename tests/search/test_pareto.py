@@ -11,12 +11,12 @@ from hypothesis.extra import numpy as hnp
 
 from optim.candidate import Candidate, Role
 from optim.recipe import Precision, recipe_of
+from optim.search.dominance import pareto_front
 from optim.search.pareto import (
     Front,
     Limits,
     Objective,
     distinguishable,
-    pareto_front,
     ranked_front,
     score_drop,
 )
