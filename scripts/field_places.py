@@ -2,9 +2,10 @@
 
 python scripts/field_places.py
 
-A place is a file that spells the field, as a name, an attribute, a keyword or a text. All files of
-the algorithms together are one place, the use. Fields whose name is also an ordinary word of other
-things (``epochs``, ``layers``) cannot be counted by their name and are listed as such.
+A place is a file that spells the field, as a name, an attribute, a keyword or a text. The files of
+the steps are one place, its attribute; everything that works with its value is one, its use; each
+file in which a field is described, asked for or told is one of its own. A field whose name is an
+ordinary word of other things as well (``epochs``, ``layers``) cannot be counted so.
 """
 
 from __future__ import annotations
@@ -13,32 +14,42 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from optim.recipe.fields import FIELDS
+from optim.recipe.fields import controls
 
 ROOT = Path(__file__).resolve().parent.parent
-WRITTEN_IN = ("optim/recipe", "optim/cli", "optim/report", "dashboard")
-"""Where fields are described, asked for and told; everywhere else they are used."""
+ATTRIBUTES = ("optim/recipe/training_steps.py", "optim/recipe/graph_steps.py")
+WRITTEN_IN = (
+    "optim/recipe", "optim/cli", "optim/report/commands.py", "dashboard/state", "dashboard/form",
+    "dashboard/words", "dashboard/explore/options.py", "dashboard/train/controls.py",
+    "dashboard/train/terms.py",
+)  # fmt: skip
+"""Where fields are described, asked for and told; everywhere else, and in edits, they are used."""
+EDITS = "optim/recipe/edit.py"
 ORDINARY_WORDS = frozenset(
     {
-        "activation", "activations", "architecture", "blocks", "calibration", "criterion",
-        "distill", "epochs", "labels", "layers", "loss", "method", "pattern", "patience",
-        "precision", "ratio", "rounding", "rounds", "scope", "smooth", "sparsity", "stride",
-        "teacher", "unit", "width",
+        "activations", "calibration", "criterion", "labels", "loss", "method", "patience",
+        "pattern", "rounding", "rounds", "scope", "smooth",
     }
 )  # fmt: skip
 
 
 def field_places() -> dict[str, list[str]]:
-    """The places of each field with a name of its own, by that name; the use is called so."""
-    names = {field.name for fields in FIELDS.values() for field in fields} - ORDINARY_WORDS
+    """The places of each field that is asked for alone and has a name of its own."""
+    names = {field.name for _, field, _ in controls()} - ORDINARY_WORDS
     found: dict[str, list[str]] = {name: [] for name in sorted(names)}
     for path in sorted((*ROOT.glob("optim/**/*.py"), *ROOT.glob("dashboard/**/*.py"))):
         file = path.relative_to(ROOT).as_posix()
-        place = file if file.startswith(WRITTEN_IN) else "its use"
+        place = _place(file)
         for name in names & set(_spelled(ast.parse(path.read_text(encoding="utf-8")))):
             if place not in found[name]:
                 found[name].append(place)
     return found
+
+
+def _place(file: str) -> str:
+    if file in ATTRIBUTES:
+        return "its attribute"
+    return file if file.startswith(WRITTEN_IN) and file != EDITS else "its use"
 
 
 def _spelled(tree: ast.Module) -> Iterator[str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
+from field_places import field_places
 from house_imports import ROOT, House, between_rooms, circles, longest_chain, room_of
 from house_source import Function, Source, is_annotated, reads_of
 from house_walls import FLOORS, LAZY_DOORS, arrows_up, strangers_that_meet
@@ -164,17 +165,13 @@ def _uses() -> Iterable[Figure]:
         where=tuple(module for module, count in reads.items() if count),
         not_yet="metrics are being made",
     )
+    places = field_places()
     yield Figure(
         name="places where a recipe field is written",
-        value=_places_of_a_field(),
+        value=max(map(len, places.values())),
         at_most=3,
-        not_yet="fields are being described in one place",
+        where=tuple(name for name, found in places.items() if len(found) > 3),
     )
-
-
-def _places_of_a_field() -> int | None:
-    """The most places where any one recipe field is written; None while nobody counts them."""
-    return None
 
 
 def _speed() -> Iterable[Figure]:

@@ -24,7 +24,8 @@ from optim.recipe import (
     Step,
 )
 from optim.recipe.edit import suiting
-from optim.recipe.steps import step_kind, usual_where_idle, with_effect
+from optim.recipe.fields import FIELDS
+from optim.recipe.steps import fields_of, step_kind, usual_where_idle, with_effect
 from optim.task.task import Task, teachers
 
 FINEST_RATIO, LARGEST_RATIO, MOST_BLOCKS = 5, 90, 8
@@ -175,14 +176,20 @@ class Settings:
     def _quantize_aware(self) -> QuantizeAware | None:
         if not self.trains_on_grid:
             return None
-        quantize = self.quantize()
         return QuantizeAware(
             weight_bits=self.precision.bits,
             epochs=self.training,
-            per_channel=quantize is None or quantize.per_channel,
+            **self._as_the_file(),
             distill=self.distill,
             **self.chosen.fields("quantize_aware"),
         )
+
+    def _as_the_file(self) -> dict[str, Any]:
+        """What the training on the grid must have in common with the file, such as its scales."""
+        shared = {each.name for each in FIELDS["quantize_aware"]}
+        step = self.quantize()
+        known = () if step is None else fields_of(step)
+        return {each.name: getattr(step, each.name) for each in known if each.name in shared}
 
 
 def settings_of(recipe: Recipe, task: Task) -> Settings | None:

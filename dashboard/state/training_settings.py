@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from dashboard.state.chosen import NOTHING_CHOSEN, Chosen
@@ -18,13 +18,6 @@ from optim.recipe import (
 )
 from optim.task.architectures import ARCHITECTURES, FOR_SERIES
 from optim.task.task import Task, teachers
-
-FEW_SHARES = (1, 10, 100)
-"""Those of the curve that asks how little data is enough."""
-MOST_PASSES = 10
-"""Epochs of little data have fewer steps, so there are more of them: at most so many times."""
-ROUNDS = 4
-"""What pruning in rounds is shown with, unless somebody chooses otherwise."""
 
 
 class Student(StrEnum):
@@ -65,12 +58,6 @@ class TrainingSettings:
     epochs: float | None = None
     chosen: Chosen = NOTHING_CHOSEN
     precision: Precision = Precision.INT8
-
-    @property
-    def share(self) -> int:
-        """Percent of the training split that is used."""
-        used: float = self.chosen.fields("distill").get("data_share", 1.0)
-        return round(100 * used)
 
     @property
     def in_rounds(self) -> bool:
@@ -130,30 +117,3 @@ def families(task: Task) -> tuple[Architecture, ...]:
 def may_be_halved(task: Task) -> bool:
     """True if a student may see the task's input at half the resolution."""
     return len(task.input_shape) > 2
-
-
-def rounds_recipes(settings: TrainingSettings, task: Task) -> tuple[Recipe, Recipe]:
-    """Pruning in rounds, and at once with as many epochs."""
-    pruned = replace(settings, student=Student.PRUNED)
-    rounds = replace(pruned, rounds=settings.rounds if settings.in_rounds else ROUNDS).recipe(task)
-    step = rounds.step(Prune)
-    assert step is not None  # the settings say rounds
-    at_once = (replace(step, rounds=1), *rounds.steps[1:])
-    return rounds, Recipe(steps=at_once)
-
-
-def little_data_recipes(settings: TrainingSettings, task: Task) -> tuple[Recipe, ...]:
-    """The student on 1, 10 and 100 % of the data: with a teacher, without, and without labels.
-
-    An epoch of less data has fewer steps, so there are more of them, up to ten times as many.
-    """
-    base = replace(settings, rounds=1)
-    epochs = task.fine_tuning_epochs if base.epochs is None else base.epochs
-    found = []
-    for share in FEW_SHARES:
-        longer = min(200.0, epochs * min(100 / share, MOST_PASSES))
-        for labels in (True, False):
-            asked = {"data_share": share / 100, "labels": labels, "patience": 0}
-            chosen = base.chosen.with_fields("distill", asked)
-            found.append(replace(base, epochs=longer, chosen=chosen).recipe(task))
-    return tuple(found)

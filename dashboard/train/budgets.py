@@ -12,9 +12,9 @@ from dashboard.charts.budgets import little_data_alt, little_data_figure, rounds
 from dashboard.charts.training import network_name
 from dashboard.state import keys as state
 from dashboard.state import training_keys as keys
-from dashboard.state.training_settings import little_data_recipes, rounds_recipes
 from dashboard.train import controls as training_controls
 from dashboard.train import words as training_words
+from dashboard.train.experiments import little_data_recipes, rounds_recipes
 from dashboard.train.terms import what_it_is
 from dashboard.words import words
 from dashboard.words.glossary import what_is

@@ -16,6 +16,7 @@ from dashboard.train import budgets as budgets
 from dashboard.train import controls as training_controls
 from dashboard.train import learning_order
 from dashboard.train import words as training_words
+from dashboard.train.experiments import share_of
 from dashboard.train.terms import what_it_is
 from dashboard.words import words
 from dashboard.words.markup import plain
@@ -128,7 +129,7 @@ def _chosen(task: Task, known: Sequence[Pair]) -> Pair:
 
 
 def _curves(task: Task, rows: Sequence[Training]) -> None:
-    share = keys.settings().share / 100
+    share = share_of(keys.settings()) / 100
     known = [row for row in rows if row.moments and row.data_share == share]
     if not known:
         _nothing_trained(task)
@@ -199,14 +200,14 @@ def _where(task: Task, n: int, *, left_out: int) -> str:
     ]
     if left_out:
         parts.append(f"{left_out} older trainings are in the table alone")
-    share = keys.settings().share
+    share = share_of(keys.settings())
     if share < 100:
         parts.append(f"shown are those on {share} % of the data")
     return ". ".join(part[0].upper() + part[1:] for part in parts) + "."
 
 
 def _nothing_trained(task: Task) -> None:
-    recipe, share = keys.settings().recipe(task), keys.settings().share
+    recipe, share = keys.settings().recipe(task), share_of(keys.settings())
     with st.container(border=True, key="empty"):
         on_less = "" if share == 100 else f" on {share} % of the data"
         st.markdown(f"## No training{on_less} yet")

@@ -7,7 +7,6 @@ from typing import assert_never
 from dashboard.words import words
 from optim.recipe import (
     Activations,
-    Calibration,
     Criterion,
     Distill,
     DistillationLoss,
@@ -163,14 +162,12 @@ _IMITATED = {
 
 
 def _distill(step: Distill) -> str:
-    data = f" on {words.percent(step.data_share)} of the training data"
-    on = data if step.data_share != 1 else ""
     if not step.distill:
-        return f"The network was trained for {_epochs(step.epochs)}{on} without a teacher."
+        return f"The network was trained for {_epochs(step.epochs)} without a teacher."
     teacher = words.networks(step.teacher) or "the original"
     from_whom = f"{teacher} together" if len(step.teacher) > 1 else teacher
     return (
-        f"For {_epochs(step.epochs)}{on} the network learned from the answers of "
+        f"For {_epochs(step.epochs)} the network learned from the answers of "
         f"{from_whom}{_IMITATED[step.loss]}."
     )
 
@@ -207,13 +204,6 @@ _WEIGHTS = {
     Precision.INT8: "Each weight became a whole number of 1 byte",
     Precision.INT4: "Each weight became a whole number of half a byte",
 }
-_READ_OFF = {
-    Calibration.MINMAX: "",
-    Calibration.MOVING_AVERAGE: " (a moving average of the extremes)",
-    Calibration.PERCENTILE: " (without the outermost values)",
-    Calibration.ENTROPY: " (where least information is lost)",
-    Calibration.MSE: " (where the squared error is least)",
-}
 
 
 def _quantize(step: Quantize) -> str:
@@ -243,10 +233,7 @@ def _results_between(step: Quantize) -> str:
             return "results in between become whole numbers whose range is found anew in every run"
         case Activations.UINT8 | Activations.INT8 | None:
             sign = " with a sign" if step.activations is Activations.INT8 else ""
-            return (
-                f"results in between became whole numbers of 1 byte{sign}, their ranges read off "
-                f"{step.calibration_examples} training examples{_READ_OFF[step.calibration]}"
-            )
+            return f"results in between became whole numbers of 1 byte{sign}"
 
 
 def _mixed(step: MixedPrecision) -> str:

@@ -363,6 +363,7 @@ DISTILLATION = (
         kind=Number(low=0.001, high=1, unit="share"),
         remedy="Try 0.1.",
         short="{percent} of the data",
+        told="{percent} of the training data was used",
         option=Option(name="data-share", help="Of the training data. Default: 1."),
         control=Control(
             key="data_share",
@@ -517,6 +518,12 @@ QUANTIZE = (
         kind=Choice(of=Calibration),
         matters="calibrates",
         short="{value}",
+        told={
+            Calibration.MOVING_AVERAGE: "a range is a moving average of the extremes",
+            Calibration.PERCENTILE: "a range leaves out the outermost values",
+            Calibration.ENTROPY: "a range ends where least information is lost",
+            Calibration.MSE: "a range ends where the squared error is least",
+        },
         option=Option(
             name="calibration",
             help="How activation ranges are read off examples. Default: minmax.",
@@ -534,6 +541,8 @@ QUANTIZE = (
         kind=Integer(low=8, high=512),
         remedy="Try 512.",
         matters="calibrates",
+        told="ranges were read off {value} training examples",
+        always_told=True,
         option=Option(name="calibration-examples", help="8 to 512. Default: 512."),
         control=Control(
             key="examples",

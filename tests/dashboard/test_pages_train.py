@@ -13,10 +13,9 @@ from dashboard.state.training_settings import (
     Student,
     TrainingSettings,
     families,
-    little_data_recipes,
-    rounds_recipes,
     teachers,
 )
+from dashboard.train.experiments import little_data_recipes, rounds_recipes
 from optim.errors import Refusal
 from optim.progress import Epoch
 from optim.recipe import Architecture, Distill, Precision, Prune, Quantize, Recipe, Replace

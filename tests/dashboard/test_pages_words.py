@@ -90,9 +90,9 @@ def test_a_distillation_names_its_teachers_and_what_it_may_use() -> None:
     known = load_task("fashion-resnet")
     step = Distill(teacher=(known.name, "b-net"), labels=False, data_share=0.1, loss="hints")
     assert step_words.sentence(step) == (
-        "For 5 epochs on 10 % of the training data the network learned from the answers of "
+        "For 5 epochs the network learned from the answers of "
         f"{known.title} and b-net together and its features; the temperature was 4; no label was "
-        "used."
+        "used; 10 % of the training data was used."
     )
 
 
