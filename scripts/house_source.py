@@ -108,11 +108,16 @@ def is_annotated(function: Function) -> bool:
     )
 
 
-def reads_of(tree: ast.Module, attribute: str) -> int:
-    """How many times an attribute of this name is read in a file."""
+def reads_of(tree: ast.Module, attribute: str, *, but_of: str) -> int:
+    """How many times an attribute of this name is read in a file.
+
+    Args:
+        but_of: a module whose function has the same name: its calls are not counted.
+    """
     return sum(
         isinstance(node, ast.Attribute)
         and node.attr == attribute
         and isinstance(node.ctx, ast.Load)
+        and not (isinstance(node.value, ast.Name) and node.value.id == but_of)
         for node in ast.walk(tree)
     )
