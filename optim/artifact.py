@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from optim.errors import BrokenArtifactError, WorkspaceError
+from optim.errors import BrokenArtifactError, DiskFullError, WorkspaceError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ def as_os_error(error: OSError | ValueError | RuntimeError) -> OSError:
 def workspace_error(error: OSError, folder: Path) -> WorkspaceError:
     """The one sentence for a folder that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return WorkspaceError(
+        return DiskFullError(
             f"the disk that holds {folder} is full. Free some space, then try again; "
             "nothing that was finished is lost."
         )

@@ -29,6 +29,10 @@ class WorkspaceError(OptimError):
     """The workspace cannot be used: read-only, full, or written by a newer version."""
 
 
+class DiskFullError(WorkspaceError):
+    """No room is left on the workspace's disk, or in this user's share of it."""
+
+
 class EngineError(OptimError):
     """An engine is missing, or cannot load or run a file."""
 

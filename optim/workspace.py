@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optim.artifact import as_os_error, workspace_error
 from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind
@@ -41,6 +42,18 @@ def default_folder() -> Path:
     return Path(os.environ.get(FOLDER_VARIABLE) or ".workspace")
 
 
+def resolved(path: Path) -> Path:
+    """A workspace's folder, absolute and without links.
+
+    Raises:
+        WorkspaceError: its links go round in a circle, or it is in the home of nobody.
+    """
+    try:
+        return path.expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise workspace_error(as_os_error(error), path) from error
+
+
 class Workspace:
     """A folder that holds everything: ``store.sqlite``, ``artifacts/`` and ``logs/``.
 
@@ -55,7 +68,7 @@ class Workspace:
         from optim.jobs.queue import JobQueue
         from optim.store.results import Results
 
-        self.path = Path(path).expanduser().resolve()
+        self.path = resolved(Path(path))
         self.results: Results = Results(self.path)
         self.queue: JobQueue = JobQueue(self.path)
 

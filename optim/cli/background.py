@@ -20,6 +20,7 @@ from optim.cli.output import (
 )
 from optim.errors import OptimError
 from optim.jobs.job import Job, job_record
+from optim.workspace import resolved
 
 
 @click.command()
@@ -88,7 +89,7 @@ def worker(idle_exit: float | None, workspace: Path | None, as_json: bool) -> No
     """
     from optim.jobs.worker import run_worker
 
-    folder = workspace_folder(workspace)
+    folder = resolved(workspace_folder(workspace))
     stop = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
@@ -121,7 +122,7 @@ def dashboard(host: str, port: int, no_browser: bool, workspace: Path | None, as
     """
     from dashboard.launch import check_host, check_port, launch
 
-    folder = workspace_folder(workspace).resolve()
+    folder = resolved(workspace_folder(workspace))
     check_host(host, port)
     check_port(host, port)
     if as_json:

@@ -1,8 +1,8 @@
 """Plain data in YAML, read so that it means what stands there, or refused.
 
 YAML 1.1, which the library reads, takes ``010`` for 8, ``1:30`` for 90 and ``5e-1`` for a word; of
-two equal keys it keeps the last. JSON and YAML 1.2 do not. Here a number is what both take for one,
-whatever else looks like a number is refused, and a key stands once.
+two equal keys it keeps the last. JSON and YAML 1.2 do not. Here a number is what all of them take
+for the same one; whatever else looks like a number is refused, and a key stands once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ MAX_DEPTH = 8
 MAX_DIGITS = 40
 WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 DECIMAL = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+AGREED = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)\.[0-9]*)([eE][-+][0-9]+)?")
+"""With a point, and a sign in the exponent: a float to readers of YAML 1.1 as well."""
 NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 LEFT_OUT = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge", "tag:yaml.org,2002:value")
 """What YAML 1.1 also sees in plain words; a recipe holds none of it."""
@@ -117,7 +119,7 @@ def _decimal_number(text: str) -> float:
     _check_length(text)
     if NOT_FINITE.fullmatch(text):
         return float(text.replace(".", ""))
-    if DECIMAL.fullmatch(text) is None:
+    if AGREED.fullmatch(text) is None:
         raise _ambiguous(text)
     return float(text)
 
@@ -133,5 +135,5 @@ def _check_length(text: str) -> None:
 def _ambiguous(text: str) -> BrokenRecipeError:
     return BrokenRecipeError(
         f"the number {text!r:.60} in the recipe file means different things to different readers. "
-        "Write it in plain decimal digits, such as 10, 0.5 or 5e-1, or in quotes if it is a word."
+        "Write it in plain decimal digits, such as 10, 0.5 or 5.0e-1, or in quotes if it is a word."
     )

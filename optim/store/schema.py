@@ -7,19 +7,23 @@ process may call at any time. The file is in WAL mode, so readers never wait for
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from optim.artifact import workspace_error
-from optim.errors import WorkspaceError
+from optim.errors import DiskFullError, WorkspaceError
 from optim.store.versions import SCHEMA_VERSION, statements_from
 
 STORE_NAME = "store.sqlite"
 APPLICATION_ID = 0x656F7074  # "eopt": tells our file from any other SQLite file
 BUSY_TIMEOUT_S = 10.0
+PROBE_BYTES = 64 * 1024
+"""As many as SQLite needs at once for the index of its log."""
 
 
 def connect(folder: Path) -> sqlite3.Connection:
@@ -86,26 +90,49 @@ def translated_errors(folder: Path) -> Iterator[None]:
 
 def disk_is_full(error: BaseException) -> bool:
     """True if a full disk (or quota) stands somewhere behind this error."""
+    return any(
+        isinstance(cause, DiskFullError)
+        or (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT))
+        or (isinstance(cause, sqlite3.Error) and _code(cause) == sqlite3.SQLITE_FULL)
+        for cause in _causes(error)
+    )
+
+
+def _may_not_write(error: BaseException) -> bool:
+    """True if this user has no right to write there, or nobody has."""
+    forbidden = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+    return any(
+        (isinstance(cause, OSError) and cause.errno in (errno.EACCES, errno.EPERM, errno.EROFS))
+        or (isinstance(cause, sqlite3.Error) and _primary_code(cause) in forbidden)
+        for cause in _causes(error)
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if isinstance(cause, sqlite3.Error) and _no_room(cause):
-            return True
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return False
 
 
 def _connect_to_read(folder: Path) -> sqlite3.Connection:
-    """``connect``, or on a full disk without: WAL mode needs room for its index even to read."""
+    """``connect``, or where nothing can be written without: WAL mode writes even to read."""
     try:
         return connect(folder)
     except WorkspaceError as error:
-        log = folder / f"{STORE_NAME}-wal"
-        unfolded = log.exists() and log.stat().st_size > 0  # the newest rows would be missing
-        if unfolded or not disk_is_full(error):
+        looks = disk_is_full(error) or _may_not_write(error)
+        if not looks or not _is_folded(folder):  # the newest rows would be missing
             raise
         return _open(folder, options="?immutable=1")
+
+
+def _is_folded(folder: Path) -> bool:
+    """True if the store is there and nothing waits in its log."""
+    try:
+        store, log = folder / STORE_NAME, folder / f"{STORE_NAME}-wal"
+        return store.stat().st_size > 0 and (not log.exists() or log.stat().st_size == 0)
+    except OSError:  # not even the folder can be looked into
+        return False
 
 
 def _open(folder: Path, *, options: str = "") -> sqlite3.Connection:
@@ -189,22 +216,24 @@ def _has_tables(connection: sqlite3.Connection) -> bool:
 
 def _primary_code(error: sqlite3.Error) -> int:
     """SQLite's result code without its extension; 0 for errors of the Python module itself."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return _code(error) & 0xFF
 
 
-def _no_room(error: sqlite3.Error) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0)
-    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's result code with its extension; 0 for errors of the Python module itself."""
+    return int(getattr(error, "sqlite_errorcode", 0))
 
 
 def _workspace_error(error: sqlite3.Error, folder: Path) -> WorkspaceError | None:
-    if _no_room(error):
-        return workspace_error(OSError(errno.ENOSPC, "disk full"), folder)
     match _primary_code(error):
+        case sqlite3.SQLITE_FULL:
+            return workspace_error(OSError(errno.ENOSPC, "disk full"), folder)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            if (folder / STORE_NAME).is_dir():
+                return _not_a_store(folder)
             return workspace_error(OSError(errno.EACCES, "no right to write"), folder)
         case sqlite3.SQLITE_IOERR:
-            return workspace_error(OSError(errno.EIO, f"disk error ({error})"), folder)
+            return workspace_error(_disk_error(error, folder), folder)
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             return _not_a_store(folder)
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
@@ -216,7 +245,27 @@ def _workspace_error(error: sqlite3.Error, folder: Path) -> WorkspaceError | Non
             return None
 
 
+def _disk_error(error: sqlite3.Error, folder: Path) -> OSError:
+    """What is behind SQLite's "disk I/O error": it says the same of a full disk and a broken one.
+
+    So the disk is asked: what it answers to a few bytes more is the reason.
+    """
+    try:
+        with NamedTemporaryFile(dir=folder, suffix=".part") as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as found:
+        return found
+    return OSError(errno.EIO, f"disk error ({error})")
+
+
 def _not_a_store(folder: Path) -> WorkspaceError:
+    if (folder / STORE_NAME).is_dir():
+        return WorkspaceError(
+            f"{folder / STORE_NAME} must be the store of edge-optim, and is a folder. Move it "
+            "away, or choose another workspace with --workspace."
+        )
     return WorkspaceError(
         f"the file {folder / STORE_NAME} is damaged or is not a store of edge-optim. Move it away, "
         "or choose another workspace with --workspace."

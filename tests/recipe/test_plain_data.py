@@ -21,14 +21,22 @@ BOTH = pytest.mark.parametrize("write", ["{{a: {0}}}", '{{"a": {0}}}'], ids=["ya
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("5e-1", 0.5), ("5E-1", 0.5), ("5.0e-1", 0.5), ("1e0", 1.0), ("1e3", 1000.0),
-        ("1e-05", 1e-5), ("-2.5e+1", -25.0), ("0", 0), ("10", 10), ("-7", -7), ("0.25", 0.25),
+        ("5.0e-1", 0.5), ("5.0E-1", 0.5), ("1.0e+3", 1000.0), ("-2.5e+1", -25.0), ("0", 0),
+        ("10", 10), ("-7", -7), ("0.25", 0.25), ("1.0e-05", 1e-5),
     ],
 )  # fmt: skip
 def test_a_number_is_the_same_in_both(write: str, text: str, expected: float) -> None:
     data = plain_from_text(write.format(text))
     assert data == {"a": expected}
     assert type(data["a"]) is type(expected)
+
+
+@pytest.mark.parametrize("text", ["5e-1", "1e0", "1e-05", "1.5e3", "-2E2", "+1e+2"])
+def test_an_exponent_that_some_readers_take_for_a_word_is_refused_in_yaml_alone(text: str) -> None:
+    with pytest.raises(BrokenRecipeError, match=r"or 5\.0e-1"):
+        plain_from_text(f"ratio: {text}")
+    number = text.removeprefix("+")
+    assert plain_from_text(f'{{"ratio": {number}}}') == {"ratio": float(text)}
 
 
 @pytest.mark.parametrize(
@@ -56,8 +64,13 @@ def test_a_text_in_a_numbers_place_is_called_a_text() -> None:
     st.floats(allow_nan=False, allow_infinity=False)
     | st.integers(min_value=-(10**30), max_value=10**30)
 )
-def test_every_number_that_json_writes_is_read_from_yaml_as_well(number: float) -> None:
-    assert plain_from_text(f"a: {json.dumps(number)}") == {"a": number}
+def test_yaml_reads_a_number_as_json_does_or_refuses_it(number: float) -> None:
+    text = json.dumps(number)
+    assert plain_from_text(f'{{"a": {text}}}') == {"a": number}
+    try:
+        assert plain_from_text(f"a: {text}") == {"a": number}
+    except BrokenRecipeError:
+        assert "e" in text
 
 
 def test_infinity_and_nan_are_numbers_that_no_field_takes() -> None:

@@ -22,6 +22,7 @@ from optim.store.schema import (
     writing,
 )
 from optim.store.versions import SCHEMA_VERSION
+from optim.workspace import Workspace
 
 
 def pragma(connection: sqlite3.Connection, name: str) -> object:
@@ -118,3 +119,86 @@ def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         struck_by_lightning()
     assert JobQueue(tmp_path).paused() is None
+
+
+def disk_says(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+
+
+@pytest.mark.parametrize(
+    ("number", "full", "words"),
+    [
+        (errno.ENOSPC, True, "is full"),
+        (errno.EDQUOT, True, "is full"),
+        (errno.EIO, False, "cannot be used: Input/output error"),
+        (errno.EROFS, False, "cannot be written"),
+        (0, False, "cannot be used: disk error"),
+    ],
+)
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE])
+def test_the_disk_itself_is_asked_what_a_disk_error_means(
+    code: int, number: int, full: bool, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code  # type: ignore[misc]
+    if number:
+        disk_says(number, monkeypatch)
+    with pytest.raises(WorkspaceError, match=words) as caught, translated_errors(tmp_path):
+        raise error
+    assert disk_is_full(caught.value) == full
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_stores_place_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / STORE_NAME).mkdir()
+    with pytest.raises(WorkspaceError, match="must be the store of edge-optim, and is a folder"):
+        Results(tmp_path).version()
+
+
+def test_a_store_that_cannot_be_written_can_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = JobQueue(tmp_path)
+    job = queue.submit(JobKind.MAKE, "key", {}, "words")
+
+    def refuse(folder: Path) -> sqlite3.Connection:
+        refusal = OSError(errno.EROFS, "read-only")
+        raise workspace_error(refusal, folder) from refusal
+
+    monkeypatch.setattr(schema, "connect", refuse)
+    assert queue.get(job.id) == job
+    with pytest.raises(WorkspaceError, match="cannot be written"):
+        queue.cancel(job.id)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "loop", "~nobody-of-this-name/x"])
+def test_a_workspace_that_no_path_leads_to_is_one_sentence(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    with pytest.raises(WorkspaceError) as caught:
+        Workspace(name).version()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="no folder is closed to root")
+def test_a_workspace_below_a_closed_folder_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(WorkspaceError, match="cannot be written"):
+        Workspace(tmp_path / "closed" / "x").jobs()
+
+
+def test_a_log_that_cannot_be_looked_at_counts_as_unfolded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(WorkspaceError, match="cannot be written"):
+        JobQueue(tmp_path).live()
