@@ -437,7 +437,7 @@ SPARSIFY = (
             },
             renamed={SparsifyMethod.SPARSEGPT: "repair"},
         ),
-        short={SparsifyMethod.GRADUAL: "gradually", SparsifyMethod.SPARSEGPT: "SparseGPT"},
+        short={SparsifyMethod.GRADUAL: "gradually", SparsifyMethod.SPARSEGPT: "by SparseGPT"},
         option=Option(name="sparsify-method", help="How weights become zero. Default: magnitude."),
         control=Control(
             key="zeros",
@@ -519,10 +519,10 @@ QUANTIZE = (
         matters="calibrates",
         short="{value}",
         told={
-            Calibration.MOVING_AVERAGE: "a range is a moving average of the extremes",
-            Calibration.PERCENTILE: "a range leaves out the outermost values",
-            Calibration.ENTROPY: "a range ends where least information is lost",
-            Calibration.MSE: "a range ends where the squared error is least",
+            Calibration.MOVING_AVERAGE: "ranges are moving averages of the extremes",
+            Calibration.PERCENTILE: "ranges leave out the outermost values",
+            Calibration.ENTROPY: "ranges end where least information is lost",
+            Calibration.MSE: "ranges end where the squared error is least",
         },
         option=Option(
             name="calibration",
@@ -573,9 +573,9 @@ QUANTIZE = (
             Rounding.ADAROUND: "AdaRound",
         },
         told={
-            Rounding.NEAREST: "each is rounded to the nearest level",
-            Rounding.GPTQ: "rounded so that the errors of a layer cancel",
-            Rounding.ADAROUND: "whether each is rounded up or down was learnt from examples",
+            Rounding.NEAREST: "each weight went to the nearest level",
+            Rounding.GPTQ: "weights were rounded so that the errors of a layer cancel",
+            Rounding.ADAROUND: "whether a weight goes up or down was learnt from examples",
         },
         option=Option(
             name="rounding",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from optim.recipe.checks import check
 from optim.recipe.choices import (
+    INTEGER_PRECISIONS,
     Activations,
     Calibration,
     Precision,
@@ -75,7 +76,8 @@ class Quantize:
     @property
     def calibrates(self) -> bool:
         """True if ranges of activations are read off examples."""
-        return self.activations in (Activations.UINT8, Activations.INT8)
+        ranged = self.activations in (Activations.UINT8, Activations.INT8)
+        return ranged and self.precision in INTEGER_PRECISIONS
 
 
 @dataclass(frozen=True, kw_only=True)
