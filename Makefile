@@ -48,7 +48,7 @@ check: .venv/installed-dev
 	@$(BIN)/python scripts/house.py
 
 QUICK_BENCHES = "compression.py --only-starters" quantization.py sparsity.py "rewrites.py --remedy" \
-	noise.py responsiveness.py page_rerun.py
+	noise.py responsiveness.py page_rerun.py scale.py
 SLOW_BENCHES = headlines.py "pruning.py --epochs 0.5" pruning.py \
 	"iterative_pruning.py motion-cnn --epochs 8" iterative_pruning.py \
 	criteria.py "distillation.py --epochs 2 --ways labels soft --test" distillation.py \

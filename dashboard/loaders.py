@@ -95,7 +95,7 @@ def front(task: str, limits: Limits) -> Front:
 
 
 def recommendation(task: str, limits: Limits) -> Recommendation | None:
-    """The fastest candidate within the limits, and what speaks against it."""
+    """What to take within the limits, the runner-up, and what speaks against it."""
     now, rows = _candidates_now(task)
     return _recommendation(*now, task, limits, _candidates=rows)
 

@@ -15,8 +15,8 @@ from optim.recipe import (
     Replace,
     recipe_of,
 )
+from optim.search.control import Verdict, compressed_beats_control
 from optim.search.pareto import Front
-from optim.search.recommend import Verdict, compressed_beats_control
 
 CLEARLY = 1.05
 """Below this a ratio is told as "as fast"."""

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from optim.candidate import Candidate, Role
+from optim.measure.measurement import Latency
 from optim.search.dominance import clearly_dominated, dominated, overlapping, pareto_front
 
 
@@ -212,6 +213,58 @@ def distinguishable(a: Candidate, b: Candidate, objective: Objective) -> bool:
     return not tied_pairs([a, b], [objective])
 
 
+def not_clearly_beaten(
+    candidates: Sequence[Candidate], objective: Objective
+) -> tuple[Candidate, ...]:
+    """Leave out those of which another is better in one objective, and no interval says chance.
+
+    Intervals of latency are taken only where the rounds reach as far as the best one's do.
+
+    Args:
+        candidates: at least one, all measured.
+    """
+    if objective is not Objective.LATENCY:
+        ends = _costs_between(candidates, objective)
+        least = min(high for _, high in ends)
+        return tuple(c for c, (low, _) in zip(candidates, ends, strict=True) if low <= least)
+    surely = -math.inf  # so fast is the best at least
+    for candidate in sorted(candidates, key=_speedup, reverse=True):
+        if _speedup(candidate) < surely:
+            break  # and no interval of a slower one begins above
+        surely = max(surely, _speedup_interval(candidate)[0])
+    near = (c for c in candidates if _fastest_round(c) >= surely)
+    return tuple(c for c in near if _speedup_interval(c)[1] >= surely)
+
+
+def _costs_between(
+    candidates: Sequence[Candidate], objective: Objective
+) -> list[tuple[float, float]]:
+    """Intervals of size or score, turned so that lower is better."""
+    if objective is Objective.SIZE:
+        return [(_cost(c, objective),) * 2 for c in candidates]
+    higher_is_better = all(
+        c.score is None or c.score.scored_by.higher_is_better for c in candidates
+    )
+    found = _score_intervals(candidates)
+    return [(-high, -low) for low, high in found] if higher_is_better else found
+
+
+def _speedup(candidate: Candidate) -> float:
+    return candidate.latency.speedup if candidate.latency else math.nan
+
+
+def _fastest_round(candidate: Candidate) -> float:
+    """No end of an interval of the speed-up lies above this."""
+    if candidate.latency is None:
+        return math.nan
+    return float(candidate.latency.round_ratios.max()) * _noise(candidate.latency)
+
+
+def _noise(latency: Latency) -> float:
+    """How far the baseline is from itself, as a factor from 1."""
+    return max(latency.null_ratio, 1 / latency.null_ratio)
+
+
 def _cost(candidate: Candidate, objective: Objective) -> float:
     match objective:
         case Objective.LATENCY:
@@ -328,5 +381,5 @@ def _speedup_interval(candidate: Candidate) -> tuple[float, float]:
     if candidate.latency is None:
         return math.nan, math.nan
     low, high = candidate.latency.speedup_interval
-    noise = max(candidate.latency.null_ratio, 1 / candidate.latency.null_ratio)
+    noise = _noise(candidate.latency)
     return low / noise, high * noise

@@ -1,19 +1,38 @@
-"""One sentence of advice: the fastest candidate within the limits, and how sure that is."""
+"""One sentence of advice: what to take within the limits, what else, and how sure that is."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from optim.candidate import Candidate, Role
-from optim.recipe import Prune, Recipe, Replace
-from optim.search.pareto import Limits, Objective, costs_of, distinguishable, score_drop
+from optim.search.pareto import (
+    Limits,
+    Objective,
+    costs_of,
+    distinguishable,
+    not_clearly_beaten,
+    score_drop,
+)
+from optim.words import megabytes, milliseconds
 
-SIMILAR_LATENCY = 1.25
-AS_GOOD = 1.05
-"""Within this factor of the best, nobody notices the difference: accuracy decides."""
+SUPERLATIVE = {
+    Objective.LATENCY: "fastest",
+    Objective.SIZE: "smallest",
+    Objective.SCORE: "most accurate",
+}
+COMPARATIVE = {
+    Objective.LATENCY: "faster",
+    Objective.SIZE: "smaller",
+    Objective.SCORE: "more accurate",
+}
+ORDER = {
+    Objective.LATENCY: (Objective.LATENCY, Objective.SCORE, Objective.SIZE),
+    Objective.SIZE: (Objective.SIZE, Objective.SCORE, Objective.LATENCY),
+    Objective.SCORE: (Objective.SCORE, Objective.LATENCY, Objective.SIZE),
+}
+"""What counts after the wish: the second decides among those that the first cannot tell apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +42,9 @@ class Recommendation:
     Attributes:
         candidate: the choice; None if no measured candidate keeps the limits.
         reason: one or two sentences for people.
-        runner_up: the next best within the limits.
-        distinguishable: False if choice and runner-up are tied in the goal.
+        runner_up: what would be chosen if the choice were not there; None if it stands alone.
+        price: what the runner-up costs and gives against the choice, in one sentence.
+        distinguishable: False if choice and runner-up are tied in the wish.
         doubt: what speaks against relying on it, or nothing.
         relax: if nothing fits, which limit to relax and how far.
     """
@@ -32,143 +52,134 @@ class Recommendation:
     candidate: Candidate | None
     reason: str
     runner_up: Candidate | None = None
+    price: str = ""
     distinguishable: bool = True
     doubt: str = ""
     relax: str = ""
 
 
-class Verdict(StrEnum):
-    """Who is more accurate at similar latency."""
-
-    COMPRESSED = "compressed"
-    CONTROL = "control"
-    TIED = "tied"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ControlComparison:
-    """A pruned candidate beside the small network that was trained from scratch.
-
-    Attributes:
-        difference: accuracy of the compressed one minus the control's, a share.
-        words: the verdict in one sentence, with both efforts.
-    """
-
-    control: Candidate
-    compressed: Candidate
-    difference: float
-    verdict: Verdict
-    words: str
-
-
 def recommend(
-    candidates: Iterable[Candidate], limits: Limits, *, goal: Objective = Objective.LATENCY
+    candidates: Iterable[Candidate], limits: Limits, *, goal: Objective | None = None
 ) -> Recommendation | None:
-    """The candidate that is best in the goal among those that keep every limit.
+    """Choose among the candidates that keep every limit.
 
-    Those within 5 % of the best are as good as it, and the most accurate of them is taken. A
+    Whoever sets a limit of time or size has what he wants inside it, so the most accurate is
+    chosen; without one the fastest is. Candidates are as good as the best in the wish if nobody is
+    clearly better: latency is compared by the speed-up and its interval, accuracy by the paired
+    interval, size exactly. Of these the second objective decides, by the figures as they are. A
     control can be the choice: if a small network trained from scratch is the best within the
     limits, a user should hear it.
+
+    Args:
+        goal: the wish, where it does not follow from the limits.
 
     Returns:
         None if nothing is measured yet.
     """
-    measured = [c for c in candidates if c.measured and math.isfinite(costs_of(c, [goal])[0])]
+    wish = goal or wish_of(limits)
+    measured = [
+        c for c in candidates if c.measured and all(map(math.isfinite, costs_of(c, ORDER[wish])))
+    ]
     if not measured:
         return None
     baseline = next((c for c in measured if c.role is Role.BASELINE), None)
-    order = [goal, Objective.SCORE, Objective.SIZE]
-    inside = sorted(
-        (c for c in measured if not limits.broken_by(c, baseline)),
-        key=lambda c: (*costs_of(c, order), c.id),
-    )
+    broken = {c.id: limits.broken_by(c, baseline) for c in measured}
+    inside = [c for c in measured if not broken[c.id]]
     if not inside:
         return Recommendation(
             candidate=None,
             reason="No measured candidate keeps all your limits.",
             relax=_relaxation(measured, limits, baseline),
         )
-    if goal is not Objective.SCORE:
-        nearly = [c for c in inside if costs_of(c, [goal])[0] <= AS_GOOD * _best(inside, goal)]
-        choice = min(nearly, key=lambda c: (*costs_of(c, [Objective.SCORE, goal]), c.id))
-        inside = [choice, *(c for c in inside if c is not choice)]
-    choice, runner_up = inside[0], inside[1] if len(inside) > 1 else None
-    apart = runner_up is None or distinguishable(choice, runner_up, goal)
+    choice = _chosen(inside, wish)
+    others = [c for c in inside if c is not choice]
+    runner_up = _chosen(others, wish) if others else None
+    apart = runner_up is None or distinguishable(choice, runner_up, wish)
     return Recommendation(
         candidate=choice,
-        reason=_reason(choice, measured, limits, baseline, goal),
+        reason=_reason(choice, inside, [c for c in measured if broken[c.id]], broken, limits, wish),
         runner_up=runner_up,
+        price=_price(choice, runner_up),
         distinguishable=apart,
-        doubt=_doubt(choice, runner_up, apart=apart, goal=goal),
+        doubt=_doubt(choice, runner_up, limits, baseline, apart=apart, wish=wish),
     )
 
 
-def compressed_beats_control(candidates: Iterable[Candidate]) -> tuple[ControlComparison, ...]:
-    """Each control beside the candidate of its kind and precision that is nearest in latency.
+def wish_of(limits: Limits) -> Objective:
+    """The most accurate where time or size is limited, else the fastest."""
+    is_bounded = limits.max_latency_ms is not None or limits.max_size_bytes is not None
+    return Objective.SCORE if is_bounded else Objective.LATENCY
 
-    A pruned network stands beside the same shape from scratch, a student beside one without a
-    teacher. Where one of the very shape is measured, no other is compared; else only pairs whose
-    latencies lie within a factor of 1.25, and controls without such a partner are left out.
-    """
-    measured = [c for c in candidates if c.measured and c.recipe.training_steps()]
-    pairs = []
-    for control in (c for c in measured if c.role is Role.CONTROL):
-        alike = [
-            (_shape(c.recipe) != _shape(control.recipe), _latency_gap(c, control), c.id, c)
-            for c in measured
-            if c.role is Role.CANDIDATE
-            and _is_student(c) is _is_student(control)
-            and c.recipe.precision is control.recipe.precision
-        ]
-        near = [row for row in alike if not row[0] or row[1] <= math.log(SIMILAR_LATENCY)]
-        if near:
-            pairs.append(_compare(control, min(near)[-1]))
-    return tuple(pairs)
+
+def _chosen(inside: Sequence[Candidate], wish: Objective) -> Candidate:
+    """The best in the second objective of those that nobody clearly beats in the wish."""
+    first, second, third = ORDER[wish]
+    return min(
+        not_clearly_beaten(inside, wish),
+        key=lambda c: (*costs_of(c, (second, third, first)), c.id),
+    )
 
 
 def _reason(
     choice: Candidate,
-    measured: Sequence[Candidate],
+    inside: Sequence[Candidate],
+    outside: Sequence[Candidate],
+    broken: Mapping[str, tuple[str, ...]],
     limits: Limits,
-    baseline: Candidate | None,
-    goal: Objective,
+    wish: Objective,
 ) -> str:
-    best = "smallest" if goal is Objective.SIZE else "fastest"
-    if goal is Objective.SCORE:
-        best = "most accurate"
+    best = SUPERLATIVE[wish]
     within = "within your limits" if limits.are_set else "measured so far"
-    if choice.role is Role.BASELINE:
+    own = costs_of(choice, [wish])
+    leads = own <= min(costs_of(c, [wish]) for c in inside)
+    if choice.role is Role.BASELINE and leads:
         return f"The original network is the {best} {within}; nothing else keeps up."
-    reason = f"It is the {best} candidate {within}."
-    inside = [c for c in measured if not limits.broken_by(c, baseline)]
-    if costs_of(choice, [goal])[0] > _best(inside, goal):
-        reason = f"It is among the {best} {within}, and the most accurate of those."
+    subject = "The original network" if choice.role is Role.BASELINE else "It"
+    reason = f"{subject} is the {best} candidate {within}."
+    if not leads:
+        second = SUPERLATIVE[ORDER[wish][1]]
+        reason = f"{subject} is among the {best} {within}, and the {second} of those."
     if choice.role is Role.CONTROL:
         reason += " It is a small network trained from scratch, not a compressed one."
-    better = [
-        c
-        for c in measured
-        if costs_of(c, [goal]) < costs_of(choice, [goal]) and limits.broken_by(c, baseline)
-    ]
+    better = [c for c in outside if costs_of(c, [wish]) < own]
     if better:
-        nearest = max(better, key=lambda c: costs_of(c, [goal]))
-        word = {Objective.LATENCY: "faster", Objective.SIZE: "smaller"}.get(goal, "better")
-        reason += (
-            f" The next {word} one ({nearest.words()}) {limits.broken_by(nearest, baseline)[0]}."
-        )
+        nearest = max(better, key=lambda c: (costs_of(c, [wish]), c.id))
+        word = COMPARATIVE[wish]
+        reason += f" The next {word} one ({nearest.words()}) {broken[nearest.id][0]}."
     return reason
 
 
-def _best(candidates: Sequence[Candidate], goal: Objective) -> float:
-    return min(costs_of(c, [goal])[0] for c in candidates)
+def _price(choice: Candidate, runner_up: Candidate | None) -> str:
+    """What taking the runner-up instead would mean."""
+    if runner_up is None:
+        return "Nothing else that is measured fits."
+    told = []
+    own, other = (costs_of(c, ORDER[Objective.LATENCY]) for c in (choice, runner_up))
+    slower, worse, larger = (b - a for a, b in zip(own, other, strict=True))
+    if slower:
+        told.append(f"{milliseconds(abs(slower))} {'slower' if slower > 0 else 'faster'}")
+    if round(1e4 * worse):
+        told.append(f"{abs(100 * worse):.2f} points {'worse' if worse > 0 else 'better'}")
+    if larger:
+        told.append(f"{megabytes(abs(larger))} {'larger' if larger > 0 else 'smaller'}")
+    return f"The runner-up is {runner_up.words()}: {', '.join(told) or 'the same figures'}."
 
 
-def _doubt(choice: Candidate, runner_up: Candidate | None, *, apart: bool, goal: Objective) -> str:
+def _doubt(
+    choice: Candidate,
+    runner_up: Candidate | None,
+    limits: Limits,
+    baseline: Candidate | None,
+    *,
+    apart: bool,
+    wish: Objective,
+) -> str:
     doubts = []
     if runner_up is not None and not apart:
         doubts.append(
-            f"It is not distinguishable from {runner_up.words()} in {goal}: the intervals overlap."
+            f"It is not distinguishable from {runner_up.words()} in {wish}: the intervals overlap."
         )
+    doubts.append(_edge(choice, limits, baseline))
     if choice.score is not None and choice.score.recorded:
         doubts.append(
             "Its accuracy is recorded with the file and not yet measured on this machine."
@@ -176,6 +187,21 @@ def _doubt(choice: Candidate, runner_up: Candidate | None, *, apart: bool, goal:
     if choice.latency is not None:
         doubts.append(choice.latency.unrest_words())
     return " ".join(filter(None, doubts))
+
+
+def _edge(choice: Candidate, limits: Limits, baseline: Candidate | None) -> str:
+    """A warning if the interval of the loss reaches over the limit."""
+    limit, drop = limits.max_score_drop, score_drop(choice, baseline)
+    if limit is None or drop is None or choice.score is None or choice.role is Role.BASELINE:
+        return ""
+    low, high = choice.score.difference_interval
+    half = (high - low) / 2
+    if drop + half <= limit:
+        return ""
+    return (
+        f"It is at the edge of your limit: it loses {100 * drop:.2f} points, 95 % interval "
+        f"{100 * (drop - half):.2f} to {100 * (drop + half):.2f}."
+    )
 
 
 def _relaxation(measured: Sequence[Candidate], limits: Limits, baseline: Candidate | None) -> str:
@@ -222,60 +248,3 @@ def _round_up(value: float) -> float:
     """Three digits, never below the value."""
     step = 10.0 ** (math.floor(math.log10(value)) - 2) if value > 0 else 1.0
     return math.ceil(value / step - 1e-9) * step
-
-
-def _latency_gap(a: Candidate, b: Candidate) -> float:
-    """How far apart two latencies are: the absolute logarithm of their ratio."""
-    latencies = costs_of(a, [Objective.LATENCY])[0], costs_of(b, [Objective.LATENCY])[0]
-    return abs(math.log(latencies[0] / latencies[1]))
-
-
-def _compare(control: Candidate, compressed: Candidate) -> ControlComparison:
-    own, other = costs_of(compressed, [Objective.SCORE]), costs_of(control, [Objective.SCORE])
-    difference = other[0] - own[0]
-    name = f"{compressed.words()} against {control.words()}"
-    training = "training" if _is_student(control) else "fine-tuning"
-    effort = f"{_epochs(compressed)} of {training} against {_epochs(control)} of training"
-    points = f"{abs(100 * difference):.2f} points"
-    if not distinguishable(compressed, control, Objective.SCORE):
-        verdict = Verdict.TIED
-        words = (
-            f"Not distinguishable: {name} differ by {points}, inside their intervals ({effort})."
-        )
-    elif difference > 0:
-        verdict = Verdict.COMPRESSED
-        winner = "The teacher" if _is_student(control) else "Compressing"
-        words = f"{winner} wins: {name}, {points} more accurate at similar latency ({effort})."
-    else:
-        verdict = Verdict.CONTROL
-        better = "without a teacher" if _is_student(control) else "trained from scratch"
-        words = (
-            f"The small network {better} wins: {name}, {points} less accurate at "
-            f"similar latency ({effort}). Fine-tune longer, or take the small network."
-        )
-    return ControlComparison(
-        control=control,
-        compressed=compressed,
-        difference=difference,
-        verdict=verdict,
-        words=words,
-    )
-
-
-def _shape(recipe: Recipe) -> tuple[object, ...]:
-    """What decides how wide and deep the network is, however it was trained."""
-    student, pruned = recipe.step(Replace), recipe.step(Prune)
-    return (
-        student and (student.architecture, student.width, student.stride),
-        pruned and (pruned.ratio, pruned.unit, pruned.layers, pruned.blocks, pruned.round_to),
-        pruned and pruned.scope,
-    )
-
-
-def _is_student(candidate: Candidate) -> bool:
-    return candidate.recipe.step(Replace) is not None
-
-
-def _epochs(candidate: Candidate) -> str:
-    epochs = sum(step.epochs for step in candidate.recipe.training_steps())
-    return "1 epoch" if epochs == 1 else f"{epochs:g} epochs"
