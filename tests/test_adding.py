@@ -33,7 +33,7 @@ STEP = Sparsify(sparsity=0.8, keep_first=True)
 RECIPE = Recipe(steps=(STEP,))
 
 # checks
-with pytest.raises(ValueError, match="sparsify keep_first must be true or false, got 'yes'"):
+with pytest.raises(ValueError, match="sparsify keep_first must be true or false"):
     Sparsify(keep_first="yes")
 # reading and writing; a recipe that does not use it is what it was
 assert Recipe.from_text(RECIPE.to_yaml()) == RECIPE
