@@ -1,10 +1,14 @@
 """What a candidate will be like before it is made: interpolation over what is measured.
 
-In the logarithm, latency and size are modelled as the sum of a curve over the pruning ratio, a
-constant per precision and a constant per variant (blocks removed, another calibration, training on
-the grid, another way to choose channels); accuracy is modelled the same way, without the logarithm:
+In the logarithm, latency and parameters are modelled as the sum of a curve over the pruning ratio,
+a constant per precision and a constant per variant (blocks removed, another calibration, training
+on the grid, another way to choose channels); accuracy is modelled the same way, without logarithm:
 
     y(ratio, precision, variant) = curve(ratio) + offset(precision) + offset(variant).
+
+What is arithmetic is not fitted: a file has parameters x bits of its weights, and an overhead of
+its graph as measured in the nearest file of its precision; only how many parameters a network has
+that was never made is fitted. An engine that computes FP16 in FP32 is not faster with it.
 
 The curve runs piecewise linearly through the measured ratios, fitted together with the offsets by
 backfitting (Hastie and Tibshirani 1990, section 4.4). The uncertainty is the leave-one-out error of
@@ -19,9 +23,10 @@ said of one that is not measured in any precision, and none bends the curve of t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never
+from functools import lru_cache
+from typing import Any, Literal, assert_never
 
 import numpy as np
 
@@ -44,14 +49,30 @@ from optim.recipe import (
     step_words,
 )
 
-Quantity = Literal["latency", "size", "accuracy"]
+Quantity = Literal["latency", "size", "parameters", "accuracy"]
 
-MIN_UNCERTAINTY: dict[Quantity, float] = {"latency": 0.05, "size": 0.01, "accuracy": 0.003}
+MIN_UNCERTAINTY: dict[Quantity, float] = {
+    "latency": 0.05,
+    "size": 0.01,
+    "parameters": 0.01,
+    "accuracy": 0.003,
+}
 BACKFITTING_ROUNDS = 20
 MOST_LEFT_OUT = 40
 """How many points the leave-one-out error is taken over, evenly spaced, if there are more."""
-PRIOR: dict[Quantity, float] = {"latency": 0.5, "size": 0.3, "accuracy": 0.02}
+PRIOR: dict[Quantity, float] = {
+    "latency": 0.5,
+    "size": 0.3,
+    "parameters": 0.3,
+    "accuracy": 0.02,
+}
 """One standard deviation where nothing similar is measured: log, log, share."""
+
+
+BITS = {Precision.FP32: 32, Precision.FP16: 16, Precision.INT8: 8, Precision.INT4: 4}
+"""Of one weight in a file; what is kept wider counts as overhead."""
+FLOAT16_IN_FLOAT32 = ("onnxruntime",)
+"""Engines that compute FP16 in FP32 on a CPU: the file is smaller, and not faster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +97,13 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class _Points:
+    """Measured values of one quantity, shape (n,) each; words stand as numbers of their own."""
+
     ratios: np.ndarray
     precisions: np.ndarray
     variants: np.ndarray
     values: np.ndarray
+    numbers: Mapping[str, int]
 
 
 def predict(recipe: Recipe, measured: Sequence[Candidate]) -> Prediction | None:
@@ -104,15 +128,15 @@ def predict(recipe: Recipe, measured: Sequence[Candidate]) -> Prediction | None:
     if like[1] is not None and not any(student_of(c.recipe) == like[1] for c in usable):
         return None
     usable = _nearest_training(usable, recipe)
-    latency = _fit(usable, recipe, "latency")
-    size = _fit(usable, recipe, "size")
-    accuracy = _fit(usable, recipe, "accuracy")
+    latency = _latency(usable, recipe)
+    size = _size(usable, recipe)
+    accuracy = _fit(usable, recipe, "accuracy", recipe.precision)
     return Prediction(
         recipe=recipe,
         latency_ms=math.exp(latency[0]),
         latency_interval=(math.exp(latency[1]), math.exp(latency[2])),
-        size_bytes=math.exp(size[0]),
-        size_interval=(math.exp(size[1]), math.exp(size[2])),
+        size_bytes=size[0],
+        size_interval=size[1:],
         score=min(1.0, max(0.0, accuracy[0])),
         score_interval=(max(0.0, accuracy[1]), min(1.0, accuracy[2])),
         from_candidates=len(usable),
@@ -172,15 +196,16 @@ def _variant(recipe: Recipe, what: Quantity) -> str:
             case Prune():
                 told.append(_kind_of_pruning(step, learns=learns))
             case Replace():
-                told.append(step_words(replace(step, epochs=0.0, distill=True)))
+                told.append(_words(replace(step, epochs=0.0, distill=True)))
             case Distill() | Sparsify():
-                told.append(step_words(step) if learns else "")
+                told.append(_words(step) if learns else "")
             case Quantize():
-                told.append(step_words(step).removeprefix(step.precision.upper()))
+                words = _words(step).removeprefix(step.precision.upper())
+                told.append("" if what == "parameters" else words)
             case Fuse():
                 pass
             case ReplaceActivation() | QuantizeAware() | MixedPrecision():
-                told.append(step_words(step))
+                told.append("" if what == "parameters" else _words(step))
             case _:
                 assert_never(step)
     return ", ".join(filter(None, told))
@@ -188,10 +213,16 @@ def _variant(recipe: Recipe, what: Quantity) -> str:
 
 def _kind_of_pruning(step: Prune, *, learns: bool) -> str:
     """How it is pruned, without the ratio; which channels leave a layer changes no shape."""
+    rest = tuple((k, v) for k, v in vars(step).items() if k not in ("ratio", "epochs"))
+    return _kind_words(rest, is_cut=step.ratio > 0, learns=learns)
+
+
+@lru_cache(maxsize=4096)
+def _kind_words(rest: tuple[tuple[str, Any], ...], *, is_cut: bool, learns: bool) -> str:
+    """The words of a step by its other fields: thousands of candidates share a few kinds."""
+    step = Prune(**dict(rest), ratio=0.5, epochs=1.0)
     kind = replace(
         step,
-        ratio=0.5,
-        epochs=1.0,
         blocks=0,
         layers=(),
         keep_weights=True,
@@ -203,16 +234,74 @@ def _kind_of_pruning(step: Prune, *, learns: bool) -> str:
     parts = [
         f"{step.blocks} blocks" if step.blocks else "",
         str(step.layers) if step.layers else "",
-        step_words(kind) if step.ratio and step_words(kind) != usual else "",
+        step_words(kind) if is_cut and step_words(kind) != usual else "",
     ]
     return ", ".join(filter(None, parts))
 
 
-def _fit(usable: Sequence[Candidate], recipe: Recipe, what: Quantity) -> tuple[float, float, float]:
-    """Guess, low and high of one quantity (logarithms for latency and size)."""
+_words = lru_cache(maxsize=4096)(step_words)
+
+
+def _latency(usable: Sequence[Candidate], recipe: Recipe) -> tuple[float, float, float]:
+    """Guess, low and high of the logarithm of the latency."""
+    own = _fit(usable, recipe, "latency", recipe.precision)
+    engines = {c.latency.environment.engine for c in usable if c.latency is not None}
+    if recipe.precision is not Precision.FP16 or not engines <= {*FLOAT16_IN_FLOAT32}:
+        return own
+    in_float = _fit(usable, recipe, "latency", Precision.FP32)
+    is_measured = any(c.recipe.precision is Precision.FP16 for c in usable)
+    return max(own, in_float) if is_measured else in_float
+
+
+def _size(usable: Sequence[Candidate], recipe: Recipe) -> tuple[float, float, float]:
+    """Guess, low and high of the bytes of the file: parameters x bits, and overhead."""
+    counted = [c for c in usable if c.facts is not None]
+    if recipe.step(MixedPrecision) is not None or len(counted) < len(usable):
+        guess, low, high = _fit(usable, recipe, "size", recipe.precision)
+        return math.exp(guess), math.exp(low), math.exp(high)
+    counted = [c for c in counted if c.recipe.step(MixedPrecision) is None]
+    network = _network(recipe)
+    alike = [c for c in counted if _network(c.recipe) == network]
+    parameters = [float(c.facts.parameters) for c in alike if c.facts is not None][:1] * 3
+    if not parameters:
+        found = _fit(usable, recipe, "parameters", Precision.FP32)
+        parameters = [math.exp(each) for each in found]
+    each = BITS[recipe.precision] / 8
+    overhead = _overhead(counted, recipe)
+    low, high = (parameters[i] * each + overhead for i in (1, 2))
+    doubt = MIN_UNCERTAINTY["size"]
+    return parameters[0] * each + overhead, low * (1 - doubt), high * (1 + doubt)
+
+
+def _network(recipe: Recipe) -> tuple[float, str]:
+    """What two recipes of networks of one shape share, whatever their precision and training."""
+    return _ratio(recipe), _variant(recipe, "parameters")
+
+
+def _overhead(counted: Sequence[Candidate], recipe: Recipe) -> float:
+    """Bytes of the graph, its scales and biases, as in the nearest file of the precision.
+
+    Where none is measured it is that of a float file, which is less than a quantized one's.
+    """
+    for precision in (recipe.precision, Precision.FP32):
+        of_it = [c for c in counted if c.recipe.precision is precision]
+        if of_it:
+            nearest = min(of_it, key=lambda c: (abs(_ratio(c.recipe) - _ratio(recipe)), c.id))
+            assert nearest.artifact is not None
+            assert nearest.facts is not None
+            weights = nearest.facts.parameters * BITS[precision] / 8
+            return max(0.0, nearest.artifact.size_bytes - weights)
+    return 0.0
+
+
+def _fit(
+    usable: Sequence[Candidate], recipe: Recipe, what: Quantity, precision: Precision
+) -> tuple[float, float, float]:
+    """Guess, low and high of one quantity (logarithms but for accuracy)."""
     points = _points(usable, what)
     ratio, variant = _ratio(recipe), _variant(recipe, what)
-    guess = _interpolate(points, ratio, recipe.precision, variant)
+    number = 0 if what == "parameters" else points.numbers.get(precision, -1)
+    guess = _interpolate(points, ratio, number, points.numbers.get(variant, -1))
     n = len(points.values)
     left_out = range(0, n, max(1, n // MOST_LEFT_OUT)) if n > 2 else range(0)
     errors = [
@@ -226,9 +315,9 @@ def _fit(usable: Sequence[Candidate], recipe: Recipe, what: Quantity) -> tuple[f
     ]
     typical = float(np.median(errors)) if errors else PRIOR[what]
     nearest = float(np.min(np.abs(points.ratios - ratio)))
-    unknown = 1.0 if recipe.precision in points.precisions else 3.0
+    unknown = 1.0 if number in points.precisions else 3.0
     doubt = max(MIN_UNCERTAINTY[what], typical) * (0.5 + 4.0 * nearest) * unknown
-    if variant not in points.variants:  # nothing like it is measured at any ratio
+    if points.numbers.get(variant, -1) not in points.variants:  # at no ratio is anything like it
         doubt = max(doubt, PRIOR[what] / 2)
     doubt = min(max(doubt, MIN_UNCERTAINTY[what]), PRIOR[what] * 2)
     return guess, guess - 1.28 * doubt, guess + 1.28 * doubt
@@ -245,13 +334,23 @@ def _points(usable: Sequence[Candidate], what: Quantity) -> _Points:
                 values.append(math.log(c.latency.p50_ms))
             case "size":
                 values.append(math.log(c.artifact.size_bytes))
+            case "parameters":
+                assert c.facts is not None
+                values.append(math.log(max(1, c.facts.parameters)))
             case "accuracy":
                 values.append(c.score.value)
+    numbers: dict[str, int] = {"": 0}
+
+    def number(word: str) -> int:
+        return numbers.setdefault(word, len(numbers))
+
+    same = what == "parameters"  # in every precision
     return _Points(
         ratios=np.array([_ratio(c.recipe) for c in usable]),
-        precisions=np.array([c.recipe.precision.value for c in usable]),
-        variants=np.array([_variant(c.recipe, what) for c in usable]),
+        precisions=np.array([0 if same else number(c.recipe.precision) for c in usable]),
+        variants=np.array([number(_variant(c.recipe, what)) for c in usable]),
         values=np.array(values),
+        numbers=numbers,
     )
 
 
@@ -262,10 +361,11 @@ def _without(points: _Points, i: int) -> _Points:
         precisions=points.precisions[keep],
         variants=points.variants[keep],
         values=points.values[keep],
+        numbers=points.numbers,
     )
 
 
-def _interpolate(points: _Points, ratio: float, precision: str | Precision, variant: str) -> float:
+def _interpolate(points: _Points, ratio: float, precision: int, variant: int) -> float:
     """Backfit offsets and curve, then read the model at one point."""
     knots, at_knot = np.unique(points.ratios, return_inverse=True)
     names, at_name = np.unique(points.precisions, return_inverse=True)
@@ -275,8 +375,8 @@ def _interpolate(points: _Points, ratio: float, precision: str | Precision, vari
         curve = _mean_by(at_knot, points.values - offsets[at_name] - extras[at_kind])
         offsets = _mean_by(at_name, points.values - curve[at_knot] - extras[at_kind])
         extras = _mean_by(at_kind, points.values - curve[at_knot] - offsets[at_name])
-        extras -= extras[kinds == ""].sum()  # what is usual adds nothing
-    known = dict(zip(names.tolist(), offsets.tolist(), strict=True)).get(str(precision), 0.0)
+        extras -= extras[kinds == 0].sum()  # what is usual adds nothing
+    known = dict(zip(names.tolist(), offsets.tolist(), strict=True)).get(precision, 0.0)
     known += dict(zip(kinds.tolist(), extras.tolist(), strict=True)).get(variant, 0.0)
     beyond = 0.0
     if ratio > knots[-1] and len(knots) > 1:  # go on with the last slope

@@ -1,11 +1,12 @@
 """The predictor against worlds whose law is known."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from optim.artifact import Artifact
+from optim.artifact import Artifact, GraphFacts
 from optim.candidate import Candidate, role_of
 from optim.devices.environment import Environment
 from optim.measure.measurement import Latency, Score
@@ -190,3 +191,68 @@ def _span(interval):
 
 def _width(interval):
     return math.log(interval[1] / interval[0])
+
+
+BITS = {"fp32": 32, "fp16": 16, "int8": 8, "int4": 4}
+OVERHEAD = {"fp32": 2_900, "fp16": 3_000, "int8": 14_000, "int4": 20_000}
+
+
+def _parameters(ratio):
+    return round(2e6 * (1 - ratio) ** 2)
+
+
+def _counted(ratio, precision, *, engine="none", ms=None):
+    """A candidate with known parameters, whose file is parameters x bits and an overhead."""
+    made = _measured(recipe_of(pruning_ratio=ratio, precision=precision))
+    size = _parameters(ratio) * BITS[precision] // 8 + OVERHEAD[precision]
+    facts = GraphFacts(parameters=_parameters(ratio), macs=1, float_operators={}, operators=12)
+    artifact = replace(made.artifact, size_bytes=size)
+    samples = made.latency.candidate_ms if ms is None else np.full((3, 5), ms, np.float32)
+    latency = replace(
+        made.latency, candidate_ms=samples, environment=replace(ENVIRONMENT, engine=engine)
+    )
+    return replace(made, artifact=artifact, facts=facts, latency=latency)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8", "int4"])
+def test_the_size_of_a_network_whose_parameters_are_known_is_arithmetic(precision):
+    world = [_counted(0, "fp32"), _counted(0, precision), _counted(0.5, "fp32")]
+    found = predict(recipe_of(pruning_ratio=0.5, precision=precision), world)
+    expected = _parameters(0.5) * BITS[precision] / 8 + OVERHEAD[precision]
+    assert found.size_bytes == pytest.approx(expected, rel=0.002)
+    low, high = found.size_interval
+    assert low < expected < high < 1.03 * low
+
+
+def test_a_file_in_fp16_is_half_as_large_though_none_was_made():
+    world = [_counted(0, "fp32"), _counted(0, "int8"), _counted(0.5, "int8")]
+    for ratio in (0, 0.5):
+        found = predict(recipe_of(pruning_ratio=ratio, precision="fp16"), world)
+        assert found.size_bytes == pytest.approx(_parameters(ratio) * 2, rel=0.01)
+
+
+def test_no_precision_makes_a_file_smaller_than_its_weights():
+    world = [_counted(0, "fp32"), _counted(0, "int8"), _counted(0.3, "int8"), _counted(0.7, "fp32")]
+    for ratio in (0.1, 0.3, 0.5, 0.9):
+        sizes = {
+            p: predict(recipe_of(pruning_ratio=ratio, precision=p), world).size_bytes for p in BITS
+        }
+        assert sizes["fp32"] == pytest.approx(2 * sizes["fp16"], rel=0.05)
+        assert sizes["fp16"] > sizes["int8"] > sizes["int4"]
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_an_engine_that_computes_fp16_in_fp32_is_not_faster_with_it(measured):
+    world = [
+        _counted(0, "fp32", engine="onnxruntime", ms=4.0),
+        _counted(0, "int8", engine="onnxruntime", ms=0.8),
+        _counted(0.5, "int8", engine="onnxruntime", ms=0.3),
+    ]
+    if measured:
+        world.append(_counted(0, "fp16", engine="onnxruntime", ms=3.8))
+    for ratio in (0, 0.4):
+        half, whole = (
+            predict(recipe_of(pruning_ratio=ratio, precision=p), world) for p in ("fp16", "fp32")
+        )
+        assert half.latency_ms == pytest.approx(whole.latency_ms)
+        assert half.latency_interval == pytest.approx(whole.latency_interval)
