@@ -1,6 +1,6 @@
 """Starts the dashboard: streamlit in a child process, with our options whatever the folder.
 
-launch(workspace) -> checks -> `streamlit run dashboard/app.py` below `dashboard/.streamlit`
+launch(workspace) -> checks -> `streamlit run dashboard/server.py` below `dashboard/.streamlit`
 """
 
 from __future__ import annotations
@@ -20,10 +20,14 @@ from pathlib import Path
 from optim.errors import OptimError
 from optim.workspace import FOLDER_VARIABLE, Workspace
 
-APP = Path(__file__).resolve().parent / "app.py"
+SERVER = Path(__file__).resolve().parent / "server.py"
 START_PATIENCE_S = 60.0
 STOP_PATIENCE_S = 5.0
 PORTS_TO_TRY = 200
+ALLOWED_HOSTS = ("localhost", "127.0.0.1", "::1", "[::1]")
+"""What a browser on this machine calls it; a page that calls it otherwise comes from elsewhere."""
+LIFELINE = "EDGE_OPTIM_LIFELINE"
+"""Environment variable: tells ``dashboard.server`` that its standard input is a lifeline."""
 
 
 def launch(
@@ -50,15 +54,21 @@ def launch(
     check_port(host, port)
     environment = _environment(opened.path)
     process = subprocess.Popen(
-        command(host, port), env=environment, cwd=APP.parent, stdout=subprocess.DEVNULL
+        command(host, port),
+        env=environment,
+        cwd=SERVER.parent,
+        stdin=subprocess.PIPE,  # its lifeline: nobody writes there, and it closes when we die
+        stdout=subprocess.DEVNULL,
     )
     url = f"http://{'localhost' if host == '::1' else host}:{port}"
     with _terminated_by_sigterm():
         try:
-            if _wait_until_ready(process, url):
+            if _wait_until_ready(process, url, port):
                 print(f"Edge Optimizer runs at {url} (Ctrl-C stops it).", file=sys.stderr)
                 if open_browser and _has_screen():
                     _open(url)
+            elif process.poll() is not None:
+                check_port(host, port)  # another program may have been quicker
             return process.wait()
         except KeyboardInterrupt:
             return 0
@@ -81,7 +91,8 @@ def command(host: str, port: int) -> list[str]:
         "logger.level": "warning",
     }
     flags = [f"--{name}={value}" for name, value in options.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(APP), *flags]
+    flags += [f"--server.allowedHosts={name}" for name in sorted({host, *ALLOWED_HOSTS})]
+    return [sys.executable, "-m", "streamlit", "run", str(SERVER), *flags]
 
 
 def check_host(host: str, port: int) -> None:
@@ -134,23 +145,38 @@ def port_is_free(host: str, port: int) -> bool:
 
 def _environment(folder: Path) -> dict[str, str]:
     """Names the workspace, and lets the app import this package wherever it lies."""
-    paths = [str(APP.parent.parent), os.environ.get("PYTHONPATH", "")]
+    paths = [str(SERVER.parent.parent), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
         FOLDER_VARIABLE: str(folder),
+        LIFELINE: "1",
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
     }
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> bool:
-    """True once the page answers; False if streamlit ended or took too long."""
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, port: int) -> bool:
+    """True once our own server answers; False if it ended or took too long."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + START_PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(OSError), opener.open(f"{url}/_stcore/health", timeout=2):
-            return True
+            if _listens(process.pid, port):
+                return True
         time.sleep(0.1)
     return False
+
+
+def _listens(pid: int, port: int) -> bool:
+    """True if this process serves the port; what answers there may be somebody else's server."""
+    import psutil
+
+    try:
+        sockets = psutil.Process(pid).net_connections(kind="tcp")
+    except psutil.AccessDenied:  # a system that tells nobody: the answer has to do
+        return True
+    except psutil.Error:
+        return False
+    return any(s.status == psutil.CONN_LISTEN and s.laddr.port == port for s in sockets)
 
 
 def _has_screen() -> bool:
@@ -166,6 +192,8 @@ def _open(url: str) -> None:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Ask politely, then end it."""
+    if process.stdin is not None:
+        process.stdin.close()
     if process.poll() is not None:
         return
     process.terminate()

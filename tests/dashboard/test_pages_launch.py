@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dashboard import launch as starting
-from dashboard.launch import APP, check_host, check_port, command, launch
+from dashboard.launch import SERVER, check_host, check_port, command, launch
 from optim.errors import OptimError, WorkspaceError
 
 
@@ -58,12 +58,14 @@ def test_the_exit_code_of_a_server_that_fails_is_passed_on(
 
 
 def test_the_server_stays_on_this_machine_and_asks_nobody() -> None:
-    options = dict(flag[2:].split("=") for flag in command("127.0.0.1", 8600)[5:])
+    options = dict(flag[2:].split("=", 1) for flag in command("127.0.0.1", 8600)[5:])
     assert options["server.address"] == "127.0.0.1"
     assert options["browser.gatherUsageStats"] == "false"
     assert options["client.showErrorDetails"] == "type"
+    names = [flag for flag in command("127.0.0.1", 8600) if "allowedHosts" in flag]
+    assert [name.split("=")[1] for name in names] == ["127.0.0.1", "::1", "[::1]", "localhost"]
     settings = tomllib.loads(
-        (APP.parent / ".streamlit" / "config.toml").read_text(encoding="utf-8")
+        (SERVER.parent / ".streamlit" / "config.toml").read_text(encoding="utf-8")
     )
     assert "127.0.0.1" in settings["server"]["allowedHosts"]
     assert settings["server"]["enableCORS"] is True
