@@ -4,7 +4,7 @@
 # pyproject.toml or constraints.txt installs again. `make run ARGS="--port 8600"` passes arguments on.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check bench bench-slow clean
+.PHONY: help run test test-all test-faults check bench bench-slow clean
 MAKEFLAGS += --no-print-directory
 
 SUPPORTED := import sys; sys.exit(sys.version_info < (3, 11))
@@ -23,6 +23,7 @@ help:
 	@echo 'make run       install what is needed and open the dashboard on http://127.0.0.1:8501'
 	@echo 'make test      run the tests, those in a browser included'
 	@echo 'make test-all  the same, with the slow ones that train networks'
+	@echo 'make test-faults  inject faults and fuzz by the thousand, and print the table; an hour'
 	@echo 'make check     formatting, lint, types and the figures of the house'
 	@echo 'make bench     measure and print the tables of figures that need no training'
 	@echo 'make bench-slow  train and measure the others, over several seeds; it takes hours'
@@ -37,9 +38,12 @@ run: .venv/installed
 test: QUICK = not slow and
 test-all: export HYPOTHESIS_PROFILE = random
 test test-all: .venv/installed-dev
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(QUICK) not e2e" -n 2 --dist loadfile $(ARGS) \
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(QUICK) not faults and not e2e" -n 2 --dist loadfile $(ARGS) \
 		|| [ $$? -eq $(NONE_CHOSEN) ]
-	@$(BROWSER); $(BIN)/python -m pytest -m "$(QUICK) e2e" $(ARGS) || [ $$? -eq $(NONE_CHOSEN) ]
+	@$(BROWSER); $(BIN)/python -m pytest -m "$(QUICK) not faults and e2e" $(ARGS) || [ $$? -eq $(NONE_CHOSEN) ]
+
+test-faults: .venv/installed-dev
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults --timeout=3600 $(ARGS)
 
 check: .venv/installed-dev
 	@$(BIN)/ruff format --check .

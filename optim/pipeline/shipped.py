@@ -14,13 +14,13 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from optim.artifact import sha256_of
 from optim.candidate import Candidate, candidate_id
 from optim.errors import BrokenArtifactError
+from optim.intake.arrays import read_arrays
 from optim.measure.measurement import Moments, Score
 from optim.progress import Epoch
 from optim.recipe import STEP_VERSIONS, Recipe, step_kind
@@ -76,9 +76,8 @@ def recorded_predictions(task: Task) -> Mapping[str, np.ndarray]:
     """
     path = task.starters_folder / "predictions.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, EOFError, ValueError, BadZipFile) as error:
+        return read_arrays(path)
+    except BrokenArtifactError as error:
         raise BrokenArtifactError(
             f"the recorded answers of {task.name} cannot be read from {path.name}. "
             "Restore the file, for example with `git checkout`."
