@@ -39,7 +39,8 @@ from optim import Recipe, Workspace, load_task
 from optim.candidate import candidate_id
 from optim.compress.distill import distillation_schedule
 from optim.compress.training.evaluation import accuracy_of
-from optim.devices.target import Target
+from optim.devices.target import ENGINE
+from optim.engines import engine_named
 from optim.measure.scoring import predictions_of
 from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import Architecture, Distill, DistillationLoss, Prune, PruningUnit, Replace
@@ -106,9 +107,10 @@ class _Bench:
         untrained = Recipe(steps=(self.student,))
         network = trained_network(self.workspace.results, self.task, untrained)
         parameters = sum(p.numel() for p in network.parameters())
+        whole = self.task.parameters or 0
         return (
-            f"{self.task.title}: {self.task.parameters:,} parameters, student {parameters:,} "
-            f"({self.task.parameters / parameters:.1f} times fewer); alpha and temperature apply "
+            f"{self.task.title}: {whole:,} parameters, student {parameters:,} "
+            f"({whole / parameters:.1f} times fewer); alpha and temperature apply "
             f"to every teacher; accuracy on {'test' if self.test else 'validation'}"
         )
 
@@ -156,7 +158,7 @@ class _Bench:
         candidate = make_candidate(self.workspace.results, self.task, recipe)
         assert candidate.artifact is not None, candidate.refusal
         test = self.task.split("test")
-        classes = predictions_of(Target().load_engine(), candidate.artifact.path, test, threads=1)
+        classes = predictions_of(engine_named(ENGINE), candidate.artifact.path, test, threads=1)
         return float((classes == test.targets).mean())
 
     def seconds_an_epoch(self, recipe: Recipe) -> float:

@@ -25,9 +25,10 @@ from _torch_pruning import fine_tuned_by_default, pruned_by_default
 
 from optim import Recipe, Workspace, load_task
 from optim.artifact import Artifact, store_artifact
-from optim.devices.target import Target
+from optim.devices.target import ENGINE, here
+from optim.engines import engine_named
 from optim.graph.export import export_onnx
-from optim.measure.latency import measure
+from optim.measure.latency import measure_latency
 from optim.measure.scoring import predictions_of
 from optim.pipeline.make import make_candidate
 from optim.recipe import PruningUnit
@@ -72,14 +73,14 @@ class _Bench:
 
     def __init__(self, task: Task, workspace: Workspace, epochs: float, seeds: int) -> None:
         self.task, self.workspace, self.epochs, self.seeds = task, workspace, epochs, seeds
-        self.engine, self.test = Target().load_engine(), task.split("test")
+        self.engine, self.test = engine_named(ENGINE), task.split("test")
         self.original = self.made(Recipe())
         self.baseline = self.accuracy(self.original)
 
     def print_table(self, removed: list[float]) -> None:
         print(
             f"\n{self.task.title}: FP32 {self.baseline:.2%}, {self.epochs:g} epochs, {self.seeds} "
-            f"seeds, {Target().environment.words()}\n"
+            f"seeds, {here().words()}\n"
             "MACs removed   ours: change   faster    Torch-Pruning  faster    at equal latency",
             flush=True,
         )
@@ -102,7 +103,7 @@ class _Bench:
 
     def theirs(self, share: float) -> Figures:
         network = pruned_by_default(self.task.network(), self.task, macs_removed=share)
-        bfloat16 = self.task.card["training"]["schedule"].get("bfloat16", False)
+        bfloat16 = self.task.training.schedule.get("bfloat16", False)
         files = []
         for seed in range(self.seeds):
             name = f"peer-{self.task.name}-{share:g}-{self.epochs:g}-{seed}.onnx"
@@ -116,7 +117,9 @@ class _Bench:
         return self.figures(files)
 
     def figures(self, files: list[Artifact]) -> Figures:
-        latency = measure(files[-1], self.original, Target(), example=self.test.inputs[:1])
+        latency = measure_latency(
+            self.engine, self.original, files[-1], self.test.inputs[:1], environment=here()
+        )
         return Figures(
             accuracies=tuple(map(self.accuracy, files)),
             speedup=latency.speedup,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from dashboard.state import keys as state
 from dashboard.words import story
 from dashboard.words.story import Lesson
 from optim.candidate import Candidate, Role
@@ -28,7 +27,7 @@ from optim.search.predict import Prediction, predict
 from optim.search.recommend import Recommendation, recommend
 from optim.store.analyses import AnalysisKind
 from optim.task.datasets import Split
-from optim.task.task import Task, load_task, sample_tasks
+from optim.task.task import Task
 from optim.training_history.history import Training
 from optim.training_history.history import trainings as trainings_of
 from optim.workspace import Workspace, default_folder
@@ -42,28 +41,32 @@ MOST_JOBS = 200
 MOST_BUDGETS = 25
 
 
+@st.cache_resource(show_spinner=False)
 def workspace() -> Workspace:
-    """The workspace that ``dashboard.launch`` names, on the target that is chosen.
+    """The workspace that ``dashboard.launch`` names.
 
     Raises:
         WorkspaceError: read-only, full disk, or written by a newer version.
     """
-    return _opened().on(state.target())
-
-
-@st.cache_resource(show_spinner=False)
-def _opened() -> Workspace:
     return Workspace(default_folder())
 
 
-@st.cache_resource(show_spinner=False)
+def task(name: str) -> Task:
+    """A task by its name.
+
+    Raises:
+        UnknownTaskError: if there is none.
+    """
+    return workspace().task(name)
+
+
 def task_titles() -> dict[str, str]:
-    """Title of each sample task by name, in the order of the picker."""
-    return {task.name: task.title for task in sample_tasks()}
+    """Title of each task by name, in the order of the picker: samples, then the workspace's own."""
+    return {task.name: task.title for task in workspace().tasks()}
 
 
 def environment() -> Environment:
-    """Where the figures that are shown are measured."""
+    """Where this machine measures."""
     return workspace().environment
 
 
@@ -120,7 +123,7 @@ def volume_history(task: str) -> tuple[HypervolumeStep, ...]:
 def lessons(task: str) -> tuple[Lesson, ...]:
     """What the figures of this task teach."""
     now, rows = _candidates_now(task)
-    return _lessons(*now, task, _candidates=rows)
+    return _lessons(*now, task, _workspace=workspace(), _candidates=rows)
 
 
 def headlines(task: Task) -> tuple[Headline, ...]:
@@ -169,7 +172,6 @@ def diagnosis(candidate: Candidate) -> Diagnosis | None:
         profile,
         parent,
         analysis(parent, AnalysisKind.PROFILE),
-        workspace().target.load_engine().explainer,
         candidates(candidate.task),
     )
 
@@ -180,7 +182,10 @@ def allocations(parent: Candidate, sensitivity: Sensitivity, cost: Cost) -> tupl
     Raises:
         RefusedError: if the budget is one of time, and layers were not timed.
     """
-    return _allocations(*_now(workspace()), parent.id, str(cost), _sensitivity=sensitivity)
+    source = workspace()
+    return _allocations(
+        str(source.path), source.version(), parent.id, str(cost), _sensitivity=sensitivity
+    )
 
 
 def predictions(candidate: Candidate) -> np.ndarray | None:
@@ -189,32 +194,27 @@ def predictions(candidate: Candidate) -> np.ndarray | None:
 
 
 def _candidates_now(task: str) -> tuple[tuple[str, int], tuple[Candidate, ...]]:
-    """The candidates of a task with what they belong to."""
+    """The candidates of a task with what they belong to: the workspace and its version."""
     source = workspace()
-    now = _now(source)
+    now = (str(source.path), source.version())
     return now, _candidates(*now, task, _workspace=source)
-
-
-def _now(source: Workspace) -> tuple[str, int]:
-    """What cached figures belong to: a workspace on a target, and its version."""
-    return f"{source.path} on {source.environment.fingerprint}", source.version()
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
 def test_split(task: str) -> Split:
     """The test examples of a task."""
-    return load_task(task).split("test")
+    return workspace().task(task).split("test")
 
 
 @st.cache_resource(show_spinner=False)
 def validation_examples(task: str) -> int:
     """How many examples a task's accuracy on validation is counted on."""
-    return len(load_task(task).split("validation"))
+    return len(workspace().task(task).split("validation"))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _trainings(
-    place: str,
+    folder: str,
     version: int,
     task: str,
     asked: tuple[tuple[str, JobState, Recipe], ...],
@@ -223,7 +223,7 @@ def _trainings(
     _candidates: tuple[Candidate, ...],
 ) -> tuple[Training, ...]:
     return trainings_of(
-        load_task(task),
+        _workspace.task(task),
         _candidates,
         _workspace.training_log,
         running=[recipe for _, state, recipe in asked if state is JobState.RUNNING],
@@ -233,7 +233,7 @@ def _trainings(
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _candidates(
-    place: str, version: int, task: str, *, _workspace: Workspace
+    folder: str, version: int, task: str, *, _workspace: Workspace
 ) -> tuple[Candidate, ...]:
     return _workspace.candidates(task)
 
@@ -245,21 +245,21 @@ def _unread(folder: str, version: int, task: str, *, _workspace: Workspace) -> s
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _front(
-    place: str, version: int, task: str, limits: Limits, *, _candidates: tuple[Candidate, ...]
+    folder: str, version: int, task: str, limits: Limits, *, _candidates: tuple[Candidate, ...]
 ) -> Front:
     return ranked_front(_candidates, tuple(Objective), limits)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _recommendation(
-    place: str, version: int, task: str, limits: Limits, *, _candidates: tuple[Candidate, ...]
+    folder: str, version: int, task: str, limits: Limits, *, _candidates: tuple[Candidate, ...]
 ) -> Recommendation | None:
     return recommend(_candidates, limits)
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
 def _prediction(
-    place: str,
+    folder: str,
     version: int,
     task: str,
     name: str,
@@ -272,7 +272,7 @@ def _prediction(
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _allocations(
-    place: str, version: int, parent: str, cost: str, *, _sensitivity: Sensitivity
+    folder: str, version: int, parent: str, cost: str, *, _sensitivity: Sensitivity
 ) -> tuple[Allocation, ...]:
     from optim.analysis.allocation import Cost, allocate
 
@@ -281,14 +281,19 @@ def _allocations(
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _history(
-    place: str, version: int, task: str, *, _candidates: tuple[Candidate, ...]
+    folder: str, version: int, task: str, *, _candidates: tuple[Candidate, ...]
 ) -> tuple[HypervolumeStep, ...]:
     return hypervolume_history(_candidates)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _lessons(
-    place: str, version: int, task: str, *, _candidates: tuple[Candidate, ...]
+    folder: str,
+    version: int,
+    task: str,
+    *,
+    _workspace: Workspace,
+    _candidates: tuple[Candidate, ...],
 ) -> tuple[Lesson, ...]:
-    loaded = load_task(task)
+    loaded = _workspace.task(task)
     return story.lessons(_candidates, loaded.pruning.epochs, loaded.architecture)

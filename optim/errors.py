@@ -14,7 +14,11 @@ class OptimError(Exception):
 
 
 class UnknownTaskError(OptimError):
-    """No sample task has this name."""
+    """No task has this name, neither a sample nor one of the workspace."""
+
+
+class BrokenTaskError(OptimError):
+    """A task's card or data cannot be read, or says what cannot be."""
 
 
 class BrokenRecipeError(OptimError):
@@ -35,10 +39,6 @@ class DiskFullError(WorkspaceError):
 
 class EngineError(OptimError):
     """An engine is missing, or cannot load or run a file."""
-
-
-class TargetError(OptimError, ValueError):
-    """Nothing can be measured on such a target: an unknown device, too many threads."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,7 +81,7 @@ def sweep(
     if not isinstance(workspace, Workspace):
         workspace = Workspace(workspace or default_folder())
     grid = Grid(
-        task=task,
+        task=workspace.task(task),
         pruning_ratios=pruning_ratios,
         precisions=precisions,
         epochs=epochs,

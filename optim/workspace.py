@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from optim.jobs.job import Job, JobKind
 from optim.progress import Progress
 from optim.recipe import Recipe
 from optim.search.predict import Prediction, predict
-from optim.task.task import Task, load_task
+from optim.task.task import Task, broken_tasks, load_task, own_tasks, sample_tasks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from optim.analysis.analyses import Analysis
     from optim.devices.environment import Environment
-    from optim.devices.target import Target
     from optim.jobs.queue import JobQueue
     from optim.progress import Epoch
     from optim.store.analyses import AnalysisKind
@@ -59,46 +59,57 @@ class Workspace:
 
     Args:
         path: the folder; it is made if missing.
-        target: what is measured on, and whose figures are shown; by default ONNX Runtime on this
-            machine with one thread.
 
     Raises:
         WorkspaceError: read-only, full disk, or written by a newer version.
     """
 
-    def __init__(self, path: Path | str, *, target: Target | None = None) -> None:
-        from optim.devices.target import Target
+    def __init__(self, path: Path | str) -> None:
         from optim.jobs.queue import JobQueue
         from optim.store.results import Results
 
         self.path = resolved(Path(path))
-        self.target: Target = target or Target()
         self.results: Results = Results(self.path)
         self.queue: JobQueue = JobQueue(self.path)
 
-    def on(self, target: Target) -> Workspace:
-        """The same folder, measured and shown on another target."""
-        return self if target == self.target else Workspace(self.path, target=target)
-
     # --- looking ---------------------------------------------------------------------------------
-    @property
+    @cached_property
     def environment(self) -> Environment:
-        """Where it measures: processor, engine, threads."""
-        return self.target.environment
+        """Where this machine measures: processor, engine, threads."""
+        from optim.devices.target import here
+
+        return here()
+
+    def task(self, name: str) -> Task:
+        """A sample task, or one of this workspace's own.
+
+        Raises:
+            UnknownTaskError: if there is no such task.
+            BrokenTaskError: if its card cannot be read.
+        """
+        return load_task(name, self.path)
+
+    def tasks(self) -> tuple[Task, ...]:
+        """The samples, then this workspace's own tasks; those with a broken card are left out."""
+        return (*sample_tasks(), *own_tasks(self.path))
+
+    def broken_tasks(self) -> tuple[str, ...]:
+        """What is wrong with the tasks that ``tasks`` leaves out, a sentence each."""
+        return broken_tasks(self.path)
 
     def version(self) -> int:
         """A number that changes whenever a candidate or measurement does (not for job progress)."""
         return self.results.version()
 
     def candidates(self, task: str) -> tuple[Candidate, ...]:
-        """Every candidate of a task with its newest figures for the target, baseline first.
+        """Every candidate of a task with its newest figures for this machine, baseline first.
 
         Raises:
             UnknownTaskError: if there is no such task.
         """
         from optim.candidate import candidate_id
 
-        loaded = load_task(task)
+        loaded = self.task(task)
         rows = self.results.candidates(loaded.name, self.environment.fingerprint)
         # A row made from older weights, or by an older version of a step, is not this candidate.
         return tuple(row for row in rows if row.id == candidate_id(loaded, row.recipe))
@@ -132,7 +143,7 @@ class Workspace:
         """The candidate that this recipe gives, if the workspace knows it."""
         from optim.candidate import candidate_id
 
-        name = candidate_id(load_task(task), recipe)
+        name = candidate_id(self.task(task), recipe)
         return self.results.candidate(name, self.environment.fingerprint)
 
     def predictions_of(self, candidate_id: str) -> np.ndarray | None:
@@ -140,7 +151,7 @@ class Workspace:
         return self.results.predictions(candidate_id)
 
     def analysis_of(self, candidate_id: str, kind: AnalysisKind) -> Analysis | None:
-        """What was found inside the candidate's present file on the target; None if nothing."""
+        """What was found inside the candidate's present file on this machine; None if nothing."""
         from optim.analysis.analyses import known_analysis
 
         return known_analysis(self.results, candidate_id, kind, self.environment.fingerprint)
@@ -166,13 +177,9 @@ class Workspace:
         """Ask for a candidate: made if needed, then measured. Asked twice, it is one job."""
         from optim.pipeline.make import registered
 
-        found = registered(self.results, load_task(task), recipe)
+        found = registered(self.results, self.task(task), recipe)
         return self._submit(
-            JobKind.MAKE,
-            self._key(f"make:{found.id}"),
-            task,
-            {"recipe": recipe.to_dict()},
-            recipe.words(),
+            JobKind.MAKE, f"make:{found.id}", task, {"recipe": recipe.to_dict()}, recipe.words()
         )
 
     def submit_measure(self, candidate_id: str) -> Job:
@@ -180,7 +187,7 @@ class Workspace:
         found = self.candidate(candidate_id)
         return self._submit(
             JobKind.MEASURE,
-            self._key(f"measure:{found.id}"),
+            f"measure:{found.id}",
             found.task,
             {"candidate": found.id},
             f"measure again: {found.words()}",
@@ -195,7 +202,7 @@ class Workspace:
         found = self.candidate(candidate_id)
         return self._submit(
             JobKind.ANALYSE,
-            self._key(f"analyse:{kind}:{found.id}"),
+            f"analyse:{kind}:{found.id}",
             found.task,
             {"candidate": found.id, "analysis": str(kind)},
             f"{kind} of {found.words()}",
@@ -206,7 +213,7 @@ class Workspace:
         from optim.candidate import candidate_id
         from optim.pipeline.starters import starter_recipes
 
-        loaded = load_task(task)
+        loaded = self.task(task)
         wanted = [candidate_id(loaded, recipe) for recipe in starter_recipes(loaded)]
         wanted = wanted or [candidate_id(loaded, Recipe())]
         known = {c.id for c in self.candidates(task) if c.latency is not None}
@@ -271,22 +278,9 @@ class Workspace:
     def _submit(
         self, kind: JobKind, key: str, task: str, payload: dict[str, object], words: str
     ) -> Job:
-        job = self.queue.submit(
-            kind,
-            key=key,
-            payload={"task": task, **payload, "target": self.target.to_dict()},
-            words=words if self._usual else f"{words} ({self.target.words()})",
-        )
+        job = self.queue.submit(kind, key=key, payload={"task": task, **payload}, words=words)
         self.ensure_worker()
         return job
-
-    @property
-    def _usual(self) -> bool:
-        return self.target == type(self.target)()
-
-    def _key(self, work: str) -> str:
-        """One job at a time for the same work on the same target."""
-        return work if self._usual else f"{work}:{self.target.fingerprint}"
 
     # --- doing, here and now ----------------------------------------------------------------------
     def make(
@@ -302,11 +296,11 @@ class Workspace:
         from optim.jobs.run import make_and_measure
         from optim.pipeline.starters import take_in_if_shipped
 
-        loaded = load_task(task) if isinstance(task, str) else task
+        loaded = self.task(task) if isinstance(task, str) else task
         take_in_if_shipped(
             self.results, loaded, recipe, progress=lambda share, words: progress(0.0, words)
         )
-        return make_and_measure(self.results, loaded, recipe, self.target, progress)
+        return make_and_measure(self.results, loaded, recipe, progress)
 
     def measure(
         self, candidate_id: str, *, progress: Progress = lambda share, words: None
@@ -319,9 +313,7 @@ class Workspace:
         from optim.pipeline.measure import measure_candidate
 
         found = self.candidate(candidate_id)
-        return measure_candidate(
-            self.results, load_task(found.task), found, self.target, progress=progress
-        )
+        return measure_candidate(self.results, self.task(found.task), found, progress=progress)
 
     def analyse(
         self,
@@ -339,9 +331,7 @@ class Workspace:
         from optim.analysis.analyses import analyse
 
         found = self.candidate(candidate_id)
-        return analyse(
-            self.results, load_task(found.task), found, kind, self.target, progress=progress
-        )
+        return analyse(self.results, self.task(found.task), found, kind, progress=progress)
 
     def take_starters(
         self, task: str, *, progress: Progress = lambda share, words: None
@@ -349,18 +339,11 @@ class Workspace:
         """Take in a task's ready artifacts and measure what is neither recorded nor known here."""
         from optim.jobs.run import measure_starters
         from optim.pipeline.measure import measure_score_of
-        from optim.pipeline.reference import prepare_reference
 
-        loaded = load_task(task)
-        taken = measure_starters(self.results, loaded, self.target, progress)
-        if all(candidate.score is not None for candidate in taken):
-            return self.candidates(task)
-        reference = prepare_reference(self.results, loaded, self.target)
-        for candidate in taken:
+        loaded = self.task(task)
+        for candidate in measure_starters(self.results, loaded, progress):
             if candidate.score is None:
-                measure_score_of(
-                    self.results, loaded, candidate, self.target, reference, progress=progress
-                )
+                measure_score_of(self.results, loaded, candidate, progress=progress)
         return self.candidates(task)
 
     def export(self, candidate_id: str, folder: Path) -> tuple[Path, ...]:
@@ -372,7 +355,7 @@ class Workspace:
         from optim.report.export import export_candidate
 
         found = self.candidate(candidate_id)
-        return export_candidate(found, load_task(found.task), folder)
+        return export_candidate(found, self.task(found.task), folder)
 
 
 def _row(candidate: Candidate) -> dict[str, object]:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from optim.task.architectures import build
+from optim.task.card import read_card
 from optim.task.datasets import MOTION
 from optim.task.task import Task
 
@@ -39,12 +40,12 @@ def small_task(
     save_file(network.state_dict(), folder / "weights.safetensors")
     schedule = {"epochs": 1, "max_lr": 1e-3, "batch_size": batch_size, "optimizer": "adamw"}
     card = {
+        "title": "Tiny",
+        "architecture": "motion_cnn",
+        "dataset": MOTION.name,
         "training": {"schedule": schedule, "seed": 0},
-        "results": {"parameters": 1},
+        "results": {"parameters": 1, "validation_accuracy": 0.2},
         "fine_tuning_epochs": 1.0,
     }
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
-    return SmallTask(
-        name="tiny", title="Tiny", summary="", architecture="motion_cnn",
-        dataset=MOTION, folder=folder, card=card, windows=windows,
-    )  # fmt: skip
+    return SmallTask(name="tiny", folder=folder, card=read_card(folder), windows=windows)

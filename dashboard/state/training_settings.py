@@ -84,7 +84,7 @@ class TrainingSettings:
             case Student.PRUNED:
                 return Prune(ratio=self.ratio / 100, epochs=0)
             case Student.NARROWER:
-                own = Architecture(task.architecture)
+                own = Architecture(task.architecture or families(task)[0])
                 return Replace(architecture=own, width=self.width / 100, epochs=0)
             case Student.FAMILY:
                 family = self.family if self.family in families(task) else families(task)[0]

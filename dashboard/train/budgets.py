@@ -119,7 +119,7 @@ def _sentence_case(text: str) -> str:
 
 
 def _original(task: Task) -> float:
-    return float(task.card["results"]["validation_accuracy"])
+    return task.validation_score
 
 
 def _one_seed(n: int, split: str) -> str:

@@ -15,12 +15,12 @@ from dashboard.words.markup import plain
 from optim.candidate import Candidate, Role
 from optim.errors import OptimError
 from optim.jobs.job import JobKind
-from optim.task.task import Task, load_task
+from optim.task.task import Task
 
 
 def page() -> None:
     """Draw the page."""
-    task = load_task(state.model())
+    task = loaders.task(state.model())
     live.begin(task.name)
     st.title("Compare", anchor=False)
     st.caption(f"{plain(task.title)} · choose two to four candidates; the first is the reference.")

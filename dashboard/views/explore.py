@@ -14,12 +14,12 @@ from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.search.pareto import Front
 from optim.search.recommend import Recommendation
-from optim.task.task import Task, load_task
+from optim.task.task import Task
 
 
 def page() -> None:
     """Draw the page."""
-    task = load_task(state.model())
+    task = loaders.task(state.model())
     live.begin(task.name)
     header = st.container()
     live.show_note()

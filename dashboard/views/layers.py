@@ -16,12 +16,12 @@ from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.recipe import INTEGER_PRECISIONS, MixedPrecision
-from optim.task.task import Task, load_task
+from optim.task.task import Task
 
 
 def page() -> None:
     """Draw the page."""
-    task = load_task(state.model())
+    task = loaders.task(state.model())
     live.begin(task.name)
     st.title("Layers", anchor=False)
     st.caption(f"{plain(task.title)} · what every layer costs, and what it could cost.")

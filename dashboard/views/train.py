@@ -23,7 +23,7 @@ from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.recipe.edit import without_teacher
-from optim.task.task import Task, load_task
+from optim.task.task import Task
 from optim.training_history.history import Training, network_words
 from optim.training_history.teacher_gain import Pair, pairs
 
@@ -34,7 +34,7 @@ FINDINGS: dict[str, Literal["green", "gray"]] = {training_words.HELPS: "green", 
 
 def page() -> None:
     """Draw the page."""
-    task = load_task(state.model())
+    task = loaders.task(state.model())
     live.begin(task.name)
     st.title("Distill & train", anchor=False)
     st.caption(
@@ -187,7 +187,7 @@ def _curves(task: Task, rows: Sequence[Training]) -> None:
 
 def original_accuracy(task: Task) -> float:
     """The original's accuracy on validation, 0..1."""
-    return float(task.card["results"]["validation_accuracy"])
+    return task.validation_score
 
 
 def _where(task: Task, n: int, *, left_out: int) -> str:

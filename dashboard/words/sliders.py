@@ -17,7 +17,8 @@ from optim.recipe import Activations, Precision, Prune, PruningUnit, Quantize, R
 from optim.recipe.fields import CRITERIA, SCOPES
 from optim.recipe.steps import unusual_values
 from optim.search.predict import Prediction, channel_ratio
-from optim.task.task import FOUND_FIELDS, Task
+from optim.task.card import FOUND_FIELDS
+from optim.task.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,14 +79,14 @@ def slower_than_float(candidate: Candidate, parent: Candidate | None) -> float |
 
 
 def lessons(
-    candidates: tuple[Candidate, ...], epochs: float, family: Architecture | str
+    candidates: tuple[Candidate, ...], epochs: float, family: Architecture | str | None
 ) -> tuple[Lesson, ...]:
     """Quantize, prune, combine, distil, control: what this model's own figures say of each.
 
     Args:
         candidates: of one task.
         epochs: fine-tuning that suits the task, for what is still to be tried.
-        family: the task's own architecture, which takes its inputs.
+        family: the task's own architecture, which takes its inputs; None where nothing can train.
     """
     baseline = next((c for c in candidates if c.role is Role.BASELINE and c.measured), None)
     if baseline is None:
@@ -95,7 +95,7 @@ def lessons(
         _quantize_lesson(candidates, baseline),
         _prune_lesson(candidates, baseline, epochs),
         _combine_lesson(candidates, baseline, epochs),
-        _distil_lesson(candidates, baseline, family),
+        *(() if family is None else (_distil_lesson(candidates, baseline, family),)),
         _control_lesson(candidates),
     )
 

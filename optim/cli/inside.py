@@ -20,8 +20,6 @@ from optim.cli.output import (
     say,
 )
 from optim.cli.rows import candidate_row
-from optim.cli.target_options import target_options
-from optim.devices.target import Target
 from optim.progress import Progress
 from optim.recipe import INTEGER_PRECISIONS, Precision, Recipe, recipe_of
 from optim.report.record import candidate_record
@@ -41,9 +39,8 @@ MOST_TRIES = 3
 
 @click.command()
 @click.argument("task", callback=known_task)
-@target_options
 @common_options
-def sensitivity(task: str, target: Target, workspace: Path | None, as_json: bool) -> None:
+def sensitivity(task: str, workspace: Path | None, as_json: bool) -> None:
     """Show what INT8 and INT4 cost in each layer of TASK, the most sensitive first.
 
     One layer at a time is quantized and the rest left in FP32. Noise is that in the logits, in
@@ -55,7 +52,7 @@ def sensitivity(task: str, target: Target, workspace: Path | None, as_json: bool
       edge-optim sensitivity fashion-resnet
       edge-optim sensitivity motion-cnn --json
     """
-    opened = open_workspace(workspace, target)
+    opened = open_workspace(workspace)
     with progress_bar(task) as progress:
         baseline = opened.make(task, Recipe())
         found = _sensitivity(opened, baseline, progress, anew=True)
@@ -79,7 +76,6 @@ def sensitivity(task: str, target: Target, workspace: Path | None, as_json: bool
     "--points", type=click.IntRange(2, 20), help="So many budgets of size, evenly spread."
 )
 @click.option("--fastest", is_flag=True, help="Leave in FP32 what is measured slower in INT8.")
-@target_options
 @common_options
 def mixed(
     task: str,
@@ -87,7 +83,6 @@ def mixed(
     max_ms: float | None,
     points: int | None,
     fastest: bool,
-    target: Target,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -110,7 +105,7 @@ def mixed(
             "give one of --max-kb, --max-ms, --points and --fastest, for example --points 5.",
             click.get_current_context(),
         )
-    opened = open_workspace(workspace, target)
+    opened = open_workspace(workspace)
     placement = None
     with progress_bar(task) as progress:
         uniform = [
@@ -137,9 +132,8 @@ def mixed(
 
 @click.command()
 @click.argument("candidate")
-@target_options
 @common_options
-def waterfall(candidate: str, target: Target, workspace: Path | None, as_json: bool) -> None:
+def waterfall(candidate: str, workspace: Path | None, as_json: bool) -> None:
     """Show where the accuracy of CANDIDATE (its id) went, and what would win it back.
 
     From FP32 over quantized weights down to the file, on validation examples. Then the layers that
@@ -154,7 +148,7 @@ def waterfall(candidate: str, target: Target, workspace: Path | None, as_json: b
     """
     from optim.analysis.waterfall import Waterfall
 
-    opened = open_workspace(workspace, target)
+    opened = open_workspace(workspace)
     with progress_bar(candidate) as progress:
         found = opened.analyse(candidate, AnalysisKind.WATERFALL, progress=progress)
     assert isinstance(found, Waterfall)  # that is what was asked for
@@ -181,14 +175,13 @@ def _within_sizes(
     progress: Progress,
 ) -> list[Candidate]:
     from optim.analysis.allocation import WORTH_THEIR_BYTES, Cost, allocate, recipe_within_size
-    from optim.task.task import load_task
 
     budgets = allocate(known, Cost.SIZE, allowed=WORTH_THEIR_BYTES)
     if max_kb is not None:
         most = round(1000 * max_kb)
         if most > budgets.costs[-1]:
             budgets = allocate(known, Cost.SIZE)
-        recipes = [recipe_within_size(opened.results, load_task(task), Recipe(), budgets, most)]
+        recipes = [recipe_within_size(opened.results, opened.task(task), Recipe(), budgets, most)]
     else:
         recipes = [found.recipe(Recipe()) for found in budgets.spread(points or 2)]
     return [opened.make(task, recipe, progress=progress) for recipe in recipes]
@@ -228,9 +221,8 @@ def _profiled_ms(known: Sensitivity) -> float:
 
 def _place(opened: Workspace, task: str, progress: Progress) -> Placement:
     from optim.analysis.placement import place
-    from optim.task.task import load_task
 
-    return place(opened.results, load_task(task), Recipe(), opened.target, progress=progress)
+    return place(opened.results, opened.task(task), Recipe(), progress=progress)
 
 
 def _placement_words(found: Placement) -> str:

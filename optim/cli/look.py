@@ -17,12 +17,10 @@ from optim.cli.output import (
     say,
     tell_unread,
 )
-from optim.cli.rows import candidate_row
-from optim.cli.target_options import target_options
-from optim.devices.target import Target
+from optim.cli.rows import NOT_KNOWN, candidate_row
 from optim.report.record import candidate_record
 from optim.search.pareto import Front, Limits, Objective, ranked_front
-from optim.task.task import Task, sample_tasks
+from optim.task.task import Task
 from optim.words import count, share
 
 NOT_NEGATIVE = Finite(min=0, max=1e9)
@@ -38,7 +36,10 @@ def tasks(workspace: Path | None, as_json: bool) -> None:
       edge-optim tasks
       edge-optim tasks --json
     """
-    found = sample_tasks()
+    opened = open_workspace(workspace)
+    found = opened.tasks()
+    for sentence in opened.broken_tasks():
+        say(f"Note: {sentence}", error=True)
     if as_json:
         print_json([_task_record(task) for task in found])
         return
@@ -46,8 +47,8 @@ def tasks(workspace: Path | None, as_json: bool) -> None:
         {
             "task": task.name,
             "title": task.title,
-            "parameters": count(task.parameters),
-            "test accuracy": share(task.card["results"]["test_accuracy"]),
+            "parameters": NOT_KNOWN if task.parameters is None else count(task.parameters),
+            "test accuracy": _tested(task),
             "data": f"{task.dataset.title} ({task.dataset.licence})",
         }
         for task in found
@@ -57,9 +58,8 @@ def tasks(workspace: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("task", callback=known_task)
-@target_options
 @common_options
-def candidates(task: str, target: Target, workspace: Path | None, as_json: bool) -> None:
+def candidates(task: str, workspace: Path | None, as_json: bool) -> None:
     """List every candidate of TASK with what is known of it, the original first.
 
     \b
@@ -67,7 +67,7 @@ def candidates(task: str, target: Target, workspace: Path | None, as_json: bool)
       edge-optim candidates fashion-resnet
       edge-optim candidates motion-cnn --json
     """
-    opened = open_workspace(workspace, target)
+    opened = open_workspace(workspace)
     found = opened.candidates(task)
     tell_unread(opened, task)
     if as_json:
@@ -81,14 +81,12 @@ def candidates(task: str, target: Target, workspace: Path | None, as_json: bool)
 @click.option("--max-drop", type=NOT_NEGATIVE, help="Accuracy that may be lost, in points.")
 @click.option("--max-ms", type=NOT_NEGATIVE, help="Longest median latency, in milliseconds.")
 @click.option("--max-mb", type=NOT_NEGATIVE, help="Largest file, in MB (1,000,000 bytes).")
-@target_options
 @common_options
 def front(
     task: str,
     max_drop: float | None,
     max_ms: float | None,
     max_mb: float | None,
-    target: Target,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -109,7 +107,7 @@ def front(
         max_latency_ms=max_ms,
         max_size_bytes=None if max_mb is None else max_mb * 1e6,
     )
-    opened = open_workspace(workspace, target)
+    opened = open_workspace(workspace)
     found = ranked_front(opened.candidates(task), tuple(Objective), limits)
     tell_unread(opened, task)
     if as_json:
@@ -134,11 +132,8 @@ def front(
     required=True,
     help="Folder to write to; made if missing. Files of the same names are replaced.",
 )
-@target_options
 @common_options
-def export(
-    candidate: str, folder: Path, target: Target, workspace: Path | None, as_json: bool
-) -> None:
+def export(candidate: str, folder: Path, workspace: Path | None, as_json: bool) -> None:
     """Write CANDIDATE (its id) to a folder: model, recipe, card, README.
 
     The card holds hashes, figures with intervals and environment, labels, preprocessing, licences.
@@ -148,12 +143,17 @@ def export(
       edge-optim candidates fashion-resnet        shows the ids
       edge-optim export 3f2a9c01d4e5 --to my-model
     """
-    written = open_workspace(workspace, target).export(candidate, folder)
+    written = open_workspace(workspace).export(candidate, folder)
     if as_json:
         print_json({"candidate": candidate, "files": [str(path) for path in written]})
         return
     for path in written:
         say(path)
+
+
+def _tested(task: Task) -> str:
+    """What the card says of the original on test; nothing of a task without such a record."""
+    return NOT_KNOWN if task.test_score is None else share(task.test_score)
 
 
 def _task_record(task: Task) -> dict[str, object]:
@@ -164,10 +164,11 @@ def _task_record(task: Task) -> dict[str, object]:
         "summary": task.summary,
         "architecture": task.architecture,
         "parameters": task.parameters,
-        "results": task.card["results"],
+        "metric": task.metric.name,
+        "results": dict(task.card.results),
         "labels": list(task.labels),
         "input_shape": list(task.input_shape),
-        "licence": task.card["licence"],
+        "licence": task.card.licence,
         "data": {"name": data.name, "licence": data.licence, "source": data.source},
     }
 

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import click
 
-from optim.devices.target import Target
 from optim.progress import Progress
 from optim.task.task import load_task
 from optim.words import one_line, visible
@@ -46,17 +45,18 @@ def common_options(command: F) -> F:
     return click.option(
         "--workspace",
         type=click.Path(path_type=Path),
+        is_eager=True,  # a task may be one of the workspace's own
         help="Folder of store and model files. Default: $EDGE_OPTIM_WORKSPACE, else ./.workspace.",
     )(command)
 
 
-def open_workspace(named: Path | None, target: Target | None = None) -> Workspace:
+def open_workspace(named: Path | None) -> Workspace:
     """The workspace that the command, else the group, else the environment names.
 
     Raises:
         WorkspaceError: read-only, full disk, or written by a newer version.
     """
-    return Workspace(workspace_folder(named), target=target)
+    return Workspace(workspace_folder(named))
 
 
 def workspace_folder(named: Path | None) -> Path:
@@ -77,7 +77,7 @@ def known_task(context: click.Context, parameter: click.Parameter, name: str) ->
     Raises:
         UnknownTaskError: naming the nearest.
     """
-    return load_task(name).name
+    return load_task(name, workspace_folder(context.params.get("workspace"))).name
 
 
 @contextmanager

@@ -23,8 +23,6 @@ from optim.cli.output import (
     wrong_input,
 )
 from optim.cli.rows import candidate_card
-from optim.cli.target_options import target_options
-from optim.devices.target import Target
 from optim.errors import WorkspaceError
 from optim.progress import Progress
 from optim.recipe import INTEGER_PRECISIONS, Precision, Prune, Quantize, Recipe
@@ -49,9 +47,8 @@ SHARE = Finite(0, 1, min_open=True)
 
 @click.command("pruning-curves")
 @click.argument("task", callback=known_task)
-@target_options
 @common_options
-def pruning_curves(task: str, target: Target, workspace: Path | None, as_json: bool) -> None:
+def pruning_curves(task: str, workspace: Path | None, as_json: bool) -> None:
     """Show what channels cost in each layer of TASK: accuracy against the share that leaves.
 
     One group of layers that shrink together is cut at a time, by magnitude and without training;
@@ -66,7 +63,7 @@ def pruning_curves(task: str, target: Target, workspace: Path | None, as_json: b
     """
     from optim.analysis.pruning_curves import redundancy_words
 
-    opened = open_workspace(workspace, target)
+    opened = open_workspace(workspace)
     with progress_bar(task) as progress:
         whole = opened.make(task, Recipe())
         found = _curves(opened, whole, progress, anew=True)
@@ -95,7 +92,6 @@ def pruning_curves(task: str, target: Target, workspace: Path | None, as_json: b
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the recipe to a YAML file, for `edge-optim run --recipe`.",
 )
-@target_options
 @common_options
 def plan(
     task: str,
@@ -106,7 +102,6 @@ def plan(
     quantize: str,
     runs: bool,
     recipe_out: Path | None,
-    target: Target,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -136,13 +131,13 @@ def plan(
     ((of, budget),) = asked
     precision = Precision(quantize.lower())
     clock = Precision.INT8 if precision in INTEGER_PRECISIONS else Precision.FP32
-    opened = open_workspace(workspace, target)
+    opened = open_workspace(workspace)
     made = None
     with progress_bar(task) as progress:
         known = _curves(opened, opened.make(task, Recipe()), progress, anew=False)
         found = channel_plan(known, budget=budget, of=of, precision=clock)
         with wrong_input():
-            recipe = _recipe(found, suitable_epochs(task, epochs), precision)
+            recipe = _recipe(found, suitable_epochs(opened.task(task), epochs), precision)
         if recipe_out is not None:
             _write(recipe_out, recipe)
         if runs:

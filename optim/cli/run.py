@@ -17,20 +17,18 @@ from optim.cli.output import (
     print_json,
     progress_bar,
     say,
+    workspace_folder,
     wrong_input,
 )
 from optim.cli.rows import candidate_card
 from optim.cli.step_options import OPTION_NAMES, Given, step_options
-from optim.cli.target_options import target_options
-from optim.devices.target import Target
 from optim.errors import BrokenArtifactError, BrokenRecipeError, RefusedError
 from optim.intake.reading import read_regular
 from optim.jobs.job import job_record
 from optim.recipe import MAX_RECIPE_BYTES, Recipe
 from optim.report.record import candidate_record
 from optim.search.headlines import find_headlines, outcome
-from optim.task.task import load_task
-from optim.workspace import Workspace
+from optim.task.task import Task, load_task
 
 RECIPE_OPTIONS = (*OPTION_NAMES, "preset", "fuse", "seed")
 """Whatever says a part of a recipe."""
@@ -55,7 +53,6 @@ RECIPE_OPTIONS = (*OPTION_NAMES, "preset", "fuse", "seed")
     "lists them.",
 )
 @click.option("--background", is_flag=True, help="Queue it as a job and return at once.")
-@target_options
 @common_options
 @click.pass_context
 def run(
@@ -68,7 +65,6 @@ def run(
     recipe_file: Path | None,
     headline: str | None,
     background: bool,
-    target: Target,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -101,19 +97,27 @@ def run(
     """
     if headline is not None:
         _refuse_beside(context, "headline", *RECIPE_OPTIONS, "recipe_file")
-        recipes = tuple(found.recipe for found in find_headlines(load_task(task), headline))
+        recipes = tuple(
+            found.recipe
+            for found in find_headlines(load_task(task, workspace_folder(workspace)), headline)
+        )
     elif recipe_file is not None:
         _refuse_beside(context, "recipe", *RECIPE_OPTIONS)
         recipes = (read_recipe(recipe_file),)
     else:
         with wrong_input():
-            steps = asked_steps(load_task(task), given, preset=preset, fuse=fuse)
+            steps = asked_steps(
+                load_task(task, workspace_folder(workspace)), given, preset=preset, fuse=fuse
+            )
             recipes = (Recipe(steps=steps, seed=seed),)
     act = _queue if background else _make
-    act(task, recipes, open_workspace(workspace, target), as_json=as_json)
+    act(task, recipes, workspace, as_json=as_json)
 
 
-def _queue(task: str, recipes: tuple[Recipe, ...], opened: Workspace, *, as_json: bool) -> None:
+def _queue(
+    task: str, recipes: tuple[Recipe, ...], workspace: Path | None, *, as_json: bool
+) -> None:
+    opened = open_workspace(workspace)
     jobs = [opened.submit(task, recipe) for recipe in recipes]
     if as_json:
         _print_records([job_record(job) for job in jobs])
@@ -122,14 +126,13 @@ def _queue(task: str, recipes: tuple[Recipe, ...], opened: Workspace, *, as_json
         say(f"Job {job.id}: {job.words}. `edge-optim jobs` shows how it goes.")
 
 
-def _make(task: str, recipes: tuple[Recipe, ...], opened: Workspace, *, as_json: bool) -> None:
+def _make(task: str, recipes: tuple[Recipe, ...], workspace: Path | None, *, as_json: bool) -> None:
     """Make and measure one after the other; a refused one does not keep the others from it.
 
     Raises:
         RefusedError: the first refusal, in the end.
     """
-    records: list[dict[str, Any]] = []
-    refused: list[RefusedError] = []
+    opened, records, refused = open_workspace(workspace), [], []
     for recipe in recipes:
         try:
             with progress_bar(recipe.words()) as progress:
@@ -141,7 +144,7 @@ def _make(task: str, recipes: tuple[Recipe, ...], opened: Workspace, *, as_json:
             records.append(candidate_record(made))
         else:
             baseline = opened.candidate_of(task, Recipe())
-            say(candidate_card(made, baseline) + _promise(task, made, baseline))
+            say(candidate_card(made, baseline) + _promise(opened.task(task), made, baseline))
     if records:
         _print_records(records)
     if refused:
@@ -153,9 +156,9 @@ def _print_records(records: list[dict[str, Any]]) -> None:
     print_json(records[0] if len(records) == 1 else records)
 
 
-def _promise(task: str, made: Candidate, baseline: Candidate | None) -> str:
+def _promise(task: Task, made: Candidate, baseline: Candidate | None) -> str:
     """A line of the card for each headline that this candidate is: was it kept here?"""
-    found = (outcome(each, made, baseline) for each in find_headlines(load_task(task), "all"))
+    found = (outcome(each, made, baseline) for each in find_headlines(task, "all"))
     return "".join(f"\n  headline  {each.words}" for each in found if each is not None)
 
 

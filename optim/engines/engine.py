@@ -9,10 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from optim.engines.explainer import Explainer
-from optim.engines.profile import KernelTimes, Profile
 from optim.errors import EngineError, Refusal
-from optim.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +25,10 @@ class TensorInfo:
     name: str
     dtype: str
     shape: tuple[int | None, ...]
+
+
+Feeds = np.ndarray | Mapping[str, np.ndarray]
+"""What a session takes: an array for its only input, or one for each by name."""
 
 
 class Session(Protocol):
@@ -58,55 +59,10 @@ class Session(Protocol):
         ...
 
 
-class Profiler(Protocol):
-    """Tells where the time of a file goes, kernel by kernel."""
-
-    def profile(
-        self,
-        path: Path,
-        example: np.ndarray,
-        *,
-        threads: int,
-        progress: Progress = lambda share, words: None,
-    ) -> Profile:
-        """Time every operator of a file; times are per example.
-
-        Raises:
-            EngineError: if the engine cannot read, load or run the file.
-        """
-        ...
-
-    def time_kernels(
-        self,
-        model: bytes,
-        inputs: np.ndarray,
-        *,
-        threads: int,
-        runs: int,
-        progress: Progress = lambda share, words: None,
-    ) -> tuple[KernelTimes, ...]:
-        """Time each kernel of a model, in the order in which they run.
-
-        Raises:
-            EngineError: if the engine cannot load or run the model.
-        """
-        ...
-
-
 class Engine(Protocol):
     """Loads model files on this machine."""
 
     name: str
-
-    @property
-    def profiler(self) -> Profiler | None:
-        """What times its kernels; None if it cannot."""
-        ...
-
-    @property
-    def explainer(self) -> Explainer | None:
-        """What it says of its profiles; None if nothing."""
-        ...
 
     @property
     def version(self) -> str:
@@ -126,9 +82,7 @@ class Engine(Protocol):
         ...
 
 
-def feeds_for(
-    session: Session, inputs: np.ndarray | Mapping[str, np.ndarray]
-) -> Mapping[str, np.ndarray]:
+def feeds_for(session: Session, inputs: Feeds) -> Mapping[str, np.ndarray]:
     """Name an array after the session's only input; named arrays are returned as they are.
 
     Raises:
@@ -145,7 +99,12 @@ def feeds_for(
     return {session.inputs[0].name: inputs}
 
 
-def run_single(session: Session, inputs: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
+def examples_in(inputs: Feeds) -> int:
+    """How many examples there are; several inputs have as many as the first."""
+    return len(next(iter(inputs.values())) if isinstance(inputs, Mapping) else inputs)
+
+
+def run_single(session: Session, inputs: Feeds) -> np.ndarray:
     """Run a model of which one output matters: the first.
 
     Args:

@@ -32,8 +32,8 @@ from typing import Literal
 import numpy as np
 
 from optim.artifact import Artifact
-from optim.devices.target import Target
-from optim.engines.engine import Session, feeds_for, run_single
+from optim.devices.environment import Environment
+from optim.engines.engine import Engine, Feeds, Session, examples_in, feeds_for, run_single
 from optim.measure.measurement import Latency
 
 Clock = Callable[[], float]
@@ -52,12 +52,13 @@ def involuntary_switches() -> int:
     return 0 if counted is None else resource.getrusage(counted).ru_nivcsw
 
 
-def measure(
-    file: Artifact,
+def measure_latency(
+    engine: Engine,
     baseline: Artifact,
-    target: Target,
+    candidate: Artifact,
+    example: Feeds,
     *,
-    example: np.ndarray,
+    environment: Environment,
     usual_ms: float | None = None,
     rounds: int = 15,
     budget_s: float = 1.5,
@@ -68,9 +69,9 @@ def measure(
     """Time single inferences of two files, interleaved.
 
     Args:
-        file, baseline: both exist; the same file is loaded three times.
-        target: the engine, and with how many threads it runs.
-        example: as many examples as the target's batch, float32, shape (N, ...).
+        baseline, candidate: may be the same file; it is then loaded three times.
+        example: one example, (1, ...), or one for each input by name.
+        environment: its threads are given to the engine.
         usual_ms: what the baseline's file takes here in a quiet moment, if it is known.
         rounds: how often each session gets its turn.
         budget_s: seconds of timing; heavy models take longer, for at least 5 runs a round.
@@ -87,14 +88,11 @@ def measure(
             "rounds must be at least 3, budget_s above 0 and max_restarts at least 0; "
             f"got {rounds}, {budget_s} and {max_restarts}."
         )
-    if example.shape[0] != target.batch:
-        raise ValueError(
-            f"latency is measured at batch {target.batch} on this target, got an example of shape "
-            f"{example.shape}."
-        )
-    engine, threads = target.load_engine(), target.threads
+    if examples_in(example) != 1:
+        raise ValueError(f"latency is measured at batch 1, got {examples_in(example)} examples.")
+    threads = environment.threads
     started = clock()
-    tested = engine.load(file.path, threads=threads)
+    tested = engine.load(candidate.path, threads=threads)
     run_single(tested, example)
     cold_start_ms = (clock() - started) * 1000
     sessions: dict[Role, Session] = {
@@ -120,14 +118,14 @@ def measure(
                     null_ms=times["null"],
                     baseline_sha256=baseline.sha256,
                     cold_start_ms=cold_start_ms,
-                    environment=target.environment,
+                    environment=environment,
                     usual_ms=usual_ms,
                 )
             )
     return min(attempts, key=lambda attempt: attempt.unrest)
 
 
-def _warm_up(session: Session, example: np.ndarray, clock: Clock) -> float:
+def _warm_up(session: Session, example: Feeds, clock: Clock) -> float:
     """Run until the caches are warm; returns the seconds of a run, lower quartile."""
     times: list[float] = []
     feeds = feeds_for(session, example)
@@ -142,7 +140,7 @@ def _time_rounds(
     sessions: dict[Role, Session],
     runs: dict[Role, int],
     rounds: int,
-    example: np.ndarray,
+    example: Feeds,
     clock: Clock,
     switches: Callable[[], int],
 ) -> dict[Role, np.ndarray]:
@@ -156,7 +154,7 @@ def _time_rounds(
 
 
 def _time_runs(
-    session: Session, runs: int, example: np.ndarray, clock: Clock, switches: Callable[[], int]
+    session: Session, runs: int, example: Feeds, clock: Clock, switches: Callable[[], int]
 ) -> list[float]:
     """Milliseconds of so many runs; disturbed ones only if there are too few others."""
     undisturbed: list[float] = []

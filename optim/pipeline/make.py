@@ -9,12 +9,11 @@ file that exists is never made again.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from optim.artifact import Artifact, store_artifact
 from optim.candidate import Candidate, candidate_id, role_of
+from optim.engines.engine import Feeds
 from optim.errors import Refusal, RefusedError
 from optim.progress import Progress, part
 from optim.recipe import (
@@ -31,6 +30,7 @@ from optim.recipe import (
     TrainingStep,
 )
 from optim.store.training_log import TrainingLog
+from optim.task.source import OnnxSource
 from optim.task.task import Task
 
 if TYPE_CHECKING:
@@ -48,73 +48,44 @@ TRAINING_SHARE = 0.8
 
 
 def make_candidate(
-    results: Results,
-    task: Task,
-    recipe: Recipe,
-    *,
-    known: Mapping[str, Candidate] | None = None,
-    progress: Progress = lambda share, words: None,
+    results: Results, task: Task, recipe: Recipe, *, progress: Progress = lambda share, words: None
 ) -> Candidate:
     """Make a candidate's file unless it is there; nothing is measured.
-
-    Args:
-        known: what the store has just said of candidates, by id: those that are not among them are
-            new. The store is asked if None.
 
     Returns:
         The candidate with its artifact, or with a refusal. Its seconds are those from nothing:
         what was trained before, for another precision or until it was stopped, is counted.
     """
-    found = registered(results, task, recipe, known=known)
+    found = registered(results, task, recipe)
     if found.artifact is not None and found.artifact.path.exists():
         return found
     started, trained_s = time.monotonic(), _seconds_trained(results, task, recipe)
     try:
-        content = _build(results, task, recipe, progress, known)
+        content = _build(results, task, recipe, progress)
     except RefusedError as error:
         results.refuse(found.id, error.refusal)
-        return replace(found, refusal=error.refusal)
+        return registered(results, task, recipe)
     artifact = store_artifact(content, results.artifacts)
-    made = keep_file(results, found, artifact, seconds=trained_s + time.monotonic() - started)
+    keep_file(results, found.id, artifact, seconds=trained_s + time.monotonic() - started)
     progress(1.0, "file written")
-    return made
+    return registered(results, task, recipe)
 
 
-def registered(
-    results: Results,
-    task: Task,
-    recipe: Recipe,
-    *,
-    starter: bool = False,
-    known: Mapping[str, Candidate] | None = None,
-) -> Candidate:
-    """The candidate's row, added if it is new; ``known`` as for ``make_candidate``."""
-    name, role = candidate_id(task, recipe), role_of(recipe)
-    if known is not None and name in known:
-        return known[name]
-    results.add(name, task=task.name, recipe=recipe, role=role, starter=starter)
-    if known is not None:
-        return Candidate(id=name, task=task.name, recipe=recipe, role=role, starter=starter)
+def registered(results: Results, task: Task, recipe: Recipe, *, starter: bool = False) -> Candidate:
+    """The candidate's row, added if it is new."""
+    name = candidate_id(task, recipe)
+    results.add(name, task=task.name, recipe=recipe, role=role_of(recipe), starter=starter)
     found = results.candidate(name, None)
     assert found is not None  # just added
     return found
 
 
-def keep_file(
-    results: Results, candidate: Candidate, artifact: Artifact, *, seconds: float | None
-) -> Candidate:
-    """Record a candidate's finished file with what can be counted in it.
-
-    Returns:
-        The candidate with the file; figures of another file are gone.
-    """
+def keep_file(results: Results, name: str, artifact: Artifact, *, seconds: float | None) -> None:
+    """Record a candidate's finished file with what can be counted in it."""
     from optim.graph.inspect import graph_facts
 
     facts = graph_facts(artifact.path.read_bytes())
-    results.finish(candidate.id, artifact=artifact, facts=facts, seconds=seconds)
-    same = candidate.artifact is not None and candidate.artifact.sha256 == artifact.sha256
-    figures = candidate if same else replace(candidate, latency=None, elsewhere=(), score=None)
-    return replace(figures, artifact=artifact, facts=facts, seconds=seconds, refusal=None)
+    results.finish(name, artifact=artifact, facts=facts, seconds=seconds)
 
 
 def file_of(
@@ -127,23 +98,15 @@ def file_of(
     Raises:
         RefusedError: if the recipe cannot be done.
     """
-    return _build(results, task, recipe, progress, None)
+    return _build(results, task, recipe, progress)
 
 
-def _build(
-    results: Results,
-    task: Task,
-    recipe: Recipe,
-    progress: Progress,
-    known: Mapping[str, Candidate] | None,
-) -> bytes:
+def _build(results: Results, task: Task, recipe: Recipe, progress: Progress) -> bytes:
     """The bytes of the recipe's ONNX file."""
     prefix = recipe.training_prefix()
     if recipe == prefix:
         return _train_and_export(results, task, prefix, progress)
-    parent = make_candidate(
-        results, task, prefix, known=known, progress=part(progress, 0.0, TRAINING_SHARE)
-    )
+    parent = make_candidate(results, task, prefix, progress=part(progress, 0.0, TRAINING_SHARE))
     if parent.artifact is None:
         assert parent.refusal is not None  # made or refused
         raise RefusedError(parent.refusal)
@@ -178,19 +141,29 @@ def _build(
     return content
 
 
-def _calibration(task: Task, step: Quantize) -> np.ndarray:
+def _calibration(task: Task, step: Quantize) -> Feeds:
     """What ranges are read from: the split kept for it, or examples drawn by the step's seed."""
     if step.calibration_seed == 0:
-        return task.split("calibration").inputs
-    return task.split("train").take(step.calibration_examples, seed=step.calibration_seed).inputs
+        return task.split("calibration").feeds
+    drawn = task.split("train").take(step.calibration_examples, seed=step.calibration_seed)
+    return drawn.feeds
 
 
 def _train_and_export(results: Results, task: Task, recipe: Recipe, progress: Progress) -> bytes:
     from optim.graph.export import export_onnx
 
+    if isinstance(task.source, OnnxSource) and not recipe.steps:
+        return _admitted(task.source)
     network = trained_network(results, task, recipe, progress=part(progress, 0.0, 0.9))
     progress(0.9, "writing the ONNX file")
     return export_onnx(network, task.input_shape)
+
+
+def _admitted(source: OnnxSource) -> bytes:
+    """The bytes of a file that was made elsewhere, once it has passed the gate."""
+    from optim.intake.gate import admit
+
+    return admit(source.path).content
 
 
 def trained_network(
@@ -202,6 +175,8 @@ def trained_network(
     prefix = recipe.training_prefix()
     if not prefix.steps:
         return task.network()
+    if task.untrainable is not None:
+        raise RefusedError(task.untrainable)
     name = candidate_id(task, prefix)
     known = results.checkpoint(name)
     if known is not None and known.path.exists():

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optim.artifact import Artifact, GraphFacts, artifact_at
-from optim.devices.device import usable_cores
-from optim.devices.target import Target
+from optim.devices.target import ENGINE, here
+from optim.engines import engine_named
 from optim.engines.engine import run_single
 from optim.errors import BrokenArtifactError
 from optim.graph.inspect import graph_facts
@@ -25,11 +25,11 @@ from optim.intake.gate import admit
 from optim.intake.limits import limits_for
 from optim.intake.reading import read_regular
 from optim.intake.sandbox import Plain, Work, run_apart
-from optim.measure.latency import measure
+from optim.measure.latency import measure_latency
 from optim.measure.measurement import Latency, MeasuredFile
 from optim.measure.scoring import compare, predictions_of
-from optim.pipeline.measure import with_predictions
-from optim.pipeline.reference import Reference, prepare_reference
+from optim.pipeline.make import make_candidate
+from optim.pipeline.measure import measure_score_of
 from optim.pipeline.starters import take_in_if_shipped
 from optim.progress import Progress, part
 from optim.recipe import Recipe
@@ -46,14 +46,9 @@ MODEL_FOLDER = "model"
 
 
 def measure_file(
-    results: Results,
-    task: str,
-    path: Path,
-    target: Target,
-    *,
-    progress: Progress = lambda share, words: None,
+    results: Results, task: str, path: Path, *, progress: Progress = lambda share, words: None
 ) -> MeasuredFile:
-    """Measure the score on the test split, and latency interleaved with the task's original.
+    """Measure accuracy on the test split and latency in turn with the task's original.
 
     Raises:
         UnknownTaskError: if there is no such task.
@@ -61,7 +56,7 @@ def measure_file(
             does not fit the task's input and classes.
         EngineError: if the engine cannot load or run it.
     """
-    loaded = load_task(task)
+    loaded = load_task(task, results.folder)
     with TemporaryDirectory(prefix="edge-optim-") as folder:
 
         def apart(work: Work, argument: Plain, progress: Progress) -> Plain:
@@ -72,18 +67,16 @@ def measure_file(
 
         given: Plain = {
             "task": loaded.name,
+            "workspace": str(results.folder),
             "path": str(path.absolute()),
-            "target": target.to_dict(),
         }
         batch = apart(_look, given, part(progress, 0.0, 0.1))["batch"]
-        reference = _original(results, loaded, target, part(progress, 0.1, 0.4))
-        baseline, known = reference.artifact, reference.predictions
-        assert known is not None  # _original sees to that
+        baseline, known = _original(results, loaded, part(progress, 0.1, 0.4))
         asked: Plain = {
             **given,
             "batch": batch,
             "baseline": {**asdict(baseline), "path": str(baseline.path.absolute())},
-            "usual_ms": reference.usual_ms,
+            "usual_ms": results.usual_baseline_ms(baseline.sha256, here().fingerprint),
         }
         told = apart(_measure, asked, part(progress, 0.4, 1.0))
         test = loaded.split("test")
@@ -100,55 +93,61 @@ def measure_file(
             test.targets,
             split="test",
             baseline_sha256=baseline.sha256,
+            metric=loaded.metric,
         ),
         latency=Latency.from_dict(told["latency"]),
     )
 
 
-def _original(results: Results, task: Task, target: Target, progress: Progress) -> Reference:
-    """The task's original network, made and scored unless it is."""
+def _original(results: Results, task: Task, progress: Progress) -> tuple[Artifact, np.ndarray]:
+    """The file of the task's original network, and its answers on the test split."""
     take_in_if_shipped(results, task, Recipe())
-    reference = prepare_reference(results, task, target, progress=progress)
-    return with_predictions(results, task, target, reference, progress=progress)
+    baseline = make_candidate(results, task, Recipe())
+    assert baseline.artifact is not None  # the original network always exports
+    if (known := results.predictions(baseline.id)) is None:
+        progress(0.0, "answering the test split with the original")
+        measure_score_of(results, task, baseline, progress=progress)
+        known = results.predictions(baseline.id)
+    assert known is not None  # measured above, if not before
+    return baseline.artifact, known
 
 
 # --- in the child ---------------------------------------------------------------------------------
 def _look(argument: Plain, progress: Progress) -> Plain:
     """Admit the file, leave it in the folder, and see that it answers one example of the task."""
-    task, path = load_task(argument["task"]), Path(argument["path"])
+    task, path = _task(argument), Path(argument["path"])
     progress(0.0, "reading the file")
     content = admit(path).content
     model = _model_path(path)
     model.parent.mkdir()
     model.write_bytes(content)
     progress(0.5, "trying one example")
-    target = Target.from_dict(argument["target"])
-    session = target.load_engine().load(model, threads=1)
+    session = engine_named(ENGINE).load(model, threads=1)
     batch = session.inputs[0].shape[0] if session.inputs and session.inputs[0].shape else None
     if batch not in (None, 1):
         raise BrokenArtifactError(
             f"{path.name} takes batches of {batch} alone, and latency is that of single examples. "
             "Export it with a batch that is free, or 1."
         )
-    answer = run_single(session, _example(task))
+    answer = run_single(session, task.example())
     _check_answer(answer, task, path)
     return {"batch": batch or BATCH}
 
 
 def _measure(argument: Plain, progress: Progress) -> Plain:
     """Answer the test split, time the file in turn with the original, and count in it."""
-    task, path = load_task(argument["task"]), Path(argument["path"])
-    target, artifact = Target.from_dict(argument["target"]), artifact_at(_model_path(path))
+    task, path = _task(argument), Path(argument["path"])
+    engine, artifact = engine_named(ENGINE), artifact_at(_model_path(path))
     answers = predictions_of(
-        target.load_engine(), artifact.path, task.split("test"), threads=usable_cores(),
-        batch_size=argument["batch"], progress=part(progress, 0.0, 0.6),
+        engine, artifact.path, task.split("test"), threads=here().cores,
+        metric=task.metric, batch_size=argument["batch"], progress=part(progress, 0.0, 0.6),
     )  # fmt: skip
     np.save(PREDICTIONS_NAME, answers, allow_pickle=False)
-    progress(0.6, "timing it, interleaved with the original")
+    progress(0.6, "timing it in turn with the original")
     told = argument["baseline"]
-    latency = measure(
-        artifact, Artifact(**{**told, "path": Path(told["path"])}), target, example=_example(task),
-        usual_ms=argument["usual_ms"],
+    latency = measure_latency(
+        engine, Artifact(**{**told, "path": Path(told["path"])}), artifact, task.example(),
+        environment=here(), usual_ms=argument["usual_ms"],
     )  # fmt: skip
     progress(0.95, "counting in the file")
     return {
@@ -158,18 +157,18 @@ def _measure(argument: Plain, progress: Progress) -> Plain:
     }
 
 
+def _task(argument: Plain) -> Task:
+    return load_task(argument["task"], Path(argument["workspace"]))
+
+
 def _model_path(path: Path) -> Path:
     """Where the admitted file lies in the child's folder: under its own name, for sentences."""
     name = path.name if path.suffix == ".onnx" else f"{path.stem[:200]}.onnx"
     return Path(MODEL_FOLDER) / name
 
 
-def _example(task: Task) -> np.ndarray:
-    return np.ascontiguousarray(task.split("calibration").inputs[:1])
-
-
 def _check_answer(answer: np.ndarray, task: Task, path: Path) -> None:
-    if answer.shape != (1, len(task.labels)):
+    if task.labels and answer.shape != (1, len(task.labels)):
         raise BrokenArtifactError(
             f"{path.name} must give one logit for each of the {len(task.labels)} classes of "
             f"{task.name}, shape (1, {len(task.labels)}); it gave {answer.shape}. Choose the task "

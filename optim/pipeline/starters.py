@@ -14,7 +14,8 @@ import numpy as np
 
 from optim.artifact import store_artifact
 from optim.candidate import Candidate, candidate_id
-from optim.devices.target import Target
+from optim.devices.target import ENGINE
+from optim.engines import engine_named
 from optim.measure.scoring import predictions_of
 from optim.pipeline.make import keep_file, make_candidate, registered
 from optim.pipeline.shipped import (
@@ -85,7 +86,8 @@ def _with_file(results: Results, task: Task, starter: Starter, progress: Progres
     if not starter.ships:
         return make_candidate(results, task, starter.recipe, progress=progress)
     artifact = store_artifact(shipped_content(task, starter), results.artifacts)
-    return keep_file(results, found, artifact, seconds=starter.seconds)
+    keep_file(results, found.id, artifact, seconds=starter.seconds)
+    return registered(results, task, starter.recipe)
 
 
 def _add_recorded(
@@ -120,9 +122,10 @@ def _answers_so(task: Task, candidate: Candidate, sha256: str, recorded: np.ndar
     if candidate.artifact is None or candidate.artifact.sha256 == sha256:
         return candidate.artifact is not None
     answers = predictions_of(
-        Target().load_engine(),
+        engine_named(ENGINE),
         candidate.artifact.path,
         task.split("test").first(CHECKED),
         threads=1,
+        metric=task.metric,
     )
     return np.array_equal(answers, recorded[: len(answers)])

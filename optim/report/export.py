@@ -38,6 +38,8 @@ example = np.zeros([1, *card["input"]["shape"]], np.float32)  # yours, prepared 
 logits = session.run(None, {{session.get_inputs()[0].name: example}})[0]
 print(card["labels"][int(logits[0].argmax())])
 """
+CLASSIFIES = "Output: one logit per class; the largest wins."
+OTHER_OUTPUT = "Output: as the original gives it."
 
 WEIGHTS_ONLY_OPTION = """
 options.add_session_config_entry("session.disable_quant_qdq", "1")  # unpack the weights once"""
@@ -92,7 +94,7 @@ def candidate_card(candidate: Candidate, task: Task, hashes: dict[str, str]) -> 
             "name": task.name,
             "title": task.title,
             "architecture": task.architecture,
-            "source": task.card["source"],
+            "source": task.card.origin,
         },
         "files": {name: {"sha256": value} for name, value in hashes.items()},
         "recipe": record["recipe"],
@@ -102,12 +104,12 @@ def candidate_card(candidate: Candidate, task: Task, hashes: dict[str, str]) -> 
             "axes": data.input_names,
             "dtype": "float32",
             "preprocessing": data.preprocessing,
-            **normalisation(data.name),
+            **({} if data.folder else normalisation(data.name)),
         },
         "labels": list(task.labels),
         "size": size,
         **figures,
-        "licence": {"network": task.card["licence"], "data": data.licence},
+        "licence": {"network": task.card.licence, "data": data.licence},
         "data": {"name": data.title, "source": data.source},
     }
 
@@ -136,12 +138,12 @@ def _readme(candidate: Candidate, artifact: Artifact, task: Task) -> str:
         "\n".join(_figures(candidate, artifact)),
         f"Input: float32, shape N x {shape} ({task.dataset.input_names}), prepared as\n"
         f"    {task.dataset.preprocessing}\n"
-        "(the numbers are in card.json). Output: one logit per class; the largest wins.",
+        f"(the numbers are in card.json). {CLASSIFIES if task.metric.of_classes else OTHER_OUTPUT}",
         "To run it (pip install numpy onnxruntime):",
         "\n".join(f"    {line}".rstrip() for line in program.splitlines()),
         f"To make it again: edge-optim run {task.name} --recipe {RECIPE}",
         _wrapped(
-            f"Licence of the network: {task.card['licence']}. It was trained on "
+            f"Licence of the network: {task.card.licence}. It was trained on "
             f"{task.dataset.title} ({task.dataset.licence}; {task.dataset.source})."
         ),
     )

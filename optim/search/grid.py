@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from optim.recipe import Precision, Recipe, recipe_of
-from optim.task.task import load_task
+from optim.task.task import Task, load_task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Grid:
     ['INT8', 'prune 50 % of channels, INT8']
     """
 
-    task: str
+    task: Task | str
     pruning_ratios: Sequence[float]
     precisions: Sequence[Precision | str]
     epochs: float | None = None
@@ -47,11 +47,16 @@ class Grid:
         if ratio == 0:
             return unpruned
         epochs = suitable_epochs(self.task, self.epochs)
-        usual = load_task(self.task).pruning
+        usual = _loaded(self.task).pruning
         step = replace(usual, ratio=ratio, epochs=epochs, distill=self.distill)
         return Recipe(steps=(step, *unpruned.steps), seed=self.seed)
 
 
-def suitable_epochs(task: str, epochs: float | None) -> float:
+def suitable_epochs(task: Task | str, epochs: float | None) -> float:
     """Epochs of fine-tuning: those asked for, else what suits the task."""
-    return load_task(task).pruning.epochs if epochs is None else epochs
+    return _loaded(task).pruning.epochs if epochs is None else epochs
+
+
+def _loaded(task: Task | str) -> Task:
+    """A task itself; a name is that of a sample."""
+    return load_task(task) if isinstance(task, str) else task

@@ -177,7 +177,7 @@ def control_of(task: Task, recipe: Recipe) -> Recipe | None:
     Returns:
         None if the recipe leaves the network as wide as it is, or is a control itself.
     """
-    epochs = float(task.card["training"]["schedule"]["epochs"])
+    epochs = float(task.training.schedule["epochs"])
     return trained_from_scratch(recipe, epochs=epochs)
 
 

@@ -17,6 +17,10 @@ from typing import Literal
 
 import numpy as np
 
+from optim.engines.engine import Feeds
+
+Kind = Literal["image", "series", "other"]
+"""The family of augmentations that makes sense; of other data nothing is known."""
 SplitName = Literal["train", "calibration", "validation", "test"]
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_models"
@@ -62,7 +66,7 @@ class Split:
         return len(self.targets)
 
     @property
-    def feeds(self) -> np.ndarray | dict[str, np.ndarray]:
+    def feeds(self) -> Feeds:
         """What a session takes: the only input, or several by name."""
         return {self.name: self.inputs, **self.more} if self.more else self.inputs
 
@@ -86,7 +90,13 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """What is known of a data set beside its examples."""
+    """What is known of a data set beside its examples.
+
+    Attributes:
+        labels: names of the classes; empty where an answer is no class.
+        input_shape: of one example, without the batch; of several inputs the first one's.
+        folder: where the files of a user's own data lie; None for what ships.
+    """
 
     name: str
     title: str
@@ -96,7 +106,8 @@ class Dataset:
     input_shape: tuple[int, ...]
     input_names: str
     preprocessing: str
-    kind: Literal["image", "series"]
+    kind: Kind
+    folder: Path | None = None
 
 
 FASHION = Dataset(

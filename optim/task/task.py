@@ -1,19 +1,29 @@
-"""A task: a network, the data it was made for, and how well it does there."""
+"""A task: a network, the data it was made for, and the metric that judges it there.
+
+A task is a folder with a card, wherever it lies: among the samples, or in ``tasks`` of a workspace.
+"""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from optim.errors import BrokenArtifactError, UnknownTaskError
+import numpy as np
+
+from optim.engines.engine import Feeds
+from optim.errors import BrokenArtifactError, BrokenTaskError, Refusal, UnknownTaskError
 from optim.recipe import Prune, SparsifyMethod
-from optim.recipe.fields import FIELDS
-from optim.task.datasets import DATASETS, SAMPLES, Dataset, Split, SplitName, load_split
+from optim.task.card import CARD_NAME, Card, Training, read_card
+from optim.task.datasets import SAMPLES, Dataset, Split, SplitName, load_split
+from optim.task.metric import ACCURACY, Metric
+from optim.task.own_data import own_split
+from optim.task.source import WEIGHTS_NAME, OnnxSource, Source, TorchSource
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,14 +35,11 @@ SAMPLE_ORDER = (
     "fashion-squeezenet",
     "motion-cnn",
 )
-
-
+"""The samples as a page lists them; a workspace's own tasks follow."""
 SHORT = 3
 """A training of fewer epochs is short: weights can neither move far nor be averaged."""
-USUAL_RATE_SHARE = 0.25
-"""Of the peak rate of its own training, what fine-tuning takes under SGD."""
-FOUND_FIELDS = tuple(each.name for each in FIELDS["prune"] if each.suits)
-"""What of pruning a card may say to be best for its network."""
+OWN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
+"""What the folder of a user's own task may be called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,24 +48,55 @@ class Task:
 
     Attributes:
         name: what the command line calls it.
-        title: what a page calls it.
-        architecture: one of ``optim.task.architectures.ARCHITECTURES``.
-        dataset: labels, shape, licence of the data.
-        folder: where card and weights lie.
-        card: the card as read: licence, source, seed, schedule, results.
+        folder: where card, network and starters lie.
+        card: what is said of the network, its training and its results.
     """
 
     name: str
-    title: str
-    summary: str
-    architecture: str
-    dataset: Dataset
     folder: Path
-    card: dict[str, Any]
+    card: Card
+
+    @property
+    def title(self) -> str:
+        """What a page calls it."""
+        return self.card.title
+
+    @property
+    def summary(self) -> str:
+        """A sentence on it."""
+        return self.card.summary
+
+    @property
+    def dataset(self) -> Dataset:
+        """Labels, shape and licence of the data."""
+        return self.card.dataset
+
+    @property
+    def metric(self) -> Metric:
+        """What scores its examples."""
+        return self.card.metric
+
+    @property
+    def architecture(self) -> str | None:
+        """The network's architecture; None where it is an ONNX file."""
+        return self.card.architecture
+
+    @cached_property
+    def source(self) -> Source:
+        """Where the network comes from."""
+        if self.card.model is not None:
+            return OnnxSource(path=self.folder / self.card.model)
+        assert self.card.architecture is not None  # a card names one of the two
+        return TorchSource(
+            architecture=self.card.architecture,
+            path=self.folder / WEIGHTS_NAME,
+            in_channels=self.input_shape[0],
+            classes=len(self.labels),
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The class names."""
+        """The class names; none where an answer is no class."""
         return self.dataset.labels
 
     @property
@@ -67,44 +105,74 @@ class Task:
         return self.dataset.input_shape
 
     @property
-    def parameters(self) -> int:
-        """Trainable numbers of the original network."""
-        return int(self.card["results"]["parameters"])
+    def parameters(self) -> int | None:
+        """Trainable numbers of the original network; None if the card does not say."""
+        known = self.card.results.get("parameters")
+        return None if known is None else int(known)
 
     @property
     def fine_tuning_epochs(self) -> float:
         """Epochs after pruning that suit this task: small data sets need more passes."""
-        return float(self.card["fine_tuning_epochs"])
+        return self.card.fine_tuning_epochs
 
     @property
     def short_rate_share(self) -> float:
         """As ``USUAL_RATE_SHARE``, for a short fine-tuning."""
-        return float(self.card.get("short_rate_share", USUAL_RATE_SHARE))
+        return self.card.short_rate_share
+
+    @property
+    def validation_score(self) -> float:
+        """What the original scored on validation as its training left it, 0..1.
+
+        Raises:
+            KeyError: for a network that did not come with an architecture (``untrainable``).
+        """
+        return float(self.card.results["validation_accuracy"])
+
+    @property
+    def test_score(self) -> float | None:
+        """What the original scored on test, as the card has it, 0..1; None if it does not say."""
+        return self.card.results.get("test_accuracy")
+
+    @property
+    def training(self) -> Training:
+        """How the original was trained.
+
+        Raises:
+            BrokenTaskError: if the card does not say.
+        """
+        if self.card.training is None:
+            raise BrokenTaskError(
+                f"the card of {self.name} must say under training how the network was trained, for "
+                "it is trained on like that; it says nothing. Add a schedule."
+            )
+        return self.card.training
+
+    @cached_property
+    def untrainable(self) -> Refusal | None:
+        """Why steps that train or prune cannot be done; None if they can."""
+        if isinstance(self.source, OnnxSource):
+            return self.source.refusal(self.title)
+        if self.metric.of_classes and self.metric.needs_labels:
+            return None
+        return Refusal(
+            reason=f"training learns classes from labels, and {self.title} is judged by "
+            f"{self.metric.title.lower()}.",
+            remedy="Fuse or quantize it.",
+        )
 
     @property
     def pruning_is_found(self) -> bool:
-        """True if somebody has looked, on validation, how this network is pruned best."""
-        return "pruning" in self.card
+        """True if the card records pruning settings tuned on validation."""
+        return self.card.pruning is not None
 
-    @cached_property
+    @property
     def pruning(self) -> Prune:
         """How this network is pruned unless somebody says otherwise; ratio and unit say nothing.
 
         The best that was found on validation, as the card tells it, else what suits every network.
-
-        Raises:
-            BrokenArtifactError: if the card tells something else than ``FOUND_FIELDS``.
         """
-        found = self.card.get("pruning", {})
-        try:
-            if unknown := set(found) - set(FOUND_FIELDS):
-                raise ValueError(f"unknown key {min(unknown)!r:.40}")
-            return Prune(ratio=0.5, **{"epochs": self.fine_tuning_epochs, **found})
-        except (TypeError, ValueError) as error:
-            raise BrokenArtifactError(
-                f"card.json of {self.name} says of pruning what cannot be: {error}. Known are "
-                f"{', '.join(FOUND_FIELDS)}; restore the file, for example with `git checkout`."
-            ) from error
+        return self.card.pruning or Prune(ratio=0.5, epochs=self.fine_tuning_epochs)
 
     def epochs_with_zeros(self, method: SparsifyMethod) -> float:
         """Training after weights became zero; repairing is for those who cannot train."""
@@ -112,25 +180,24 @@ class Task:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes whenever weights or data set do; 16 hexadecimal digits.
+        """Changes whenever network, data set or metric do; 16 hexadecimal digits.
 
         Raises:
-            BrokenArtifactError: if the weights are missing.
+            BrokenArtifactError: if the network's file is missing.
         """
-        try:
-            digest = hashlib.sha256(self.weights_path.read_bytes())
-        except OSError as error:
-            raise BrokenArtifactError(
-                f"the weights of {self.name} cannot be read: {error.strerror}. Restore "
-                f"{self.weights_path.name}, for example with `git checkout`."
-            ) from error
+        digest = hashlib.sha256(_content(self.weights_path, self.name))
         digest.update(self.dataset.name.encode())
+        if self.dataset.folder is not None:
+            for path in sorted(self.dataset.folder.glob("*.npz")):
+                digest.update(hashlib.sha256(_content(path, self.name)).digest())
+        if self.metric is not ACCURACY:
+            digest.update(self.metric.name.encode())
         return digest.hexdigest()[:16]
 
     @property
     def weights_path(self) -> Path:
-        """The trained weights, safetensors."""
-        return self.folder / "weights.safetensors"
+        """The trained weights, safetensors, or the ONNX file that holds them."""
+        return self.source.path
 
     @property
     def starters_folder(self) -> Path:
@@ -138,63 +205,107 @@ class Task:
         return self.folder / "starters"
 
     def split(self, name: SplitName) -> Split:
-        """One split of the data; disjoint from the others, but calibration lies inside train."""
-        return load_split(self.dataset.name, name)
+        """One split of the data; disjoint from the others, but calibration lies inside train.
+
+        Raises:
+            BrokenTaskError: if a user's own data is missing or does not fit the card.
+        """
+        folder = self.dataset.folder
+        if folder is None:
+            return load_split(self.dataset.name, name)
+        return own_split(self.dataset, folder, name)
+
+    def example(self) -> Feeds:
+        """One example as a session takes it: an array of batch 1, or several by name."""
+        feeds = self.split("calibration").first(1).feeds
+        if isinstance(feeds, Mapping):
+            return {name: np.ascontiguousarray(values) for name, values in feeds.items()}
+        return np.ascontiguousarray(feeds)
 
     def network(self) -> nn.Module:
         """The trained network, on the CPU, in evaluation mode.
 
         Raises:
             BrokenArtifactError: if the weights are missing or do not fit.
+            RefusedError: if the task came as a file without a network.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        from optim.task.architectures import build
-
-        network = build(
-            self.architecture, in_channels=self.input_shape[0], classes=len(self.labels)
-        )
-        try:
-            network.load_state_dict(load_file(self.weights_path))
-        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-            raise BrokenArtifactError(
-                f"the weights of {self.name} cannot be read from {self.weights_path.name}: "
-                f"{error}. Restore the file, for example with `git checkout`."
-            ) from error
-        return network.eval()
+        return self.source.network(self.name)
 
 
-@lru_cache(maxsize=64)
-def load_task(name: str) -> Task:
-    """Find a sample task by its name.
+def load_task(name: str, workspace: Path | None = None) -> Task:
+    """Find a task by its name: a sample, or one of a workspace's own.
 
     Raises:
         UnknownTaskError: naming the tasks there are, and the nearest one.
+        BrokenTaskError: if its card cannot be read.
     """
-    if name not in SAMPLE_ORDER:
-        near = difflib.get_close_matches(name, SAMPLE_ORDER, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UnknownTaskError(
-            f"there is no task {name!r:.60}.{hint} The tasks are: {', '.join(SAMPLE_ORDER)}."
-        )
-    folder = SAMPLES / name
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    return Task(
-        name=name,
-        title=card["title"],
-        summary=card["summary"],
-        architecture=card["architecture"],
-        dataset=DATASETS[card["dataset"]],
-        folder=folder,
-        card=card,
+    if name in SAMPLE_ORDER:
+        return _task_in(SAMPLES / name, 0)
+    folder = _own_folder(workspace, name)
+    if folder is not None:
+        return _task_in(folder, (folder / CARD_NAME).stat().st_mtime_ns)
+    known = (*SAMPLE_ORDER, *(path.name for path in _own_folders(workspace)))
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise UnknownTaskError(
+        f"there is no task {name!r:.60}.{hint} The tasks are: {', '.join(known)}."
     )
+
+
+@lru_cache(maxsize=64)
+def _task_in(folder: Path, changed_ns: int) -> Task:
+    """The task of a folder, read again when its card has changed."""
+    return Task(name=folder.name, folder=folder, card=read_card(folder))
 
 
 def sample_tasks() -> tuple[Task, ...]:
     """Every sample task whose weights are there, in the order a page lists them."""
     tasks = map(load_task, SAMPLE_ORDER)
     return tuple(task for task in tasks if task.weights_path.exists())
+
+
+def own_tasks(workspace: Path) -> tuple[Task, ...]:
+    """A workspace's own tasks by name; those whose card is broken are left out."""
+    return tuple(each for each in _own(workspace) if isinstance(each, Task))
+
+
+def broken_tasks(workspace: Path) -> tuple[str, ...]:
+    """What is wrong with the tasks that ``own_tasks`` leaves out, a sentence each."""
+    return tuple(str(each) for each in _own(workspace) if isinstance(each, BrokenTaskError))
+
+
+def _own(workspace: Path) -> Iterator[Task | BrokenTaskError]:
+    for folder in _own_folders(workspace):
+        try:
+            yield load_task(folder.name, workspace)
+        except BrokenTaskError as error:
+            yield error
+
+
+def _own_folders(workspace: Path | None) -> tuple[Path, ...]:
+    """The folders with a card in ``tasks`` of a workspace, by name."""
+    if workspace is None or not (workspace / "tasks").is_dir():
+        return ()
+    found = sorted((workspace / "tasks").iterdir())
+    return tuple(path for path in found if _own_folder(workspace, path.name) is not None)
+
+
+def _own_folder(workspace: Path | None, name: str) -> Path | None:
+    """The folder of a user's own task; None if there is none of this name."""
+    if workspace is None or not OWN_NAME.fullmatch(name) or name in SAMPLE_ORDER:
+        return None
+    folder = workspace / "tasks" / name
+    return folder if (folder / CARD_NAME).is_file() else None
+
+
+def _content(path: Path, name: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BrokenArtifactError(
+            f"the {'weights' if path.name == WEIGHTS_NAME else 'files'} of {name} cannot be read: "
+            f"{error.strerror}. Restore {path.name}, for example with `git checkout`."
+        ) from error
 
 
 def same_question(task: Task, other: Task) -> bool:

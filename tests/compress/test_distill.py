@@ -110,9 +110,9 @@ def test_patience_ends_a_training_that_brings_nothing(tiny, narrow):
 
 
 def _with_rate(task, rate):
-    training = {**task.card["training"]}
-    training["schedule"] = {**training["schedule"], "max_lr": rate}
-    return {**task.card, "training": training}
+    schedule = {**task.training.schedule, "max_lr": rate}
+    training = dataclasses.replace(task.training, schedule=schedule)
+    return dataclasses.replace(task.card, training=training)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
@@ -157,7 +157,7 @@ def test_trained_weights_learn_at_a_gentle_rate_and_random_ones_at_the_full():
         distillation_schedule(task, Distill(), from_scratch=from_scratch, examples=55_000).max_lr
         for from_scratch in (False, True)
     )
-    assert full == task.card["training"]["schedule"]["max_lr"] == 4 * lowered
+    assert full == task.training.schedule["max_lr"] == 4 * lowered
 
 
 @pytest.mark.parametrize(
@@ -169,9 +169,9 @@ def test_a_short_training_takes_the_rate_that_the_card_says(name, epochs, share)
     task = load_task(name)
     step = Distill(epochs=epochs)
     schedule = distillation_schedule(task, step, from_scratch=False, examples=55_000)
-    assert schedule.max_lr == share * task.card["training"]["schedule"]["max_lr"]
+    assert schedule.max_lr == share * task.training.schedule["max_lr"]
     fresh = distillation_schedule(task, step, from_scratch=True, examples=55_000)
-    assert fresh.max_lr == task.card["training"]["schedule"]["max_lr"]
+    assert fresh.max_lr == task.training.schedule["max_lr"]
     assert schedule.weak_augmentation
     assert fresh.weak_augmentation
 

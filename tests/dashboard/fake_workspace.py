@@ -13,13 +13,12 @@ from optim.analysis.analyses import Analysis
 from optim.artifact import store_artifact
 from optim.candidate import Candidate, candidate_id, role_of
 from optim.devices.environment import Environment
-from optim.devices.target import Target
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState
 from optim.progress import Epoch
 from optim.recipe import Recipe
 from optim.store.analyses import AnalysisKind
-from optim.task.task import load_task
+from optim.task.task import Task, load_task, sample_tasks
 from tests.dashboard.factories import ENVIRONMENT, candidate, sample_candidates
 
 TASK = "fashion-squeezenet"
@@ -31,7 +30,6 @@ class FakeWorkspace:
     def __init__(self, path: Path, candidates: Sequence[Candidate] | None = None) -> None:
         self.path = path
         self.environment: Environment = ENVIRONMENT
-        self.target = Target()
         rows = sample_candidates() if candidates is None else candidates
         self.rows = {row.id: self._with_file(row) for row in rows}
         self.queue: list[Job] = []
@@ -51,6 +49,15 @@ class FakeWorkspace:
         return replace(row, artifact=replace(row.artifact, path=artifact.path))
 
     # --- looking -------------------------------------------------------------------------------
+    def task(self, name: str) -> Task:
+        return load_task(name)
+
+    def tasks(self) -> tuple[Task, ...]:
+        return sample_tasks()
+
+    def broken_tasks(self) -> tuple[str, ...]:
+        return ()
+
     def version(self) -> int:
         return self._version
 

@@ -34,7 +34,7 @@ from tests.any_recipe import recipes as any_recipes
 from tests.dashboard.factories import control
 
 TASK = load_task("fashion-squeezenet")
-PLAIN = replace(TASK, card={k: v for k, v in TASK.card.items() if k != "pruning"})
+PLAIN = replace(TASK, card=replace(TASK.card, pruning=None))
 """Whose card says nothing of pruning, so that it is pruned as usual."""
 
 recipes = st.builds(
@@ -152,7 +152,9 @@ def test_commands_name_only_what_the_task_would_not_choose(recipe: Recipe, optio
 
 
 def test_what_a_task_chooses_itself_is_left_out_and_anything_else_is_said() -> None:
-    card = {**TASK.card, "pruning": {"criterion": "taylor", "scope": "global", "epochs": 3}}
+    card = replace(
+        TASK.card, pruning=Prune(ratio=0.5, criterion="taylor", scope="global", epochs=3)
+    )
     best = replace(TASK, card=card)
     found = Recipe(steps=(Prune(ratio=0.5, criterion="taylor", scope="global", epochs=3),))
     assert commands.command_line(best, found).endswith(f"run {TASK.name} --prune 0.5")

@@ -47,7 +47,7 @@ from tests.any_recipe import recipes as any_recipes
 from tests.dashboard.factories import candidate, control, sample_candidates
 
 SHIPPED = load_task("fashion-squeezenet")
-TASK = replace(SHIPPED, card={k: v for k, v in SHIPPED.card.items() if k != "pruning"})
+TASK = replace(SHIPPED, card=replace(SHIPPED.card, pruning=None))
 """Whose card says nothing of pruning, so that it is pruned as usual."""
 
 
@@ -237,7 +237,7 @@ settings = st.builds(
 
 
 FOUND = replace(
-    TASK, card={**TASK.card, "pruning": {"criterion": "taylor", "rounds": 2, "epochs": 4}}
+    TASK, card=replace(TASK.card, pruning=Prune(ratio=0.5, criterion="taylor", rounds=2, epochs=4))
 )
 
 

@@ -18,6 +18,7 @@ from optim.recipe import (
     Activations,
     Criterion,
     Precision,
+    Prune,
     PruningUnit,
     Quantize,
     Recipe,
@@ -99,8 +100,8 @@ def test_ratios_below_one_are_told_as_what_they_are() -> None:
 
 
 SHIPPED = load_task("fashion-resnet")
-TASK = replace(SHIPPED, card={k: v for k, v in SHIPPED.card.items() if k != "pruning"})
-BEST = replace(TASK, card={**TASK.card, "pruning": {"criterion": "l2", "epochs": 1}})
+TASK = replace(SHIPPED, card=replace(SHIPPED.card, pruning=None))
+BEST = replace(TASK, card=replace(TASK.card, pruning=Prune(ratio=0.5, criterion="l2", epochs=1)))
 
 
 def test_pruning_as_usual_needs_no_note() -> None:

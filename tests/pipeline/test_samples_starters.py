@@ -84,7 +84,7 @@ def test_every_recorded_accuracy_follows_from_the_recorded_answers(task):
 
 
 def test_the_card_tells_what_the_network_reaches(task):
-    results = task.card["results"]
+    results = task.card.results
     accuracy = read_starters(task)[0].score
     assert results["test_accuracy"] == pytest.approx(accuracy.value, abs=0.002)
     assert results["test_accuracy"] >= TARGETS[task.name]

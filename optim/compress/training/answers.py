@@ -14,7 +14,6 @@ import io
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from optim.compress.training.augment import views
 from optim.compress.training.batches import device, network_on
 from optim.compress.training.evaluation import logits_of
 from optim.compress.training.loop import Follow
-from optim.task.datasets import Split
+from optim.task.datasets import Kind, Split
 from optim.task.task import Task
 
 PART = 2560
@@ -58,9 +57,7 @@ def teacher_answers(task: Task, follow: Follow) -> np.ndarray:
     return answers_of((task,), task.split("train"), follow=follow)
 
 
-def label_views(
-    network: nn.Module, inputs: np.ndarray, kind: Literal["image", "series"]
-) -> np.ndarray:
+def label_views(network: nn.Module, inputs: np.ndarray, kind: Kind) -> np.ndarray:
     """A teacher's logits for every example and view, (V, n, classes) float16."""
     x = torch.from_numpy(inputs)
     return np.stack([logits_of(network, view.numpy()) for view in views(x, kind)]).astype(

@@ -12,9 +12,11 @@ consistent"). ``fine_tuning_schedule`` says when it is better without a teacher,
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import assert_never
 
 import torch
+
+from optim.task.datasets import Kind
 
 SHIFT, WEAK_SHIFT = 2, 1
 CUTOUT = 8
@@ -24,7 +26,7 @@ SCALE, NOISE, GENTLE_NOISE = 0.2, 0.05, 0.02
 
 def augment(
     x: torch.Tensor,
-    kind: Literal["image", "series"],
+    kind: Kind,
     *,
     weak_augmentation: bool = False,
     generator: torch.Generator,
@@ -33,7 +35,7 @@ def augment(
 
     Args:
         x: (N, C, H, W) for images, (N, C, L) for series.
-        kind: which family of changes makes sense.
+        kind: which family of changes makes sense; other data stays as it is.
         weak_augmentation: only what leaves a recorded answer of the teacher true.
         generator: the source of chance.
 
@@ -41,16 +43,21 @@ def augment(
         The changed batch, and the view of each example, (N,) int64: 1 where it was mirrored, else
         0.
     """
-    if kind == "series":
-        return _augment_series(x, weak_augmentation, generator), torch.zeros(
-            len(x), dtype=torch.int64
-        )
-    shift = WEAK_SHIFT if weak_augmentation else SHIFT
-    moved, mirrored = _mirror_and_shift(x, shift, generator)
-    return (moved if weak_augmentation else _cut_out(moved, generator)), mirrored
+    as_it_is = torch.zeros(len(x), dtype=torch.int64)
+    match kind:
+        case "image":
+            shift = WEAK_SHIFT if weak_augmentation else SHIFT
+            moved, mirrored = _mirror_and_shift(x, shift, generator)
+            return (moved if weak_augmentation else _cut_out(moved, generator)), mirrored
+        case "series":
+            return _augment_series(x, weak_augmentation, generator), as_it_is
+        case "other":
+            return x, as_it_is
+        case _:
+            assert_never(kind)
 
 
-def views(x: torch.Tensor, kind: Literal["image", "series"]) -> tuple[torch.Tensor, ...]:
+def views(x: torch.Tensor, kind: Kind) -> tuple[torch.Tensor, ...]:
     """The views a teacher labels once: as is, and mirrored for images."""
     return (x, x.flip(3)) if kind == "image" else (x,)
 

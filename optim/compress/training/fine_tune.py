@@ -11,7 +11,8 @@ from optim.compress.training.evaluation import reestimate_batchnorm
 from optim.compress.training.loop import AfterStep, Follow, train
 from optim.compress.training.schedule import Schedule
 from optim.recipe import Distill, Prune, QuantizeAware, Replace, ReplaceActivation, Sparsify
-from optim.task.task import SHORT, USUAL_RATE_SHARE, Task
+from optim.task.card import USUAL_RATE_SHARE
+from optim.task.task import SHORT, Task
 
 Tuned = Replace | ReplaceActivation | Prune | Sparsify | QuantizeAware
 """Steps whose training is the task's own schedule, shortened."""
@@ -79,7 +80,7 @@ def fine_tuning_schedule(
     Args:
         from_scratch: True if the weights are random, beside the steps that make them so themselves.
     """
-    base = Schedule(**task.card["training"]["schedule"])
+    base = Schedule(**task.training.schedule)
     # Adam scales its steps itself; SGD at the full rate would undo what the weights have learnt.
     from_scratch |= isinstance(step, Replace) or (isinstance(step, Prune) and not step.keep_weights)
     if isinstance(step, QuantizeAware):

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -37,10 +36,9 @@ from optim.compress.training.schedule import Schedule
 from optim.compress.training.state import TrainingState
 from optim.progress import Epoch, Progress
 from optim.recipe import DistillationLoss
-from optim.task.datasets import Split
+from optim.task.datasets import Kind, Split
 
 AfterStep = Callable[[float, nn.Module], None]
-Kind = Literal["image", "series"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 from onnx import ModelProto, NodeProto
 
+from optim.graph.examples import Examples
 from optim.graph.onnx_file import constants
 from optim.graph.quantization.adaround import learn_rounding
 from optim.graph.quantization.gptq import round_compensated
@@ -40,7 +41,7 @@ def correct_biases(
     plan: Plan,
     on_grid: OnGrid,
     weights: Mapping[str, StoredWeights],
-    examples: np.ndarray,
+    examples: Examples,
     *,
     learned: Collection[str],
     biases: bool,

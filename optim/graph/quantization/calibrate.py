@@ -23,6 +23,7 @@ from typing import assert_never
 import numpy as np
 from onnx import ModelProto, helper
 
+from optim.graph.examples import Examples, feeds_of
 from optim.graph.runner import Runner
 from optim.recipe import Calibration
 
@@ -36,11 +37,11 @@ SHRINKS = np.linspace(0.2, 1.0, 81)
 HISTOGRAM_EXAMPLES = 128
 """Counting is slow and every example gives thousands of values; the extremes come from all."""
 Ranges = dict[str, tuple[float, float]]
-Run = Callable[[np.ndarray], list[np.ndarray]]
+Run = Callable[[Examples], list[np.ndarray]]
 
 
 def activation_ranges(
-    model: ModelProto, tensors: Sequence[str], calibration: np.ndarray, method: Calibration
+    model: ModelProto, tensors: Sequence[str], calibration: Examples, method: Calibration
 ) -> Ranges:
     """Run the examples through the model and read off a range (low <= 0 <= high) per tensor.
 
@@ -188,25 +189,25 @@ def _histograms(
 
 
 def expose(model: ModelProto, tensors: Sequence[str]) -> Run:
-    """A function from a batch, float32 (N, ...), to the values of the tensors."""
-    source = model.graph.input[0].name
-    inner = [name for name in tensors if name != source]
+    """A function from a batch of examples to the values of the tensors."""
+    given = {value.name for value in model.graph.input}
+    inner = [name for name in tensors if name not in given]
     if not inner:
-        return lambda batch: [batch] * len(tensors)
+        return lambda batch: [feeds_of(model, batch)[name] for name in tensors]
     exposed = ModelProto()
     exposed.CopyFrom(model)
     del exposed.graph.output[:]
     exposed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in inner)
     runner = Runner(exposed)
 
-    def run(batch: np.ndarray) -> list[np.ndarray]:
-        found = dict(zip(inner, runner.run(inner, {source: batch}), strict=True))
-        found[source] = batch
+    def run(batch: Examples) -> list[np.ndarray]:
+        feeds = feeds_of(model, batch)
+        found = feeds | dict(zip(inner, runner.run(inner, feeds), strict=True))
         return [found[name] for name in tensors]
 
     return run
 
 
-def _batches(run: Run, examples: np.ndarray) -> Iterator[list[np.ndarray]]:
+def _batches(run: Run, examples: Examples) -> Iterator[list[np.ndarray]]:
     for start in range(0, len(examples), BATCH):
         yield run(examples[start : start + BATCH])

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
+from optim.graph.examples import Examples
 from optim.graph.onnx_file import (
     LAYERS,
     attribute,
@@ -88,7 +89,7 @@ def equalize(model: ModelProto) -> ModelProto | None:
     return replaced(model, {n: v for n, v in changed.items() if v is not values[n]})
 
 
-def smooth(model: ModelProto, examples: np.ndarray, strength: float) -> ModelProto | None:
+def smooth(model: ModelProto, examples: Examples, strength: float) -> ModelProto | None:
     """Move the activations' range into matrix products; None if there are none with fixed weights.
 
     Where the operator before can take the inverse scale it does (a layer, or LayerNormalization);
@@ -149,7 +150,7 @@ def _largest_by_row(weight: np.ndarray, layer: NodeProto) -> np.ndarray:
 
 
 def _largest_activations(
-    model: ModelProto, names: list[str], examples: np.ndarray
+    model: ModelProto, names: list[str], examples: Examples
 ) -> dict[str, np.ndarray]:
     """max|x| of each channel, the last axis, over all examples."""
     run = expose(model, names)

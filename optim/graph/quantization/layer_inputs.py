@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from onnx import ModelProto, NodeProto, helper
 
+from optim.graph.examples import Examples
 from optim.graph.onnx_file import attribute, constants
 from optim.graph.quantization.calibrate import BATCH, expose
 from optim.graph.quantization.layers import output_axis
@@ -21,7 +22,7 @@ MIN_PATCHES, PATCHES_PER_INPUT = 4096, 3
 
 
 def second_moments(
-    model: ModelProto, layers: Sequence[NodeProto], calibration: np.ndarray
+    model: ModelProto, layers: Sequence[NodeProto], calibration: Examples
 ) -> dict[str, np.ndarray]:
     """E[x x^T] of the inputs x that meet in one output of a layer.
 

@@ -16,6 +16,7 @@ import onnx
 from onnx import ModelProto
 
 from optim.errors import Refusal, RefusedError
+from optim.graph.examples import Examples, examples_for
 from optim.graph.fuse import fuse
 from optim.graph.onnx_file import opset, read_model
 from optim.graph.quantization.bias_correction import correct_biases
@@ -39,7 +40,7 @@ NO_LAYERS: Mapping[str, Any] = MappingProxyType({})
 def quantize(
     model: bytes,
     step: Quantize,
-    calibration: np.ndarray,
+    calibration: np.ndarray | Mapping[str, np.ndarray],
     *,
     layers: Mapping[str, Precision] = NO_LAYERS,
     weight_scales: Mapping[str, np.ndarray] = NO_LAYERS,
@@ -49,9 +50,10 @@ def quantize(
     Deterministic: the same file, step and examples give the same bytes.
 
     Args:
-        model: an ONNX file with one input, float32 throughout.
+        model: an ONNX file, float32 throughout but for inputs and what only moves.
         step: precision, calibration method, granularity and so on.
-        calibration: float32, shape (n, ...); the first ``step.calibration_examples`` are used.
+        calibration: shape (n, ...), or such an array for each input by name; the first
+            ``step.calibration_examples`` are used.
         layers: single layers, by node name, that get another precision than ``step`` says.
         weight_scales: scales that training has settled on, by node name, shape (O,) or (); the
             weights of such a layer lie on that grid already.
@@ -62,8 +64,7 @@ def quantize(
         ValueError: if the calibration examples do not fit the network's input.
     """
     fused = read_model(fuse(model))
-    _check_calibration(fused, calibration)
-    examples = np.ascontiguousarray(calibration[: step.calibration_examples], np.float32)
+    examples = examples_for(fused, calibration)[: step.calibration_examples]
     refuse_options(step, trained=bool(weight_scales))
     precisions = layer_precisions(fused, step, layers, trained=weight_scales.keys())
     try:
@@ -77,7 +78,7 @@ def quantize(
 def _quantize_weights(
     fused: ModelProto,
     step: Quantize,
-    examples: np.ndarray,
+    examples: Examples,
     precisions: Mapping[str, Precision],
     weight_scales: Mapping[str, np.ndarray],
 ) -> bytes:
@@ -119,7 +120,7 @@ def _quantize_weights(
             raise AssertionError("a Quantize step fills in its activations")
 
 
-def _with_moved_scales(model: ModelProto, step: Quantize, examples: np.ndarray) -> ModelProto:
+def _with_moved_scales(model: ModelProto, step: Quantize, examples: Examples) -> ModelProto:
     """The same function with ranges that are easier to quantize, if the step asks for it."""
     if step.equalize:
         equalized = equalize(model)
@@ -142,7 +143,7 @@ def _with_moved_scales(model: ModelProto, step: Quantize, examples: np.ndarray) 
 
 
 def _activations(
-    model: ModelProto, step: Quantize, examples: np.ndarray, *, floats: frozenset[str]
+    model: ModelProto, step: Quantize, examples: Examples, *, floats: frozenset[str]
 ) -> tuple[Plan, Ranges]:
     """What becomes INT8, and the ranges of it; float and dynamic activations have none."""
     plan = plan_int8(model, floats=floats, signed=step.activations is not Activations.UINT8)
@@ -173,16 +174,6 @@ def _with_int4(model: ModelProto) -> ModelProto:
             f"{str(error).splitlines()[0]:.200}",
             "Export the network again, or use INT8.",
         ) from error
-
-
-def _check_calibration(model: ModelProto, calibration: np.ndarray) -> None:
-    dims = model.graph.input[0].type.tensor_type.shape.dim
-    expected = tuple(dim.dim_value for dim in dims)[1:]
-    if len(calibration) == 0 or calibration.shape[1:] != expected:
-        raise ValueError(
-            f"calibration must hold examples of shape {expected}, one at least; "
-            f"got an array of shape {calibration.shape}."
-        )
 
 
 def _refused(reason: str, remedy: str = "") -> RefusedError:

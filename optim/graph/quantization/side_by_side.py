@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
+from optim.graph.examples import Examples, feeds_of
 from optim.graph.onnx_file import constants, consumers
 from optim.graph.quantization.calibrate import Ranges
 from optim.graph.quantization.int8 import activation_grid, signed_activation_grid
@@ -53,7 +54,7 @@ def meetings(
     on_grid: OnGrid,
     settled: Mapping[str, np.ndarray],
     layers: Sequence[str],
-    examples: np.ndarray,
+    examples: Examples,
 ) -> Iterator[PairedActivations]:
     """Stop before each of the layers, in the order in which they run.
 
@@ -141,13 +142,12 @@ def _alive_before_each(
     nodes: Sequence[NodeProto],
     on_grid: OnGrid,
     settled: Mapping[str, np.ndarray],
-    examples: np.ndarray,
+    examples: Examples,
 ) -> Iterator[tuple[NodeProto | None, dict[str, np.ndarray]]]:
     """Each operator with the tensors that are needed from there on, then None with the last."""
     values = {tensor.name: tensor for tensor in model.graph.initializer}
     last = {name: place for place, node in enumerate(nodes) for name in node.input}
-    source = model.graph.input[0].name
-    alive = {source: on_grid(source, examples)}
+    alive = {name: on_grid(name, x) for name, x in feeds_of(model, examples).items()}
     for place, node in enumerate(nodes):
         yield node, alive
         feeds = {

@@ -13,6 +13,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto
 
 from optim.errors import Refusal, RefusedError
+from optim.graph.examples import Examples
 from optim.graph.onnx_file import constants
 from optim.graph.quantization.gptq import round_compensated
 from optim.graph.quantization.int4 import HIGH, LOW, int4_scale
@@ -73,7 +74,7 @@ class Choice:
 
 
 def store_weights(
-    model: ModelProto, choices: dict[str, Choice], calibration: np.ndarray
+    model: ModelProto, choices: dict[str, Choice], calibration: Examples
 ) -> dict[str, StoredWeights]:
     """Round the weights of every layer that has a choice; ``learned`` ones to the nearest level.
 

@@ -34,9 +34,8 @@ from tests.small_task import small_task
 def tiny(tmp_path_factory):
     """Its weights are averaged over time when it trains for three epochs or more."""
     task = small_task(tmp_path_factory.mktemp("tiny"), windows=128)
-    training = task.card["training"]
-    averaged = {**training, "schedule": {**training["schedule"], "ema_decay": 0.9}}
-    return replace(task, card={**task.card, "training": averaged})
+    averaged = replace(task.training, schedule={**task.training.schedule, "ema_decay": 0.9})
+    return replace(task, card=replace(task.card, training=averaged))
 
 
 @pytest.fixture(scope="module")

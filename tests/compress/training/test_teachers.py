@@ -36,4 +36,7 @@ def test_a_teacher_of_another_question_is_refused_and_those_that_fit_are_named(t
 def test_a_teacher_for_another_shape_is_refused(tiny):
     shorter = dataclasses.replace(tiny.dataset, input_shape=(6, 64))
     with pytest.raises(RefusedError, match=r"inputs of shape \(6, 128\)"):
-        teachers_of(dataclasses.replace(tiny, dataset=shorter), ("motion-cnn",))
+        teachers_of(
+            dataclasses.replace(tiny, card=dataclasses.replace(tiny.card, dataset=shorter)),
+            ("motion-cnn",),
+        )
