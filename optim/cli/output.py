@@ -68,7 +68,7 @@ def workspace_folder(named: Path | None) -> Path:
 def tell_unread(workspace: Workspace, task: str | None = None) -> None:
     """Say on standard error what a newer version wrote and the tables leave out."""
     if told := workspace.unread(task):
-        click.echo(f"Note: {told}", err=True)
+        say(f"Note: {told}", error=True)
 
 
 def known_task(context: click.Context, parameter: click.Parameter, name: str) -> str:
