@@ -39,8 +39,7 @@ from optim import Recipe, Workspace, load_task
 from optim.candidate import candidate_id
 from optim.compress.distill import distillation_schedule
 from optim.compress.training.evaluation import accuracy_of
-from optim.devices.target import ENGINE
-from optim.engines import engine_named
+from optim.devices.target import Target
 from optim.measure.scoring import predictions_of
 from optim.pipeline.make import make_candidate, trained_network
 from optim.recipe import Architecture, Distill, DistillationLoss, Prune, PruningUnit, Replace
@@ -158,7 +157,7 @@ class _Bench:
         candidate = make_candidate(self.workspace.results, self.task, recipe)
         assert candidate.artifact is not None, candidate.refusal
         test = self.task.split("test")
-        classes = predictions_of(engine_named(ENGINE), candidate.artifact.path, test, threads=1)
+        classes = predictions_of(Target().load_engine(), candidate.artifact.path, test, threads=1)
         return float((classes == test.targets).mean())
 
     def seconds_an_epoch(self, recipe: Recipe) -> float:

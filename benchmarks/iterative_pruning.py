@@ -18,8 +18,7 @@ import numpy as np
 
 from optim import Recipe, Workspace, load_task
 from optim.candidate import candidate_id
-from optim.devices.target import ENGINE
-from optim.engines import engine_named
+from optim.devices.target import Target
 from optim.measure.scoring import predictions_of
 from optim.pipeline.make import make_candidate
 from optim.recipe import Prune
@@ -72,7 +71,7 @@ def _accuracy(workspace: Workspace, task: Task, recipe: Recipe) -> float:
     candidate = make_candidate(workspace.results, task, recipe)
     assert candidate.artifact is not None, candidate.refusal
     test = task.split("test")
-    classes = predictions_of(engine_named(ENGINE), candidate.artifact.path, test, threads=1)
+    classes = predictions_of(Target().load_engine(), candidate.artifact.path, test, threads=1)
     return float((classes == test.targets).mean())
 
 

@@ -78,7 +78,9 @@ def _compare(workspace: Workspace, name: str) -> None:
 
 def _made(workspace: Workspace, task: Task, recipe: Recipe) -> Candidate:
     """Made here, even where a file came with the task: that may be of an earlier algorithm."""
-    return make_and_measure(workspace.results, task, recipe, lambda share, words: None)
+    return make_and_measure(
+        workspace.results, task, recipe, workspace.target, lambda share, words: None
+    )
 
 
 def _line(candidate: Candidate, predicted: str) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ import numpy as np
 from optim import Workspace
 from optim.measure.measurement import Latency
 from optim.pipeline.measure import measure_latency_of, settle_latency_of
+from optim.pipeline.reference import prepare_reference
 from optim.recipe import Recipe
 from optim.search.headlines import find_headlines
 from optim.task.task import load_task
@@ -41,14 +43,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))
         (candidate,) = (c for c in workspace.take_starters(task.name) if c.recipe == recipe)
-        results, first, settled = workspace.results, [], []
+        results, target = workspace.results, workspace.target
+        first, settled = [], []
         print(f"{task.title}, {candidate.words()}, {workspace.environment.words()}")
         print("  A/B     A/A'   spread  busy   then")
         for _ in range(wanted.times):
-            measure_latency_of(results, task, candidate, progress=_silent, max_restarts=0)
+            reference = prepare_reference(results, task, target)
+            candidate = replace(
+                candidate,
+                latency=measure_latency_of(
+                    results, task, candidate, target, reference, progress=_silent, max_restarts=0
+                ),
+            )
             once = _latency(workspace, candidate.id)
             time.sleep(PAUSE_S)
-            settle_latency_of(results, task, candidate, progress=_silent)
+            settle_latency_of(results, task, candidate, target, reference, progress=_silent)
             then = _latency(workspace, candidate.id)
             first.append(once.speedup)
             settled.append(then.speedup)

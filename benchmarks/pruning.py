@@ -25,10 +25,9 @@ from _torch_pruning import fine_tuned_by_default, pruned_by_default
 
 from optim import Recipe, Workspace, load_task
 from optim.artifact import Artifact, store_artifact
-from optim.devices.target import ENGINE, here
-from optim.engines import engine_named
+from optim.devices.target import Target
 from optim.graph.export import export_onnx
-from optim.measure.latency import measure_latency
+from optim.measure.latency import measure
 from optim.measure.scoring import predictions_of
 from optim.pipeline.make import make_candidate
 from optim.recipe import PruningUnit
@@ -73,14 +72,14 @@ class _Bench:
 
     def __init__(self, task: Task, workspace: Workspace, epochs: float, seeds: int) -> None:
         self.task, self.workspace, self.epochs, self.seeds = task, workspace, epochs, seeds
-        self.engine, self.test = engine_named(ENGINE), task.split("test")
+        self.engine, self.test = Target().load_engine(), task.split("test")
         self.original = self.made(Recipe())
         self.baseline = self.accuracy(self.original)
 
     def print_table(self, removed: list[float]) -> None:
         print(
             f"\n{self.task.title}: FP32 {self.baseline:.2%}, {self.epochs:g} epochs, {self.seeds} "
-            f"seeds, {here().words()}\n"
+            f"seeds, {Target().environment.words()}\n"
             "MACs removed   ours: change   faster    Torch-Pruning  faster    at equal latency",
             flush=True,
         )
@@ -117,9 +116,7 @@ class _Bench:
         return self.figures(files)
 
     def figures(self, files: list[Artifact]) -> Figures:
-        latency = measure_latency(
-            self.engine, self.original, files[-1], self.test.inputs[:1], environment=here()
-        )
+        latency = measure(files[-1], self.original, Target(), example=self.test.inputs[:1])
         return Figures(
             accuracies=tuple(map(self.accuracy, files)),
             speedup=latency.speedup,

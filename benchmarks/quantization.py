@@ -28,12 +28,12 @@ import onnx
 
 from optim import load_task, sample_tasks
 from optim.artifact import Artifact, store_artifact
-from optim.devices.target import here
+from optim.devices.target import Target
 from optim.engines.onnxruntime.engine import ONNX_RUNTIME
 from optim.errors import RefusedError
 from optim.graph.export import export_onnx
 from optim.graph.quantization.quantize import quantize
-from optim.measure.latency import measure_latency
+from optim.measure.latency import measure
 from optim.measure.scoring import compare, predictions_of
 from optim.recipe import Quantize
 from optim.recipe.presets import PRESETS
@@ -68,14 +68,16 @@ def _by_us(step: Quantize, model: bytes, examples: np.ndarray) -> bytes:
 
 
 def _table(task: Task, folder: Path) -> None:
-    environment = here()
+    target = Target()
     model = export_onnx(task.network(), task.input_shape)
     original = store_artifact(model, folder)
     examples = task.split("calibration").inputs[:EXAMPLES]
     test = task.split("test")
-    before = predictions_of(ONNX_RUNTIME, original.path, test, threads=environment.threads)
+    before = predictions_of(ONNX_RUNTIME, original.path, test, threads=target.threads)
     right = float((before == test.targets).mean())
-    print(f"\n{task.title}: FP32 {right:.2%}, {len(model) / 1e6:.2f} MB, {environment.words()}")
+    print(
+        f"\n{task.title}: FP32 {right:.2%}, {len(model) / 1e6:.2f} MB, {target.environment.words()}"
+    )
     print(f"{'':28s} accuracy  change  (95 %)          faster   null    smaller  made in")
     for words, make in _makers():
         started = time.monotonic()
@@ -96,12 +98,10 @@ def _table(task: Task, folder: Path) -> None:
 
 
 def _figures(task: Task, original: Artifact, artifact: Artifact, before: np.ndarray) -> str:
-    environment, test = here(), task.split("test")
-    after = predictions_of(ONNX_RUNTIME, artifact.path, test, threads=environment.threads)
+    target, test = Target(), task.split("test")
+    after = predictions_of(ONNX_RUNTIME, artifact.path, test, threads=target.threads)
     accuracy = compare(after, before, test.targets, split="test", baseline_sha256=original.sha256)
-    latency = measure_latency(
-        ONNX_RUNTIME, original, artifact, test.inputs[:1], environment=environment
-    )
+    latency = measure(artifact, original, target, example=test.inputs[:1])
     low, high = accuracy.difference_interval
     return (
         f"{accuracy.value:7.2%} {100 * accuracy.difference:+6.2f}"

@@ -31,9 +31,10 @@ from torch import nn
 
 from optim.analysis.remedies import slow_start
 from optim.compress.replace import replace_activations
-from optim.devices.target import here
+from optim.devices.target import Target
 from optim.engines.engine import run_single
 from optim.engines.onnxruntime.engine import ONNX_RUNTIME
+from optim.engines.onnxruntime.explainer import EXPLAINER
 from optim.engines.onnxruntime.profiler import profile
 from optim.graph.export import export_onnx
 from optim.graph.quantization import quantize as quantization
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print(here().words())
+    print(Target().environment.words())
     print(f"{'':24s}{'':20s} ms (p5)   times faster than its FP32 (quartiles of rounds)")
     for name in arguments.networks:
         with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +85,7 @@ def _ours(exported: Path, examples: np.ndarray, prefix: str) -> Iterator[tuple[s
     ours = _quantized(exported, examples, f"{exported.stem}-ours")
     yield f"{prefix}ours", ours
     own, before = (profile(path, examples[:1], threads=1) for path in (ours, exported))
-    layers, _ = slow_start(own, before)
+    layers, _ = slow_start(own, before, EXPLAINER.float_stops_before)
     if layers:
         floats = dict.fromkeys(layers, Precision.FP32)
         path = _quantized(exported, examples, f"{exported.stem}-start", floats)

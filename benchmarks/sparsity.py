@@ -23,9 +23,8 @@ import numpy as np
 from optim import Recipe, load_task, sample_tasks
 from optim.artifact import Artifact
 from optim.candidate import Candidate
-from optim.devices.target import ENGINE, here
-from optim.engines import engine_named
-from optim.measure.latency import measure_latency
+from optim.devices.target import Target
+from optim.measure.latency import measure
 from optim.measure.scoring import predictions_of
 from optim.measure.statistics import paired_difference_interval
 from optim.pipeline.make import make_candidate
@@ -63,7 +62,7 @@ class _Bench:
         """One row as soon as it is measured."""
         print(
             f"\n{self.task.title}: FP32 {self.baseline.mean():.2%}, {len(self.test):,} test "
-            f"examples, {here().words()}\n\n"
+            f"examples, {Target().environment.words()}\n\n"
             "| zeros | made | in the file | accuracy, points | latency | A/A | file | compressed "
             "| INT8: accuracy, points | file | compressed |\n" + "|---" * 11 + "|",
             flush=True,
@@ -89,9 +88,7 @@ class _Bench:
         assert facts is not None
         assert facts.sparsity is not None
         unstructured = step.pattern is Pattern.UNSTRUCTURED
-        latency = measure_latency(
-            engine_named(ENGINE), self.original, file, self.test.inputs[:1], environment=here()
-        )
+        latency = measure(file, self.original, Target(), example=self.test.inputs[:1])
         yield f"{step.sparsity:.0%}" if unstructured else str(step.pattern)
         yield str(step.method)
         yield f"{facts.sparsity:.1%}"
@@ -114,7 +111,7 @@ class _Bench:
 
     def right(self, file: Artifact) -> np.ndarray:
         """Which test examples the file answers rightly."""
-        classes = predictions_of(engine_named(ENGINE), file.path, self.test, threads=1)
+        classes = predictions_of(Target().load_engine(), file.path, self.test, threads=1)
         right: np.ndarray = classes == self.test.targets
         return right
 

@@ -1,4 +1,4 @@
-"""The dashboard's frame: navigation and the model picker. Nothing is computed here.
+"""The dashboard's frame: navigation, the model picker, what is measured on. It computes nothing.
 
 Started by ``dashboard.launch``: `edge-optim dashboard`.
 """
@@ -13,7 +13,10 @@ import streamlit as st
 from dashboard import loaders, viewport
 from dashboard.pages import PAGES
 from dashboard.state import keys as state
+from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
+from optim.devices.target import thread_choices
+from optim.engines import ENGINES, engine_title
 from optim.errors import OptimError
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -36,11 +39,14 @@ def main() -> None:
     try:
         titles = _titles()
         _open_model(titles)
+        state.open_target()
+        state.keep_target_in_url()
         with st.sidebar:
             _navigation()
             _model_picker(titles)
-        if unread := loaders.unread(state.model()):
-            st.warning(plain(unread), icon=":material/update:")
+            _measured_on()
+            if unread := loaders.unread(state.model()):
+                st.warning(plain(unread), icon=":material/update:")
         page.run()
         viewport.watch()
     except OptimError as error:
@@ -78,7 +84,7 @@ def _navigation() -> None:
                     each.path,
                     icon=each.icon,
                     width="stretch",
-                    query_params={state.MODEL: state.model()},
+                    query_params={state.MODEL: state.model(), **state.target_in_url()},
                 )
 
 
@@ -91,7 +97,33 @@ def _model_picker(titles: dict[str, str]) -> None:
         key=state.MODEL_BOX,
         on_change=state.forget_choices,
     )
+
+
+def _measured_on() -> None:
+    """What latency is measured on, for every page: the machine, the engine and its threads."""
     st.caption(f"Measured on {plain(loaders.environment().cpu)}")
+    if note := st.session_state.get(state.TARGET_NOTE):
+        st.warning(plain(note), icon=":material/warning:")
+    if len(ENGINES) > 1:
+        st.selectbox(
+            "Engine",
+            list(ENGINES),
+            format_func=engine_title,
+            key=state.ENGINE_BOX,
+            on_change=state.forget_target_note,
+        )
+    choices = sorted({*thread_choices(), state.target().threads})
+    if len(choices) > 1:
+        st.segmented_control(
+            "Threads",
+            [str(threads) for threads in choices],
+            required=True,
+            format_func=lambda text: f"{text} (all)" if int(text) == choices[-1] else text,
+            key=state.THREADS_BOX,
+            on_change=state.forget_target_note,
+            width="stretch",
+            help=what_is("Threads"),
+        )
 
 
 main()

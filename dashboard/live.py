@@ -12,6 +12,7 @@ from dashboard import loaders
 from dashboard.state import keys as state
 from dashboard.words import words
 from dashboard.words.markup import plain
+from optim.devices.target import Target
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState
 
@@ -19,15 +20,19 @@ QUICK_S, SLOW_S = 1.0, 5.0
 
 
 def begin(task: str) -> None:
-    """Have the ready candidates of a task measured, once per session; shows why if it cannot be."""
-    begun: set[str] = st.session_state.setdefault(state.BEGUN, set())
-    if task in begun:
+    """Have the ready candidates of a task measured, once per session and target.
+
+    Shows why if it cannot be.
+    """
+    begun: set[tuple[str, Target]] = st.session_state.setdefault(state.BEGUN, set())
+    asked = (task, state.target())
+    if asked in begun:
         return
     try:
         loaders.workspace().start_task(task)
     except OptimError as error:
         st.error(plain(str(error)))
-    begun.add(task)
+    begun.add(asked)
 
 
 def watch(job: Job) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from dashboard.state import keys as state
 from dashboard.words import story
 from dashboard.words.story import Lesson
 from optim.candidate import Candidate, Role
@@ -41,13 +42,17 @@ MOST_JOBS = 200
 MOST_BUDGETS = 25
 
 
-@st.cache_resource(show_spinner=False)
 def workspace() -> Workspace:
-    """The workspace that ``dashboard.launch`` names.
+    """The workspace that ``dashboard.launch`` names, on the target that is chosen.
 
     Raises:
         WorkspaceError: read-only, full disk, or written by a newer version.
     """
+    return _opened().on(state.target())
+
+
+@st.cache_resource(show_spinner=False)
+def _opened() -> Workspace:
     return Workspace(default_folder())
 
 
@@ -66,7 +71,7 @@ def task_titles() -> dict[str, str]:
 
 
 def environment() -> Environment:
-    """Where this machine measures."""
+    """Where the figures that are shown are measured."""
     return workspace().environment
 
 
@@ -172,6 +177,7 @@ def diagnosis(candidate: Candidate) -> Diagnosis | None:
         profile,
         parent,
         analysis(parent, AnalysisKind.PROFILE),
+        workspace().target.load_engine().explainer,
         candidates(candidate.task),
     )
 
@@ -182,10 +188,7 @@ def allocations(parent: Candidate, sensitivity: Sensitivity, cost: Cost) -> tupl
     Raises:
         RefusedError: if the budget is one of time, and layers were not timed.
     """
-    source = workspace()
-    return _allocations(
-        str(source.path), source.version(), parent.id, str(cost), _sensitivity=sensitivity
-    )
+    return _allocations(*_now(workspace()), parent.id, str(cost), _sensitivity=sensitivity)
 
 
 def predictions(candidate: Candidate) -> np.ndarray | None:
@@ -194,10 +197,15 @@ def predictions(candidate: Candidate) -> np.ndarray | None:
 
 
 def _candidates_now(task: str) -> tuple[tuple[str, int], tuple[Candidate, ...]]:
-    """The candidates of a task with what they belong to: the workspace and its version."""
+    """The candidates of a task with what they belong to."""
     source = workspace()
-    now = (str(source.path), source.version())
+    now = _now(source)
     return now, _candidates(*now, task, _workspace=source)
+
+
+def _now(source: Workspace) -> tuple[str, int]:
+    """What cached figures belong to: a workspace on a target, and its version."""
+    return f"{source.path} on {source.environment.fingerprint}", source.version()
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
@@ -214,7 +222,7 @@ def validation_examples(task: str) -> int:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _trainings(
-    folder: str,
+    place: str,
     version: int,
     task: str,
     asked: tuple[tuple[str, JobState, Recipe], ...],
@@ -233,7 +241,7 @@ def _trainings(
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _candidates(
-    folder: str, version: int, task: str, *, _workspace: Workspace
+    place: str, version: int, task: str, *, _workspace: Workspace
 ) -> tuple[Candidate, ...]:
     return _workspace.candidates(task)
 
@@ -245,21 +253,21 @@ def _unread(folder: str, version: int, task: str, *, _workspace: Workspace) -> s
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _front(
-    folder: str, version: int, task: str, limits: Limits, *, _candidates: tuple[Candidate, ...]
+    place: str, version: int, task: str, limits: Limits, *, _candidates: tuple[Candidate, ...]
 ) -> Front:
     return ranked_front(_candidates, tuple(Objective), limits)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _recommendation(
-    folder: str, version: int, task: str, limits: Limits, *, _candidates: tuple[Candidate, ...]
+    place: str, version: int, task: str, limits: Limits, *, _candidates: tuple[Candidate, ...]
 ) -> Recommendation | None:
     return recommend(_candidates, limits)
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
 def _prediction(
-    folder: str,
+    place: str,
     version: int,
     task: str,
     name: str,
@@ -272,7 +280,7 @@ def _prediction(
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _allocations(
-    folder: str, version: int, parent: str, cost: str, *, _sensitivity: Sensitivity
+    place: str, version: int, parent: str, cost: str, *, _sensitivity: Sensitivity
 ) -> tuple[Allocation, ...]:
     from optim.analysis.allocation import Cost, allocate
 
@@ -281,14 +289,14 @@ def _allocations(
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _history(
-    folder: str, version: int, task: str, *, _candidates: tuple[Candidate, ...]
+    place: str, version: int, task: str, *, _candidates: tuple[Candidate, ...]
 ) -> tuple[HypervolumeStep, ...]:
     return hypervolume_history(_candidates)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _lessons(
-    folder: str,
+    place: str,
     version: int,
     task: str,
     *,

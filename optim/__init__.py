@@ -19,6 +19,7 @@ from optim.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from optim.candidate import Candidate
+    from optim.devices.target import Target
     from optim.errors import OptimError
     from optim.recipe import (
         Distill,
@@ -57,6 +58,7 @@ __all__ = (
     "Replace",
     "ReplaceActivation",
     "Sparsify",
+    "Target",
     "Task",
     "Workspace",
     "load_task",
@@ -81,6 +83,7 @@ _HOMES = {
     "Replace": "optim.recipe",
     "ReplaceActivation": "optim.recipe",
     "Sparsify": "optim.recipe",
+    "Target": "optim.devices.target",
     "Task": "optim.task.task",
     "Workspace": "optim.workspace",
     "load_task": "optim.task.task",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from optim.artifact import Artifact, GraphFacts
+from optim.devices.target import Target
 from optim.errors import Refusal
 from optim.measure.measurement import Latency, Score
 from optim.recipe import Recipe
@@ -34,7 +35,8 @@ class Candidate:
         starter: True if its file came with the sample task.
         artifact: the ONNX file, once made.
         facts: parameters, MACs, operators.
-        latency: on this machine and engine; None until measured here.
+        latency: on the target that was asked for; None until measured there.
+        elsewhere: the newest latency on each other target.
         score: on the test split; may be the recorded one.
         refusal: why it could not be made, if so.
         created: seconds since 1970, UTC.
@@ -49,6 +51,7 @@ class Candidate:
     artifact: Artifact | None = None
     facts: GraphFacts | None = None
     latency: Latency | None = None
+    elsewhere: tuple[Latency, ...] = ()
     score: Score | None = None
     refusal: Refusal | None = None
     created: float = 0.0
@@ -58,6 +61,18 @@ class Candidate:
     def measured(self) -> bool:
         """True if it can stand on a plot: latency measured here, accuracy known, size on disk."""
         return self.latency is not None and self.score is not None and self.artifact is not None
+
+    def latency_on(self, target: Target) -> Latency | None:
+        """Its newest latency on a target; None if it was not measured there."""
+        measured = (self.latency, *self.elsewhere)
+        return next(
+            (
+                latency
+                for latency in measured
+                if latency is not None and latency.environment.fingerprint == target.fingerprint
+            ),
+            None,
+        )
 
     def words(self) -> str:
         """The recipe in words."""

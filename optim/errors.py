@@ -41,6 +41,10 @@ class EngineError(OptimError):
     """An engine is missing, or cannot load or run a file."""
 
 
+class TargetError(OptimError, ValueError):
+    """Nothing can be measured on such a target: an unknown device, too many threads."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
     """A recipe that cannot be done: a result like any other, with a reason and what would help."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from optim.analysis.analyses import Analysis
     from optim.devices.environment import Environment
+    from optim.devices.target import Target
     from optim.jobs.queue import JobQueue
     from optim.progress import Epoch
     from optim.store.analyses import AnalysisKind
@@ -59,26 +59,32 @@ class Workspace:
 
     Args:
         path: the folder; it is made if missing.
+        target: what is measured on, and whose figures are shown; by default ONNX Runtime on this
+            machine with one thread.
 
     Raises:
         WorkspaceError: read-only, full disk, or written by a newer version.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, target: Target | None = None) -> None:
+        from optim.devices.target import Target
         from optim.jobs.queue import JobQueue
         from optim.store.results import Results
 
         self.path = resolved(Path(path))
+        self.target: Target = target or Target()
         self.results: Results = Results(self.path)
         self.queue: JobQueue = JobQueue(self.path)
 
-    # --- looking ---------------------------------------------------------------------------------
-    @cached_property
-    def environment(self) -> Environment:
-        """Where this machine measures: processor, engine, threads."""
-        from optim.devices.target import here
+    def on(self, target: Target) -> Workspace:
+        """The same folder, measured and shown on another target."""
+        return self if target == self.target else Workspace(self.path, target=target)
 
-        return here()
+    # --- looking ---------------------------------------------------------------------------------
+    @property
+    def environment(self) -> Environment:
+        """Where it measures: processor, engine, threads."""
+        return self.target.environment
 
     def task(self, name: str) -> Task:
         """A sample task, or one of this workspace's own.
@@ -102,7 +108,7 @@ class Workspace:
         return self.results.version()
 
     def candidates(self, task: str) -> tuple[Candidate, ...]:
-        """Every candidate of a task with its newest figures for this machine, baseline first.
+        """Every candidate of a task with its newest figures for the target, baseline first.
 
         Raises:
             UnknownTaskError: if there is no such task.
@@ -151,7 +157,7 @@ class Workspace:
         return self.results.predictions(candidate_id)
 
     def analysis_of(self, candidate_id: str, kind: AnalysisKind) -> Analysis | None:
-        """What was found inside the candidate's present file on this machine; None if nothing."""
+        """What was found inside the candidate's present file on the target; None if nothing."""
         from optim.analysis.analyses import known_analysis
 
         return known_analysis(self.results, candidate_id, kind, self.environment.fingerprint)
@@ -179,7 +185,11 @@ class Workspace:
 
         found = registered(self.results, self.task(task), recipe)
         return self._submit(
-            JobKind.MAKE, f"make:{found.id}", task, {"recipe": recipe.to_dict()}, recipe.words()
+            JobKind.MAKE,
+            self._key(f"make:{found.id}"),
+            task,
+            {"recipe": recipe.to_dict()},
+            recipe.words(),
         )
 
     def submit_measure(self, candidate_id: str) -> Job:
@@ -187,7 +197,7 @@ class Workspace:
         found = self.candidate(candidate_id)
         return self._submit(
             JobKind.MEASURE,
-            f"measure:{found.id}",
+            self._key(f"measure:{found.id}"),
             found.task,
             {"candidate": found.id},
             f"measure again: {found.words()}",
@@ -202,7 +212,7 @@ class Workspace:
         found = self.candidate(candidate_id)
         return self._submit(
             JobKind.ANALYSE,
-            f"analyse:{kind}:{found.id}",
+            self._key(f"analyse:{kind}:{found.id}"),
             found.task,
             {"candidate": found.id, "analysis": str(kind)},
             f"{kind} of {found.words()}",
@@ -278,9 +288,22 @@ class Workspace:
     def _submit(
         self, kind: JobKind, key: str, task: str, payload: dict[str, object], words: str
     ) -> Job:
-        job = self.queue.submit(kind, key=key, payload={"task": task, **payload}, words=words)
+        job = self.queue.submit(
+            kind,
+            key=key,
+            payload={"task": task, **payload, "target": self.target.to_dict()},
+            words=words if self._usual else f"{words} ({self.target.words()})",
+        )
         self.ensure_worker()
         return job
+
+    @property
+    def _usual(self) -> bool:
+        return self.target == type(self.target)()
+
+    def _key(self, work: str) -> str:
+        """One job at a time for the same work on the same target."""
+        return work if self._usual else f"{work}:{self.target.fingerprint}"
 
     # --- doing, here and now ----------------------------------------------------------------------
     def make(
@@ -300,7 +323,7 @@ class Workspace:
         take_in_if_shipped(
             self.results, loaded, recipe, progress=lambda share, words: progress(0.0, words)
         )
-        return make_and_measure(self.results, loaded, recipe, progress)
+        return make_and_measure(self.results, loaded, recipe, self.target, progress)
 
     def measure(
         self, candidate_id: str, *, progress: Progress = lambda share, words: None
@@ -313,7 +336,9 @@ class Workspace:
         from optim.pipeline.measure import measure_candidate
 
         found = self.candidate(candidate_id)
-        return measure_candidate(self.results, self.task(found.task), found, progress=progress)
+        return measure_candidate(
+            self.results, self.task(found.task), found, self.target, progress=progress
+        )
 
     def analyse(
         self,
@@ -331,7 +356,9 @@ class Workspace:
         from optim.analysis.analyses import analyse
 
         found = self.candidate(candidate_id)
-        return analyse(self.results, self.task(found.task), found, kind, progress=progress)
+        return analyse(
+            self.results, self.task(found.task), found, kind, self.target, progress=progress
+        )
 
     def take_starters(
         self, task: str, *, progress: Progress = lambda share, words: None
@@ -339,11 +366,18 @@ class Workspace:
         """Take in a task's ready artifacts and measure what is neither recorded nor known here."""
         from optim.jobs.run import measure_starters
         from optim.pipeline.measure import measure_score_of
+        from optim.pipeline.reference import prepare_reference
 
         loaded = self.task(task)
-        for candidate in measure_starters(self.results, loaded, progress):
+        taken = measure_starters(self.results, loaded, self.target, progress)
+        if all(candidate.score is not None for candidate in taken):
+            return self.candidates(task)
+        reference = prepare_reference(self.results, loaded, self.target)
+        for candidate in taken:
             if candidate.score is None:
-                measure_score_of(self.results, loaded, candidate, progress=progress)
+                measure_score_of(
+                    self.results, loaded, candidate, self.target, reference, progress=progress
+                )
         return self.candidates(task)
 
     def export(self, candidate_id: str, folder: Path) -> tuple[Path, ...]:

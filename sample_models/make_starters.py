@@ -16,6 +16,7 @@ from pathlib import Path
 
 from optim.pipeline.make import make_candidate
 from optim.pipeline.measure import measure_score_of
+from optim.pipeline.reference import prepare_reference
 from optim.pipeline.shipped import write_starters
 from optim.pipeline.starters import take_in
 from optim.recipe import Precision, Quantize, Recipe, Step
@@ -61,7 +62,10 @@ def main(name: str, folder: Path) -> None:
     for recipe in recipes(task):
         candidate = make_candidate(workspace.results, task, recipe, progress=_say)
         if candidate.score is None:
-            measure_score_of(workspace.results, task, candidate, progress=_say)
+            reference = prepare_reference(workspace.results, task, workspace.target)
+            measure_score_of(
+                workspace.results, task, candidate, workspace.target, reference, progress=_say
+            )
         candidate = workspace.candidate(candidate.id)
         assert candidate.score is not None  # measured a moment ago
         assert candidate.artifact is not None

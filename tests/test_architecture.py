@@ -127,3 +127,17 @@ def test_no_file_says(words: str) -> None:
     assert [
         name for name in tracked if pattern.search((ROOT / name).read_text(encoding="utf-8"))
     ] == []
+
+
+def test_onnx_runtime_is_imported_in_its_engine_and_in_the_runner_alone() -> None:
+    doors = ("optim.engines.onnxruntime.", "optim.graph.runner")
+    importers = [m for m in HOUSE.importers_of("onnxruntime") if m.split(".")[0] == "optim"]
+    assert [m for m in importers if not m.startswith(doors)] == []
+
+
+def test_only_the_table_and_graph_code_know_an_engine_by_name() -> None:
+    """Whoever measures asks its target; graph code writes files for ONNX Runtime on purpose."""
+    inside, homes = "optim.engines.onnxruntime", ("optim.engines", "optim.graph")
+    knowing = {importer for importer, imported in HOUSE.arrows if imported.startswith(inside)}
+    assert knowing
+    assert [m for m in sorted(knowing) if not m.startswith(homes)] == []

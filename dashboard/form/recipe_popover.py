@@ -6,6 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
+from dashboard.state import keys as state
 from dashboard.words.markup import plain
 from optim.recipe import Recipe
 from optim.report import commands
@@ -31,5 +32,5 @@ def command_popover(task: Task, recipe: Recipe) -> None:
 
 def _same(task: Task, recipe: Recipe) -> None:
     st.caption("The same on the command line, and in Python.")
-    st.code(commands.command_line(task, recipe), language="bash", wrap_lines=True)
-    st.code(commands.python_code(task, recipe), language="python", wrap_lines=True)
+    st.code(commands.command_line(task, recipe, state.target()), language="bash", wrap_lines=True)
+    st.code(commands.python_code(task, recipe, state.target()), language="python", wrap_lines=True)

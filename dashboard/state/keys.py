@@ -17,6 +17,8 @@ import streamlit as st
 
 from dashboard.state.chosen import USUAL, chosen_in, shown_for
 from dashboard.state.settings import Settings, settings_of
+from optim.devices.target import Target
+from optim.errors import OptimError, TargetError
 from optim.recipe import Architecture, Precision, PruningUnit, Recipe
 from optim.recipe.steps import STEP_ORDER
 from optim.search.pareto import Limits
@@ -31,6 +33,8 @@ MODEL = "model"
 CANDIDATE = "candidate"
 IDS = "ids"
 CUTS = "cuts"
+THREADS = "threads"
+ENGINE = "engine"
 
 # --- URL parameters bound to widgets of the same key ----------------------------------------------
 PRECISION = "precision"
@@ -65,6 +69,9 @@ CHANNEL_COST = "cost"
 
 # --- session keys ---------------------------------------------------------------------------------
 MODEL_BOX = "model_box"
+THREADS_BOX = "threads_box"
+ENGINE_BOX = "engine_box"
+TARGET_NOTE = "target_note"
 PRESET_BOX = "preset_box"
 HEADLINE_BOX = "headline_box"
 ASKED = "asked_beyond_sliders"
@@ -109,6 +116,7 @@ NO_STUDENT = "none"
 UNIT_CHOICES = tuple(map(str, PruningUnit))
 STUDENT_CHOICES = (NO_STUDENT, *(kind.replace("_", " ") for kind in Architecture))
 DEFAULTS = Settings()
+DEFAULT_TARGET = Target()
 DEFAULT_PRECISION = DEFAULTS.precision.upper()
 DEFAULT_PRUNE = DEFAULTS.prune
 DEFAULT_DROP = "2"
@@ -122,6 +130,7 @@ SETTING_KEYS = {
 CHOSEN_STEPS = tuple(kind for kind in STEP_ORDER if kind != "distill")
 """Whose fields have controls on Explore; Distill & train has those of the one left out."""
 
+_NUMBER = re.compile(r"-?[0-9]{1,4}")
 _ID = re.compile(r"[0-9a-f]{12}")
 _SHARE = re.compile(r"[01](\.[0-9]{1,6})?")
 
@@ -301,6 +310,64 @@ def limits() -> Limits:
         max_latency_ms=state.get(MAX_MS),
         max_size_bytes=None if max_mb is None else max_mb * 1e6,
     )
+
+
+# --- what is measured on --------------------------------------------------------------------------
+def target() -> Target:
+    """The engine and the threads whose figures are shown; the picker has set them."""
+    known = st.session_state
+    return Target(
+        engine=known.get(ENGINE_BOX, DEFAULT_TARGET.engine),
+        threads=int(known.get(THREADS_BOX, DEFAULT_TARGET.threads)),
+    )
+
+
+def open_target() -> None:
+    """The link decides on which target a session opens; a wrong one is told and left out."""
+    if THREADS_BOX in st.session_state:
+        return
+    chosen = DEFAULT_TARGET
+    try:
+        chosen = target_from(st.query_params)
+    except OptimError as error:
+        st.session_state[TARGET_NOTE] = str(error)
+    st.session_state[ENGINE_BOX] = chosen.engine
+    st.session_state[THREADS_BOX] = str(chosen.threads)
+
+
+def target_from(link: Mapping[str, str]) -> Target:
+    """The target that URL parameters name; what they leave out is as usual.
+
+    Raises:
+        EngineError, TargetError: if nothing can be measured so.
+    """
+    threads = link.get(THREADS, str(DEFAULT_TARGET.threads))
+    if not _NUMBER.fullmatch(threads):
+        raise TargetError(f"threads must be a number, got {threads!r:.40}. Try 1.")
+    return Target(engine=link.get(ENGINE, DEFAULT_TARGET.engine), threads=int(threads))
+
+
+def target_in_url() -> dict[str, str]:
+    """The chosen target as URL parameters; nothing if it is the usual one."""
+    chosen = target()
+    named = {THREADS: str(chosen.threads), ENGINE: chosen.engine}
+    usual = {THREADS: str(DEFAULT_TARGET.threads), ENGINE: DEFAULT_TARGET.engine}
+    return {key: value for key, value in named.items() if value != usual[key]}
+
+
+def keep_target_in_url() -> None:
+    """Write the chosen target into the address; page switches clear it."""
+    wanted = target_in_url()
+    for key in (THREADS, ENGINE):
+        if key not in wanted:
+            st.query_params.pop(key, None)
+        elif st.query_params.get(key) != wanted[key]:
+            st.query_params[key] = wanted[key]
+
+
+def forget_target_note() -> None:
+    """Called when a target is picked: what was wrong with the link matters no more."""
+    st.session_state.pop(TARGET_NOTE, None)
 
 
 # --- the browser ----------------------------------------------------------------------------------

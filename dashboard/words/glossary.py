@@ -147,6 +147,10 @@ GLOSSARY: dict[str, str] = {
     "Latency": (
         "The time from one input to its answer, one at a time, on this machine. Lower is better."
     ),
+    "Threads": (
+        "How many cores a network may use at once while it is timed. Figures with other numbers "
+        "of threads are kept apart, and never stand on one plot."
+    ),
     "p50": (
         "The median: half of the runs were faster, half slower. Unlike the mean it is not upset "
         "by a few runs in which the machine was busy with something else."

@@ -27,6 +27,7 @@ from dashboard.words.quantities import (
 from optim.artifact import GraphFacts
 from optim.candidate import Candidate
 from optim.devices.environment import Environment
+from optim.engines import engine_title
 from optim.jobs.job import Job, JobKind, JobState
 from optim.measure.measurement import Latency, Score
 from optim.recipe import Distill, Precision, Prune, Recipe, Replace, ReplaceActivation, Sparsify
@@ -170,8 +171,7 @@ def float_operators(facts: GraphFacts | None) -> str:
 @lru_cache(maxsize=64)
 def environment(value: Environment) -> str:
     """Where something was measured, one line."""
-    names = {"onnxruntime": "ONNX Runtime"}
-    return value.words().replace(value.engine, names.get(value.engine, value.engine), 1)
+    return value.words().replace(value.engine, engine_title(value.engine), 1)
 
 
 # --- candidates ----------------------------------------------------------------------------------

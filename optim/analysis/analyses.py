@@ -8,15 +8,15 @@ from optim.analysis.pruning_curves import PruningCurves, measure_pruning_curves
 from optim.analysis.sensitivity import Sensitivity, measure_sensitivity
 from optim.analysis.waterfall import Waterfall, measure_waterfall
 from optim.candidate import Candidate
-from optim.devices.target import LATENCY_THREADS, here
-from optim.engines.onnxruntime.profiler import profile
 from optim.engines.profile import Profile
 from optim.errors import OptimError
+from optim.measure.profile import profile
 from optim.progress import Progress
 from optim.store.analyses import Analyses, AnalysisKind
 from optim.task.task import Task
 
 if TYPE_CHECKING:
+    from optim.devices.target import Target
     from optim.store.results import Results
 
 Analysis = Profile | Sensitivity | Waterfall | PruningCurves
@@ -27,6 +27,7 @@ def analyse(
     task: Task,
     candidate: Candidate,
     kind: AnalysisKind,
+    target: Target,
     *,
     progress: Progress = lambda share, words: None,
 ) -> Analysis:
@@ -41,18 +42,17 @@ def analyse(
     found: Analysis
     match kind:
         case AnalysisKind.PROFILE:
-            example = task.example()
-            path = candidate.artifact.path
-            found = profile(path, example, threads=LATENCY_THREADS, progress=progress)
+            example = task.example(target.batch)
+            found = profile(candidate.artifact.path, example, target, progress=progress)
         case AnalysisKind.SENSITIVITY:
-            found = measure_sensitivity(results, task, candidate, progress=progress)
+            found = measure_sensitivity(results, task, candidate, target, progress=progress)
         case AnalysisKind.WATERFALL:
-            found = measure_waterfall(results, task, candidate, progress=progress)
+            found = measure_waterfall(results, task, candidate, target, progress=progress)
         case AnalysisKind.PRUNING:
-            found = measure_pruning_curves(results, task, candidate, progress=progress)
+            found = measure_pruning_curves(results, task, candidate, target, progress=progress)
         case _:
             assert_never(kind)
-    Analyses(results.folder).add(candidate.id, kind, here().fingerprint, found.to_dict())
+    Analyses(results.folder).add(candidate.id, kind, target.fingerprint, found.to_dict())
     return found
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from optim.analysis.remedies import (
     MOST_LAYERS,
-    NO_KERNEL,
     WORTH_TELLING,
     Remedy,
     find_remedies,
@@ -23,7 +22,8 @@ from optim.analysis.remedies import (
     slower_layers,
 )
 from optim.candidate import Candidate
-from optim.engines.profile import OperatorTime, Profile
+from optim.engines.explainer import Explainer
+from optim.engines.profile import FloatReason, OperatorTime, Profile
 from optim.recipe import Quantize, Recipe
 
 MOST_GROUPS = 4
@@ -62,6 +62,7 @@ def diagnose(
     parent: Profile | None = None,
     *,
     recipe: Recipe,
+    explainer: Explainer | None,
     speedup: float | None = None,
     measured: Mapping[str, float] = NOTHING_MEASURED,
 ) -> Diagnosis:
@@ -71,6 +72,7 @@ def diagnose(
         profile: of the file.
         parent: of the same network in FP32, timed on the same machine.
         recipe: how the file was made.
+        explainer: of the engine; None if it says nothing of itself.
         speedup: how many times faster than that parent it is, timed in turn; by default the
             profiles' totals are compared, which is less exact.
         measured: how many times faster than the original other recipes are, by fingerprint.
@@ -80,7 +82,7 @@ def diagnose(
     slower = slower_layers(profile, parent) if recipe.step(Quantize) else {}
     sentences = [
         *_verdict(profile, parent, recipe, speedup),
-        *_float_groups(profile),
+        *_float_groups(profile, explainer.title if explainer else "the engine"),
         *_engine_overhead(profile),
         *_slower_sentence(slower),
     ]
@@ -88,7 +90,7 @@ def diagnose(
         replace(remedy, speedup=measured.get(remedy.recipe.fingerprint))
         if remedy.recipe
         else remedy
-        for remedy in find_remedies(profile, parent, recipe, slower)
+        for remedy in find_remedies(profile, parent, recipe, slower, explainer)
     ]
     return Diagnosis(sentences=tuple(sentences), remedies=tuple(remedies))
 
@@ -98,6 +100,7 @@ def diagnose_candidate(
     profile: Profile,
     parent: Candidate | None,
     parent_profile: Profile | None,
+    explainer: Explainer | None,
     others: Iterable[Candidate] = (),
 ) -> Diagnosis:
     """Explain a candidate with what the workspace knows.
@@ -107,6 +110,7 @@ def diagnose_candidate(
         profile: of its file.
         parent: the same network in FP32, the candidate of ``recipe.training_prefix()``.
         parent_profile: of the parent's file.
+        explainer: of the engine that both were profiled on.
         others: candidates of the same task; those that are remedies tell what they gave.
     """
     latencies = (candidate.latency, parent.latency if parent else None)
@@ -115,6 +119,7 @@ def diagnose_candidate(
         profile,
         parent_profile,
         recipe=candidate.recipe,
+        explainer=explainer,
         speedup=own / base if own and base else None,
         measured={c.recipe.fingerprint: c.latency.speedup for c in others if c.latency},
     )
@@ -156,7 +161,7 @@ def _by_group(profile: Profile) -> tuple[float, float, float]:
     return layers, profile.total_ms - layers - moved, moved
 
 
-def _float_groups(profile: Profile) -> list[str]:
+def _float_groups(profile: Profile, engine: str) -> list[str]:
     """One sentence for each kind of operator that stayed in float for one reason."""
     around: dict[str, list[OperatorTime]] = {}
     groups: dict[tuple[str, str], list[OperatorTime]] = {}
@@ -173,7 +178,9 @@ def _float_groups(profile: Profile) -> list[str]:
         conversions = around.pop(kind, [])
         time = sum(o.time_ms for o in (*members, *conversions))
         if time >= WORTH_TELLING * profile.total_ms:
-            told.append((time, _float_sentence(kind, reason, members, conversions, profile)))
+            told.append(
+                (time, _float_sentence(kind, reason, members, conversions, profile, engine))
+            )
     return [sentence for _, sentence in sorted(told, reverse=True)[:MOST_GROUPS]]
 
 
@@ -183,12 +190,13 @@ def _float_sentence(
     members: list[OperatorTime],
     conversions: list[OperatorTime],
     profile: Profile,
+    engine: str,
 ) -> str:
     count, one = len(members), len(members) == 1
     they, stay = ("it", "stays") if one else ("they", "stay")
     time = _share(sum(o.time_ms for o in (*members, *conversions)), profile)
-    if reason.startswith(NO_KERNEL):
-        why = f" because {NO_KERNEL}{'it' if one else 'them'}; "
+    if members[0].code is FloatReason.NO_KERNEL:
+        why = f" because {engine} has no INT8 kernel for {'it' if one else 'them'}; "
     else:
         why = f" ({reason}); "
     if not conversions:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from optim.analysis.time_files import time_in_turn
+from optim.analysis.time_files import time_interleaved
+from optim.devices.target import Target
 from optim.errors import EngineError
 from optim.graph.fuse import FuseReport, fuse_report
 from optim.intake.gate import admit
@@ -41,7 +42,9 @@ class FusedFile:
     taken_in: tuple[str, ...]
 
 
-def fuse_file(path: Path, *, progress: Progress = lambda share, words: None) -> FusedFile:
+def fuse_file(
+    path: Path, target: Target, *, progress: Progress = lambda share, words: None
+) -> FusedFile:
     """Fuse a file as ``optim.graph.fuse`` does, and time both.
 
     Raises:
@@ -50,7 +53,7 @@ def fuse_file(path: Path, *, progress: Progress = lambda share, words: None) -> 
     with TemporaryDirectory(prefix="edge-optim-") as folder:
         told = run_apart(
             _fuse,
-            {"path": str(path.absolute())},
+            {"path": str(path.absolute()), "target": target.to_dict()},
             Path(folder),
             name=path.name,
             limits=limits_for(path),
@@ -73,9 +76,10 @@ def _fuse(argument: Plain, progress: Progress) -> Plain:
     progress(0.2, "folding and rewriting")
     fused, report = fuse_report(admitted.content)
     Path(FUSED_NAME).write_bytes(fused)
-    progress(0.5, "timing both files in turn")
+    progress(0.5, "timing both files, interleaved")
     try:
-        latency, why_not = time_in_turn(admitted.content, fused).to_dict(), ""
+        timed = time_interleaved(admitted.content, fused, Target.from_dict(argument["target"]))
+        latency, why_not = timed.to_dict(), ""
     except EngineError as error:
         latency, why_not = None, str(error)
     return {

@@ -30,7 +30,8 @@ import numpy as np
 
 from optim.analysis.layer_pieces import Piece, input_shape, layers_file
 from optim.compress.pruning.layer_shapes import KeptShares, LayerShape
-from optim.devices.target import LATENCY_THREADS
+from optim.devices.target import Target
+from optim.measure.profile import profiler_of
 from optim.progress import Progress
 from optim.recipe import Precision, Quantize
 
@@ -142,7 +143,7 @@ def measure_layers(
     shapes: Sequence[LayerShape],
     choices: Mapping[str, Sequence[float]],
     *,
-    stopwatch: Stopwatch | None = None,
+    stopwatch: Stopwatch,
     progress: Progress = lambda share, words: None,
 ) -> tuple[LayerTimes, ...]:
     """Time every layer at every pair of widths that it can have.
@@ -150,7 +151,7 @@ def measure_layers(
     Args:
         shapes: of a network; norms are left out.
         choices: by the name of a group, the shares of its channels that may stay.
-        stopwatch: how a file is timed; ONNX Runtime's profiler if None.
+        stopwatch: how a file is timed, such as ``kernel_times`` of a target.
 
     Raises:
         EngineError: if the engine cannot run a layer.
@@ -169,7 +170,7 @@ def measure_layers(
         done = (turn * len(files) + files.index(file)) / (PASSES * len(files))
         progress(done, f"timing {len(pieces):,} widths of single layers")
         x = np.random.default_rng(0).normal(size=input_shape(file)).astype(np.float32)
-        found = (stopwatch or kernel_times)(layers_file(file), x, RUNS)
+        found = stopwatch(layers_file(file), x, RUNS)
         for number, piece in enumerate(file):
             taken[piece.key].append(found[number])
     ms = {key: min(values) for key, values in taken.items()}
@@ -179,6 +180,7 @@ def measure_layers(
 def measure_ends(
     whole: nn.Module,
     least: nn.Module,
+    target: Target,
     *,
     sums: Mapping[Precision, tuple[float, ...]],
     calibration: np.ndarray,
@@ -187,10 +189,11 @@ def measure_ends(
 
     Args:
         whole, least: of the same architecture.
+        target: at batch 1.
         sums: of the layers of both, by ``network_ms``.
         calibration: float32, shape (n, ...): for the ranges of INT8 files.
     """
-    from optim.analysis.time_files import time_in_turn
+    from optim.analysis.time_files import time_interleaved
     from optim.graph.export import export_onnx
     from optim.graph.quantization.quantize import quantize
 
@@ -200,7 +203,7 @@ def measure_ends(
         files = floats
         if precision is not Precision.FP32:
             files = [quantize(file, Quantize(precision=precision), calibration) for file in floats]
-        latency = time_in_turn(*files)
+        latency = time_interleaved(files[0], files[1], target)
         whole_ms = float(np.median(latency.baseline_ms))
         found.append(
             Ends(
@@ -214,18 +217,18 @@ def measure_ends(
     return tuple(found)
 
 
-def kernel_times(model: bytes, x: np.ndarray, runs: int) -> dict[int, float]:
-    """Milliseconds of each numbered piece of a file, by ONNX Runtime's own profiler.
+def kernel_times(target: Target, model: bytes, x: np.ndarray, runs: int) -> dict[int, float]:
+    """Time each numbered piece of a file with the profiler of the target's engine.
+
+    Returns:
+        Milliseconds by number.
 
     Raises:
         EngineError: if the engine cannot run the file.
+        RefusedError: if it has no profiler.
     """
-    from optim.engines.onnxruntime.engine import ONNX_RUNTIME
-
     found: dict[int, float] = {}
-    kernels = ONNX_RUNTIME.kernel_times(
-        model, x, threads=LATENCY_THREADS, runs=runs, progress=lambda share, words: None
-    )
+    kernels = profiler_of(target).time_kernels(model, x, threads=target.threads, runs=runs)
     for kernel in kernels:
         number = NUMBER.search(kernel.name)
         if number is not None and any(kind in kernel.kernel for kind in KERNELS):

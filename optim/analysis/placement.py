@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 
 from optim.analysis.sensitivity import layer_times
 from optim.artifact import store_artifact
-from optim.devices.target import ENGINE, LATENCY_THREADS, here
-from optim.engines import engine_named
-from optim.engines.onnxruntime.profiler import profile
 from optim.engines.profile import Profile
 from optim.errors import Refusal, RefusedError
-from optim.measure.latency import measure_latency
+from optim.measure.latency import measure
 from optim.measure.measurement import Latency
+from optim.measure.profile import profile
 from optim.pipeline.make import file_of
 from optim.progress import Progress
 from optim.recipe import Precision, Quantize, Recipe
@@ -28,6 +26,7 @@ from optim.recipe.edit import keep_in_float
 from optim.task.task import Task
 
 if TYPE_CHECKING:
+    from optim.devices.target import Target
     from optim.store.results import Results
 
 
@@ -101,11 +100,14 @@ def compared(layers: tuple[str, ...], placed: Latency, plain: Latency) -> Trial:
     )
 
 
-def place(results: Results, task: Task, parent: Recipe, *, progress: Progress) -> Placement:
+def place(
+    results: Results, task: Task, parent: Recipe, target: Target, *, progress: Progress
+) -> Placement:
     """Find layers that make the INT8 file faster by staying in FP32, and prove it.
 
     Args:
         parent: steps of training alone.
+        target: whose engine and threads decide.
 
     Raises:
         RefusedError: if the network cannot be quantized to INT8.
@@ -118,7 +120,7 @@ def place(results: Results, task: Task, parent: Recipe, *, progress: Progress) -
             )
         )
     plain = replace(parent, steps=(*parent.steps, Quantize(precision=Precision.INT8)))
-    example = task.example()
+    example = task.example(target.batch)
     trials: list[Trial] = []
     with tempfile.TemporaryDirectory() as folder:
         progress(0.0, "profiling FP32 and INT8")
@@ -126,16 +128,14 @@ def place(results: Results, task: Task, parent: Recipe, *, progress: Progress) -
             store_artifact(file_of(results, task, recipe), Path(folder))
             for recipe in (parent, plain)
         ]
-        fp32, int8 = (profile(f.path, example, threads=LATENCY_THREADS) for f in files)
+        fp32, int8 = (profile(f.path, example, target) for f in files)
         planned = tries(fp32, int8)
         for left in planned:
             progress((1 + len(trials)) / (1 + MOST_TRIES), f"timing {len(left)} layers in FP32")
             placed = store_artifact(
                 file_of(results, task, keep_in_float(plain, left)), Path(folder)
             )
-            latency = measure_latency(
-                engine_named(ENGINE), files[1], placed, example, environment=here()
-            )
+            latency = measure(placed, files[1], target, example=example)
             trials.append(
                 Trial(layers=left, speedup=latency.speedup, interval=latency.speedup_interval)
             )

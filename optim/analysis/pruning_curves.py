@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from optim.analysis.layer_cost import (
     TIMED,
     Ends,
     LayerTimes,
+    kernel_times,
     measure_ends,
     measure_layers,
     network_ms,
@@ -42,6 +44,7 @@ from optim.words import points, share
 if TYPE_CHECKING:
     from optim.compress.pruning.cut_alone import CutScore
     from optim.compress.pruning.groups import ChannelGroup
+    from optim.devices.target import Target
     from optim.store.results import Results
 
 
@@ -201,13 +204,13 @@ def redundancy_words(curves: PruningCurves, drop: float = 0.01) -> str:
 
 
 def measure_pruning_curves(
-    results: Results, task: Task, candidate: Candidate, *, progress: Progress
+    results: Results, task: Task, candidate: Candidate, target: Target, *, progress: Progress
 ) -> PruningCurves:
     """Cut one group of layers at a time, and see what it does to the answers.
 
     Nothing is trained but the statistics of the batch norms. Examples are the first of a fixed
     shuffle of the validation split, fewer for heavy networks. Layers are timed at every width that
-    the points name, on this machine, in FP32 and INT8.
+    the points name, on the target, in FP32 and INT8.
 
     Args:
         candidate: its float network is looked at; a quantized one through its parent.
@@ -235,13 +238,19 @@ def measure_pruning_curves(
         raise RefusedError(_nothing_leaves(every))
     shapes = layer_shapes(network, every, task.input_shape)
     shares = {g.name: [kept / g.channels for kept in widths(g)] for g in groups}
-    times = measure_layers(shapes, shares, progress=part(progress, 0.0, 0.2))
+    times = measure_layers(
+        shapes,
+        shares,
+        stopwatch=partial(kernel_times, target),
+        progress=part(progress, 0.0, 0.2),
+    )
     progress(0.2, "timing the widest and the narrowest network")
     least = {name: kept[-1] for name, kept in shares.items()}
     calibration = task.split("calibration").inputs
     ends = measure_ends(
         network,
         narrowest(network, groups),
+        target,
         sums={p: tuple(network_ms(shapes, times, k, p) for k in ({}, least)) for p in TIMED},
         calibration=calibration[:CALIBRATION_EXAMPLES],
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from optim.engines.profile import OperatorTime, Profile
+from optim.engines.explainer import Explainer
+from optim.engines.profile import FloatReason, OperatorTime, Profile
 from optim.recipe import Activations, Fuse, Precision, Quantize, Recipe, ReplaceActivation
 from optim.recipe.edit import keep_in_float
 
@@ -17,9 +18,7 @@ WORTH_TELLING = 0.01
 WORTH_A_REGION = 0.05
 """Share of the time that a float start must save by the profiles to be worth trying."""
 MOST_LAYERS = 3
-NO_KERNEL = "ONNX Runtime has no INT8 kernel for "
 REPLACEABLE = ("HardSwish", "SiLU", "Gelu", "HardSigmoid", "Elu", "Mish", "Erf", "Tanh", "Softplus")
-HARD = ("HardSwish", "HardSigmoid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +42,7 @@ def find_remedies(
     parent: Profile | None,
     recipe: Recipe,
     slower: Mapping[str, tuple[float, float]],
+    explainer: Explainer | None,
 ) -> list[Remedy]:
     """What could be tried, in the order in which it is worth trying.
 
@@ -51,15 +51,17 @@ def find_remedies(
         parent: of the same network in FP32, if it is known.
         recipe: how the file was made.
         slower: of ``slower_layers``.
+        explainer: of the engine; None if it says nothing of itself.
     """
     step = recipe.step(Quantize)
     found = []
     if step is not None and step.activations is not Activations.UINT8:
-        found.append(_unsigned(recipe, step))
-    found += _other_operators(profile, recipe)
+        found += _unsigned(recipe, step, explainer)
+    found += _other_operators(profile, recipe, explainer)
     if parent is not None and step is not None and step.activations is Activations.UINT8:
-        found += _starting_in_float(recipe, profile, parent)
-        single = [layer for layer in slower if layer not in _before_maxima(profile)]
+        stops = explainer.float_stops_before if explainer else ()
+        found += _starting_in_float(recipe, profile, parent, stops)
+        single = [layer for layer in slower if layer not in _before(profile, stops)]
         if single:
             found.append(_kept_in_float(recipe, single))
     unfolded = any(o.kernel == "BatchNormalization" for o in profile.operators)
@@ -69,37 +71,44 @@ def find_remedies(
     return found
 
 
-def _unsigned(recipe: Recipe, step: Quantize) -> Remedy:
+def _unsigned(recipe: Recipe, step: Quantize, explainer: Explainer | None) -> list[Remedy]:
+    if explainer is None or not explainer.unsigned:
+        return []
     half = step.precision is Precision.FP16
     static = Quantize() if half else replace(step, activations=Activations.UINT8)
     words = f"Try {static.precision.upper()} with unsigned 8-bit activations: "
-    words += "ONNX Runtime's integer kernels are made for them."
-    return Remedy(words=words, recipe=recipe.with_step(static))
+    return [Remedy(words=words + explainer.unsigned, recipe=recipe.with_step(static))]
 
 
-def _other_operators(profile: Profile, recipe: Recipe) -> list[Remedy]:
+def _other_operators(profile: Profile, recipe: Recipe, explainer: Explainer | None) -> list[Remedy]:
     """What helps against operators that have no integer kernel."""
-    stuck = sorted({o.operator for o in profile.operators if o.reason.startswith(NO_KERNEL)})
+    stuck = sorted({o.operator for o in profile.operators if o.code is FloatReason.NO_KERNEL})
     replaceable = [kind for kind in stuck if kind in REPLACEABLE]
-    hard = [kind for kind in stuck if kind in HARD]
+    rewritten = [kind for kind in stuck if explainer and kind in explainer.rewritten]
     found = []
     if replaceable and recipe.step(ReplaceActivation) is None:
         words = f"Try ReLU in place of {' and '.join(replaceable)}, with fine-tuning."
         found.append(Remedy(words=words, recipe=recipe.with_step(ReplaceActivation())))
-    if hard:
+    if rewritten:
         words = "Try `edge-optim fuse` on the file: where its grids allow, it computes "
-        found.append(Remedy(words=f"{words}{' and '.join(hard)} in INT8."))
-    if stuck:
-        words = "Try another engine: OpenVINO reads the same file, and may have kernels for "
-        found.append(Remedy(words=f"{words}{' and '.join(stuck)}."))
+        found.append(Remedy(words=f"{words}{' and '.join(rewritten)} in INT8."))
+    if stuck and explainer and explainer.elsewhere:
+        words = f"Try another engine: {explainer.elsewhere} {' and '.join(stuck)}."
+        found.append(Remedy(words=words))
     return found
 
 
-def slow_start(profile: Profile, parent: Profile) -> tuple[tuple[str, ...], float]:
+def slow_start(
+    profile: Profile, parent: Profile, float_stops_before: tuple[str, ...] = ()
+) -> tuple[tuple[str, ...], float]:
     """The first layers that together take longer in a quantized file than in its float parent.
 
     Small images with many channels suit INT8, large ones with few channels FP32. So where a network
     begins it often pays to stay in float up to one place: one conversion, not one for each layer.
+
+    Args:
+        profile, parent: of a quantized file and of its float parent.
+        float_stops_before: of the engine's ``Explainer``.
 
     Returns:
         The layers up to the place where the lead of the parent is longest, and that lead in ms.
@@ -107,7 +116,7 @@ def slow_start(profile: Profile, parent: Profile) -> tuple[tuple[str, ...], floa
     """
     own, before = _elapsed(profile), _elapsed(parent)
     leads = {layer: own[layer] - before[layer] for layer in own if layer in before}
-    ends = [layer for layer in leads if layer not in _before_maxima(profile)]
+    ends = [layer for layer in leads if layer not in _before(profile, float_stops_before)]
     last = max(ends, key=lambda layer: leads[layer], default=None)
     if last is None or leads[last] <= 0:
         return (), 0.0
@@ -115,14 +124,11 @@ def slow_start(profile: Profile, parent: Profile) -> tuple[tuple[str, ...], floa
     return tuple(names[: names.index(last) + 1]), leads[last]
 
 
-def _before_maxima(profile: Profile) -> frozenset[str]:
-    """Layers with a MaxPool behind them: with these in float and the next in INT8, it is slow.
-
-    ONNX Runtime moves the quantization in front of the MaxPool, and takes the maxima of integers
-    quickly only in the layout of its integer convolutions. On SqueezeNet at 224 x 224 pixels with
-    its first layer in float one MaxPool took 3.4 ms of 4.9, and the file was slower than FP32.
-    """
-    return frozenset(o.layer for o in profile.operators if "MaxPool" in o.kernel)
+def _before(profile: Profile, kernels: tuple[str, ...]) -> frozenset[str]:
+    """Layers with one of these kernels behind them."""
+    return frozenset(
+        o.layer for o in profile.operators if any(part in o.kernel for part in kernels)
+    )
 
 
 def _elapsed(profile: Profile) -> dict[str, float]:
@@ -136,8 +142,10 @@ def _elapsed(profile: Profile) -> dict[str, float]:
     return found
 
 
-def _starting_in_float(recipe: Recipe, profile: Profile, parent: Profile) -> list[Remedy]:
-    layers, lead = slow_start(profile, parent)
+def _starting_in_float(
+    recipe: Recipe, profile: Profile, parent: Profile, float_stops_before: tuple[str, ...]
+) -> list[Remedy]:
+    layers, lead = slow_start(profile, parent, float_stops_before)
     if len(layers) < 2 or lead < WORTH_A_REGION * profile.total_ms:
         return []
     return [

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optim.candidate import Candidate
-from optim.devices.target import LATENCY_THREADS
-from optim.engines.onnxruntime.profiler import profile
 from optim.engines.profile import Profile
 from optim.errors import Refusal, RefusedError
 from optim.measure.noise import sqnr_db
+from optim.measure.profile import profile
 from optim.pipeline.make import file_of, make_candidate
 from optim.progress import Progress, part
 from optim.recipe import INTEGER_PRECISIONS, Precision, Quantize, QuantizeAware
@@ -31,6 +30,7 @@ from optim.task.datasets import Split
 from optim.task.task import Task
 
 if TYPE_CHECKING:
+    from optim.devices.target import Target
     from optim.graph.simulation.layerwise import Calibrated, Layer
     from optim.store.results import Results
 
@@ -112,7 +112,7 @@ class Sensitivity:
 
 
 def measure_sensitivity(
-    results: Results, task: Task, candidate: Candidate, *, progress: Progress
+    results: Results, task: Task, candidate: Candidate, target: Target, *, progress: Progress
 ) -> Sensitivity:
     """Quantize one layer at a time, and see what it does to the answers.
 
@@ -145,7 +145,7 @@ def measure_sensitivity(
     split = task.split("validation").take(answer_examples(macs, len(found.layers)))
     noise = layer_noise(found, split, progress=part(progress, 0.1, 0.8))
     progress(0.8, "timing the layers in every precision")
-    times, rest_bytes, rest_ms = _files(results, task, parent, found, progress)
+    times, rest_bytes, rest_ms = _files(results, task, parent, found, target, progress)
     rows = tuple(replace(row, time_ms=times[row.precision].get(row.layer)) for row in noise.rows)
     return replace(noise, rows=rows, rest_bytes=rest_bytes, rest_ms=rest_ms)
 
@@ -246,11 +246,16 @@ def _row(
 
 
 def _files(
-    results: Results, task: Task, parent: Candidate, found: Calibrated, progress: Progress
+    results: Results,
+    task: Task,
+    parent: Candidate,
+    found: Calibrated,
+    target: Target,
+    progress: Progress,
 ) -> tuple[dict[Precision, dict[str, float]], int, float]:
     """Time by layer in every precision; bytes and time of the INT8 file that are in no layer."""
     assert parent.artifact is not None
-    example = task.example()
+    example = task.example(target.batch)
     times: dict[Precision, dict[str, float]] = {}
     rest_bytes, rest_ms = 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -261,7 +266,7 @@ def _files(
                 path = Path(folder) / f"{precision}.onnx"
                 path.write_bytes(file_of(results, task, replace(parent.recipe, steps=steps)))
             progress(0.8 + 0.2 * i / 3, f"timing the layers in {precision.upper()}")
-            seen = profile(path, example, threads=LATENCY_THREADS)
+            seen = profile(path, example, target)
             times[precision] = layer_times(seen)
             if precision is Precision.INT8:
                 rest_ms = seen.total_ms - sum(times[precision].values())

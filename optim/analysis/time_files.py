@@ -8,19 +8,19 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from optim.artifact import store_artifact
-from optim.devices.target import ENGINE, here
-from optim.engines import engine_named
+from optim.devices.target import Target
 from optim.errors import EngineError
 from optim.graph.onnx_file import read_model
-from optim.measure.latency import measure_latency
+from optim.measure.latency import measure
 from optim.measure.measurement import Latency
 
 
-def time_in_turn(before: bytes, after: bytes) -> Latency:
+def time_interleaved(before: bytes, after: bytes, target: Target) -> Latency:
     """Time single examples of two files, interleaved; ``speedup`` is that of the second.
 
     Args:
         before, after: ONNX files with the same float32 input.
+        target: at batch 1.
 
     Raises:
         EngineError: if the input is not one float32 tensor whose sizes, but for the batch, are
@@ -29,9 +29,7 @@ def time_in_turn(before: bytes, after: bytes) -> Latency:
     example = _random_example(before)
     with TemporaryDirectory() as folder:
         first, second = (store_artifact(content, Path(folder)) for content in (before, after))
-        return measure_latency(
-            engine_named(ENGINE), first, second, example, environment=here(), max_restarts=1
-        )
+        return measure(second, first, target, example=example, max_restarts=1)
 
 
 def _random_example(model: bytes) -> np.ndarray:

@@ -14,11 +14,10 @@ import numpy as np
 
 from optim.artifact import Artifact, store_artifact
 from optim.candidate import Candidate
-from optim.devices.target import ENGINE, here
-from optim.engines import engine_named
+from optim.devices.device import usable_cores
 from optim.engines.engine import run_single
 from optim.errors import Refusal, RefusedError
-from optim.measure.latency import measure_latency
+from optim.measure.latency import measure
 from optim.measure.noise import sqnr_db
 from optim.pipeline.make import file_of
 from optim.progress import Progress
@@ -29,6 +28,7 @@ from optim.task.datasets import Split
 from optim.task.task import Task
 
 if TYPE_CHECKING:
+    from optim.devices.target import Target
     from optim.store.results import Results
 
 
@@ -104,7 +104,7 @@ class Waterfall:
 
 
 def measure_waterfall(
-    results: Results, task: Task, candidate: Candidate, *, progress: Progress
+    results: Results, task: Task, candidate: Candidate, target: Target, *, progress: Progress
 ) -> Waterfall:
     """Quantize more and more of the float parent until it is the candidate's file.
 
@@ -126,7 +126,7 @@ def measure_waterfall(
     assert artifact is not None  # optim.analysis.analyses sees to that
     split = task.split("validation").take(EXAMPLES)
     with tempfile.TemporaryDirectory() as folder:
-        files = _Files(results, task, split, Path(folder))
+        files = _Files(results, task, target, split, Path(folder))
         progress(0.0, "FP32 and the quantized file")
         float_file = files.of(candidate.recipe.training_prefix())
         exact = files.answers(float_file)
@@ -154,6 +154,7 @@ class _Files:
 
     results: Results
     task: Task
+    target: Target
     split: Split
     folder: Path
 
@@ -162,7 +163,7 @@ class _Files:
 
     def answers(self, artifact: Artifact) -> np.ndarray:
         """Logits, float32, shape (n, classes)."""
-        session = engine_named(ENGINE).load(artifact.path, threads=here().cores)
+        session = self.target.load_engine().load(artifact.path, threads=usable_cores())
         starts = range(0, len(self.split), BATCH)
         return np.concatenate(
             [run_single(session, self.split.inputs[i : i + BATCH]) for i in starts]
@@ -174,12 +175,11 @@ class _Files:
         """What changes if a layer of the file stays in FP32."""
         other = self.of(keep_in_float(recipe, [layer]))
         better = self.answers(other)
-        latency = measure_latency(
-            engine_named(ENGINE),
-            file,
+        latency = measure(
             other,
-            np.ascontiguousarray(self.split.inputs[:1]),
-            environment=here(),
+            file,
+            self.target,
+            example=np.ascontiguousarray(self.split.inputs[: self.target.batch]),
             budget_s=TIMING_S,
             max_restarts=1,
         )

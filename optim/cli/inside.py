@@ -20,6 +20,8 @@ from optim.cli.output import (
     say,
 )
 from optim.cli.rows import candidate_row
+from optim.cli.target_options import target_options
+from optim.devices.target import Target
 from optim.progress import Progress
 from optim.recipe import INTEGER_PRECISIONS, Precision, Recipe, recipe_of
 from optim.report.record import candidate_record
@@ -39,8 +41,9 @@ MOST_TRIES = 3
 
 @click.command()
 @click.argument("task", callback=known_task)
+@target_options
 @common_options
-def sensitivity(task: str, workspace: Path | None, as_json: bool) -> None:
+def sensitivity(task: str, target: Target, workspace: Path | None, as_json: bool) -> None:
     """Show what INT8 and INT4 cost in each layer of TASK, the most sensitive first.
 
     One layer at a time is quantized and the rest left in FP32. Noise is that in the logits, in
@@ -52,7 +55,7 @@ def sensitivity(task: str, workspace: Path | None, as_json: bool) -> None:
       edge-optim sensitivity fashion-resnet
       edge-optim sensitivity motion-cnn --json
     """
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     with progress_bar(task) as progress:
         baseline = opened.make(task, Recipe())
         found = _sensitivity(opened, baseline, progress, anew=True)
@@ -76,6 +79,7 @@ def sensitivity(task: str, workspace: Path | None, as_json: bool) -> None:
     "--points", type=click.IntRange(2, 20), help="So many budgets of size, evenly spread."
 )
 @click.option("--fastest", is_flag=True, help="Leave in FP32 what is measured slower in INT8.")
+@target_options
 @common_options
 def mixed(
     task: str,
@@ -83,6 +87,7 @@ def mixed(
     max_ms: float | None,
     points: int | None,
     fastest: bool,
+    target: Target,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -105,7 +110,7 @@ def mixed(
             "give one of --max-kb, --max-ms, --points and --fastest, for example --points 5.",
             click.get_current_context(),
         )
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     placement = None
     with progress_bar(task) as progress:
         uniform = [
@@ -132,8 +137,9 @@ def mixed(
 
 @click.command()
 @click.argument("candidate")
+@target_options
 @common_options
-def waterfall(candidate: str, workspace: Path | None, as_json: bool) -> None:
+def waterfall(candidate: str, target: Target, workspace: Path | None, as_json: bool) -> None:
     """Show where the accuracy of CANDIDATE (its id) went, and what would win it back.
 
     From FP32 over quantized weights down to the file, on validation examples. Then the layers that
@@ -148,7 +154,7 @@ def waterfall(candidate: str, workspace: Path | None, as_json: bool) -> None:
     """
     from optim.analysis.waterfall import Waterfall
 
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     with progress_bar(candidate) as progress:
         found = opened.analyse(candidate, AnalysisKind.WATERFALL, progress=progress)
     assert isinstance(found, Waterfall)  # that is what was asked for
@@ -222,7 +228,7 @@ def _profiled_ms(known: Sensitivity) -> float:
 def _place(opened: Workspace, task: str, progress: Progress) -> Placement:
     from optim.analysis.placement import place
 
-    return place(opened.results, opened.task(task), Recipe(), progress=progress)
+    return place(opened.results, opened.task(task), Recipe(), opened.target, progress=progress)
 
 
 def _placement_words(found: Placement) -> str:

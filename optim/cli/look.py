@@ -18,6 +18,8 @@ from optim.cli.output import (
     tell_unread,
 )
 from optim.cli.rows import NOT_KNOWN, candidate_row
+from optim.cli.target_options import target_options
+from optim.devices.target import Target
 from optim.report.record import candidate_record
 from optim.search.pareto import Front, Limits, Objective, ranked_front
 from optim.task.task import Task
@@ -58,8 +60,9 @@ def tasks(workspace: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("task", callback=known_task)
+@target_options
 @common_options
-def candidates(task: str, workspace: Path | None, as_json: bool) -> None:
+def candidates(task: str, target: Target, workspace: Path | None, as_json: bool) -> None:
     """List every candidate of TASK with what is known of it, the original first.
 
     \b
@@ -67,7 +70,7 @@ def candidates(task: str, workspace: Path | None, as_json: bool) -> None:
       edge-optim candidates fashion-resnet
       edge-optim candidates motion-cnn --json
     """
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     found = opened.candidates(task)
     tell_unread(opened, task)
     if as_json:
@@ -81,12 +84,14 @@ def candidates(task: str, workspace: Path | None, as_json: bool) -> None:
 @click.option("--max-drop", type=NOT_NEGATIVE, help="Accuracy that may be lost, in points.")
 @click.option("--max-ms", type=NOT_NEGATIVE, help="Longest median latency, in milliseconds.")
 @click.option("--max-mb", type=NOT_NEGATIVE, help="Largest file, in MB (1,000,000 bytes).")
+@target_options
 @common_options
 def front(
     task: str,
     max_drop: float | None,
     max_ms: float | None,
     max_mb: float | None,
+    target: Target,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -107,7 +112,7 @@ def front(
         max_latency_ms=max_ms,
         max_size_bytes=None if max_mb is None else max_mb * 1e6,
     )
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     found = ranked_front(opened.candidates(task), tuple(Objective), limits)
     tell_unread(opened, task)
     if as_json:
@@ -132,8 +137,11 @@ def front(
     required=True,
     help="Folder to write to; made if missing. Files of the same names are replaced.",
 )
+@target_options
 @common_options
-def export(candidate: str, folder: Path, workspace: Path | None, as_json: bool) -> None:
+def export(
+    candidate: str, folder: Path, target: Target, workspace: Path | None, as_json: bool
+) -> None:
     """Write CANDIDATE (its id) to a folder: model, recipe, card, README.
 
     The card holds hashes, figures with intervals and environment, labels, preprocessing, licences.
@@ -143,7 +151,7 @@ def export(candidate: str, folder: Path, workspace: Path | None, as_json: bool) 
       edge-optim candidates fashion-resnet        shows the ids
       edge-optim export 3f2a9c01d4e5 --to my-model
     """
-    written = open_workspace(workspace).export(candidate, folder)
+    written = open_workspace(workspace, target).export(candidate, folder)
     if as_json:
         print_json({"candidate": candidate, "files": [str(path) for path in written]})
         return

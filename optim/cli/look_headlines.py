@@ -8,6 +8,8 @@ import click
 
 from optim.candidate import Candidate
 from optim.cli.output import common_options, known_task, open_workspace, print_json, print_table
+from optim.cli.target_options import target_options
+from optim.devices.target import Target
 from optim.recipe import Recipe
 from optim.search.headlines import Headline, find_headlines, outcome
 from optim.task.task import sample_tasks
@@ -16,8 +18,9 @@ from optim.workspace import Workspace
 
 @click.command()
 @click.argument("task", required=False, callback=lambda *a: a[2] and known_task(*a))
+@target_options
 @common_options
-def headlines(task: str | None, workspace: Path | None, as_json: bool) -> None:
+def headlines(task: str | None, target: Target, workspace: Path | None, as_json: bool) -> None:
     """List the named recipes of TASK, or of every task, and what they gave on this machine.
 
     They combine everything and were found on validation data. What a headline promises was measured
@@ -29,7 +32,7 @@ def headlines(task: str | None, workspace: Path | None, as_json: bool) -> None:
       edge-optim headlines fashion-resnet --json
       edge-optim run fashion-resnet --headline all
     """
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     names = [task] if task else [each.name for each in sample_tasks()]
     rows = [row for name in names for row in _rows(opened, name)]
     if as_json:

@@ -18,6 +18,8 @@ from optim.cli.output import (
     wrong_input,
 )
 from optim.cli.rows import candidate_row
+from optim.cli.target_options import target_options
+from optim.devices.target import Target
 from optim.report.record import candidate_record
 from optim.search.grid import Grid
 from optim.sweeps import make_each
@@ -28,8 +30,9 @@ EPOCHS_HELP = "Fine-tuning after pruning, in passes over the data. Default: what
 
 @click.command()
 @click.argument("task", callback=known_task)
+@target_options
 @common_options
-def starters(task: str, workspace: Path | None, as_json: bool) -> None:
+def starters(task: str, target: Target, workspace: Path | None, as_json: bool) -> None:
     """Measure the ready-made candidates of TASK.
 
     Their files were made by the ordinary pipeline and are shipped with their recorded accuracy;
@@ -39,7 +42,7 @@ def starters(task: str, workspace: Path | None, as_json: bool) -> None:
     Examples:
       edge-optim starters fashion-resnet
     """
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     with progress_bar(task) as progress:
         found = opened.take_starters(task, progress=progress)
     _print_candidates(found, as_json)
@@ -56,6 +59,7 @@ def starters(task: str, workspace: Path | None, as_json: bool) -> None:
 @click.option("--epochs", type=float, help=EPOCHS_HELP)
 @click.option("--no-distill", is_flag=True, help="Fine-tune on labels alone, without a teacher.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
+@target_options
 @common_options
 def sweep(
     task: str,
@@ -64,6 +68,7 @@ def sweep(
     epochs: float | None,
     no_distill: bool,
     seed: int,
+    target: Target,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -87,7 +92,7 @@ def sweep(
             distill=not no_distill,
             seed=seed,
         ).recipes()
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     with progress_bar(f"{len(recipes)} candidates") as progress:
         made = tuple(make_each(opened, task, recipes, progress=progress))
     _print_candidates(made, as_json)
@@ -96,8 +101,9 @@ def sweep(
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--task", callback=known_task, required=True, help="Whose test split it answers.")
+@target_options
 @common_options
-def measure(file: Path, task: str, workspace: Path | None, as_json: bool) -> None:
+def measure(file: Path, task: str, target: Target, workspace: Path | None, as_json: bool) -> None:
     """Measure any ONNX FILE on a task.
 
     Accuracy is taken on the task's test split, latency in turn with the task's original network.
@@ -111,9 +117,9 @@ def measure(file: Path, task: str, workspace: Path | None, as_json: bool) -> Non
     from optim.pipeline.measure_file import measure_file
     from optim.report.record import measured_record
 
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     with progress_bar(file.name) as progress:
-        found = measure_file(opened.results, task, file, progress=progress)
+        found = measure_file(opened.results, task, file, target, progress=progress)
     if as_json:
         print_json(measured_record(found))
         return

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from optim.devices.target import Target
 from optim.progress import Progress
 from optim.task.task import load_task
 from optim.words import one_line, visible
@@ -50,13 +51,13 @@ def common_options(command: F) -> F:
     )(command)
 
 
-def open_workspace(named: Path | None) -> Workspace:
+def open_workspace(named: Path | None, target: Target | None = None) -> Workspace:
     """The workspace that the command, else the group, else the environment names.
 
     Raises:
         WorkspaceError: read-only, full disk, or written by a newer version.
     """
-    return Workspace(workspace_folder(named))
+    return Workspace(workspace_folder(named), target=target)
 
 
 def workspace_folder(named: Path | None) -> Path:

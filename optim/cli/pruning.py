@@ -23,6 +23,8 @@ from optim.cli.output import (
     wrong_input,
 )
 from optim.cli.rows import candidate_card
+from optim.cli.target_options import target_options
+from optim.devices.target import Target
 from optim.errors import WorkspaceError
 from optim.progress import Progress
 from optim.recipe import INTEGER_PRECISIONS, Precision, Prune, Quantize, Recipe
@@ -47,8 +49,9 @@ SHARE = Finite(0, 1, min_open=True)
 
 @click.command("pruning-curves")
 @click.argument("task", callback=known_task)
+@target_options
 @common_options
-def pruning_curves(task: str, workspace: Path | None, as_json: bool) -> None:
+def pruning_curves(task: str, target: Target, workspace: Path | None, as_json: bool) -> None:
     """Show what channels cost in each layer of TASK: accuracy against the share that leaves.
 
     One group of layers that shrink together is cut at a time, by magnitude and without training;
@@ -63,7 +66,7 @@ def pruning_curves(task: str, workspace: Path | None, as_json: bool) -> None:
     """
     from optim.analysis.pruning_curves import redundancy_words
 
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     with progress_bar(task) as progress:
         whole = opened.make(task, Recipe())
         found = _curves(opened, whole, progress, anew=True)
@@ -92,6 +95,7 @@ def pruning_curves(task: str, workspace: Path | None, as_json: bool) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the recipe to a YAML file, for `edge-optim run --recipe`.",
 )
+@target_options
 @common_options
 def plan(
     task: str,
@@ -102,6 +106,7 @@ def plan(
     quantize: str,
     runs: bool,
     recipe_out: Path | None,
+    target: Target,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -131,7 +136,7 @@ def plan(
     ((of, budget),) = asked
     precision = Precision(quantize.lower())
     clock = Precision.INT8 if precision in INTEGER_PRECISIONS else Precision.FP32
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     made = None
     with progress_bar(task) as progress:
         known = _curves(opened, opened.make(task, Recipe()), progress, anew=False)

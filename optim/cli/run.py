@@ -22,6 +22,8 @@ from optim.cli.output import (
 )
 from optim.cli.rows import candidate_card
 from optim.cli.step_options import OPTION_NAMES, Given, step_options
+from optim.cli.target_options import target_options
+from optim.devices.target import Target
 from optim.errors import BrokenArtifactError, BrokenRecipeError, RefusedError
 from optim.intake.reading import read_regular
 from optim.jobs.job import job_record
@@ -29,6 +31,7 @@ from optim.recipe import MAX_RECIPE_BYTES, Recipe
 from optim.report.record import candidate_record
 from optim.search.headlines import find_headlines, outcome
 from optim.task.task import Task, load_task
+from optim.workspace import Workspace
 
 RECIPE_OPTIONS = (*OPTION_NAMES, "preset", "fuse", "seed")
 """Whatever says a part of a recipe."""
@@ -53,6 +56,7 @@ RECIPE_OPTIONS = (*OPTION_NAMES, "preset", "fuse", "seed")
     "lists them.",
 )
 @click.option("--background", is_flag=True, help="Queue it as a job and return at once.")
+@target_options
 @common_options
 @click.pass_context
 def run(
@@ -65,6 +69,7 @@ def run(
     recipe_file: Path | None,
     headline: str | None,
     background: bool,
+    target: Target,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -111,13 +116,10 @@ def run(
             )
             recipes = (Recipe(steps=steps, seed=seed),)
     act = _queue if background else _make
-    act(task, recipes, workspace, as_json=as_json)
+    act(task, recipes, open_workspace(workspace, target), as_json=as_json)
 
 
-def _queue(
-    task: str, recipes: tuple[Recipe, ...], workspace: Path | None, *, as_json: bool
-) -> None:
-    opened = open_workspace(workspace)
+def _queue(task: str, recipes: tuple[Recipe, ...], opened: Workspace, *, as_json: bool) -> None:
     jobs = [opened.submit(task, recipe) for recipe in recipes]
     if as_json:
         _print_records([job_record(job) for job in jobs])
@@ -126,13 +128,14 @@ def _queue(
         say(f"Job {job.id}: {job.words}. `edge-optim jobs` shows how it goes.")
 
 
-def _make(task: str, recipes: tuple[Recipe, ...], workspace: Path | None, *, as_json: bool) -> None:
+def _make(task: str, recipes: tuple[Recipe, ...], opened: Workspace, *, as_json: bool) -> None:
     """Make and measure one after the other; a refused one does not keep the others from it.
 
     Raises:
         RefusedError: the first refusal, in the end.
     """
-    opened, records, refused = open_workspace(workspace), [], []
+    records: list[dict[str, Any]] = []
+    refused: list[RefusedError] = []
     for recipe in recipes:
         try:
             with progress_bar(recipe.words()) as progress:

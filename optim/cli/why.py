@@ -16,6 +16,8 @@ from optim.cli.output import (
     progress_bar,
     say,
 )
+from optim.cli.target_options import target_options
+from optim.devices.target import Target
 from optim.progress import Progress
 from optim.words import between, count, megabytes, share, times
 
@@ -32,8 +34,9 @@ MOST_ROWS = 15
 
 @click.command()
 @click.argument("candidate")
+@target_options
 @common_options
-def profile(candidate: str, workspace: Path | None, as_json: bool) -> None:
+def profile(candidate: str, target: Target, workspace: Path | None, as_json: bool) -> None:
     """Show where the time of CANDIDATE (its id) goes, why, and what to try.
 
     Every operator is timed by ONNX Runtime's own profiler, for the candidate and for the same
@@ -45,7 +48,7 @@ def profile(candidate: str, workspace: Path | None, as_json: bool) -> None:
       edge-optim profile 3f2a9c01d4e5
       edge-optim why 3f2a9c01d4e5 --json          the same command
     """
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     found = opened.candidate(candidate)
     parent = opened.candidate_of(found.task, found.recipe.training_prefix())
     with progress_bar("profile") as progress:
@@ -54,7 +57,14 @@ def profile(candidate: str, workspace: Path | None, as_json: bool) -> None:
         before = _profile(opened, parent, progress) if parent and with_parent else None
     from optim.analysis.diagnosis import diagnose_candidate
 
-    told = diagnose_candidate(found, own, parent, before, opened.candidates(found.task))
+    told = diagnose_candidate(
+        found,
+        own,
+        parent,
+        before,
+        target.load_engine().explainer,
+        opened.candidates(found.task),
+    )
     if as_json:
         print_json({"candidate": found.id, "profile": own.to_dict(), **told.to_dict()})
         return
@@ -112,8 +122,9 @@ def _print_diagnosis(told: Diagnosis) -> None:
     required=True,
     help="ONNX file to write; replaced if it exists.",
 )
+@target_options
 @common_options
-def fuse(file: Path, output: Path, workspace: Path | None, as_json: bool) -> None:
+def fuse(file: Path, output: Path, target: Target, workspace: Path | None, as_json: bool) -> None:
     """Fold and rewrite FILE (an ONNX model) exactly, and tell what that changed.
 
     Batch norms and constants are folded, means become pools. A file with INT8 activations is
@@ -130,7 +141,7 @@ def fuse(file: Path, output: Path, workspace: Path | None, as_json: bool) -> Non
 
     check_writable_file(output)
     with progress_bar(file.name) as progress:
-        found = fuse_file(file, progress=progress)
+        found = fuse_file(file, target, progress=progress)
     write_atomically(output, found.content)
     latency, report = found.latency, found.report
     if as_json:

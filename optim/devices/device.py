@@ -19,11 +19,12 @@ CPUINFO = Path("/proc/cpuinfo")
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
-def this_environment(engine: Engine, *, threads: int) -> Environment:
+def this_environment(engine: Engine, *, threads: int, batch: int = 1) -> Environment:
     """The environment of a measurement made now, in this process.
 
     Args:
         threads: how many the engine is given.
+        batch: examples per run.
     """
     cpu, instructions = processor(_read(CPUINFO))
     return Environment(
@@ -34,9 +35,11 @@ def this_environment(engine: Engine, *, threads: int) -> Environment:
         engine=engine.name,
         engine_version=engine.version,
         governor=_read(GOVERNOR).strip() or "unknown",
+        batch=batch,
     )
 
 
+@lru_cache(maxsize=2)
 def processor(cpuinfo: str) -> tuple[str, tuple[str, ...]]:
     """Name and telling instructions, from the text of /proc/cpuinfo.
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,7 @@ class Environment:
         threads: threads the engine was given.
         engine, engine_version: such as ``onnxruntime`` and ``1.32.0``.
         governor: the kernel's frequency governor, or ``unknown``.
+        batch: examples per run.
     """
 
     cpu: str
@@ -28,11 +30,24 @@ class Environment:
     engine: str
     engine_version: str
     governor: str = "unknown"
+    batch: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON; a batch of 1 is left out, as it always was."""
+        facts = asdict(self)
+        if self.batch == 1:
+            del facts["batch"]
+        return facts
+
+    @classmethod
+    def from_dict(cls, facts: dict[str, Any]) -> Environment:
+        """The inverse of ``to_dict``."""
+        return cls(**{**facts, "instructions": tuple(facts["instructions"])})
 
     @cached_property
     def fingerprint(self) -> str:
         """12 hexadecimal digits."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def words(self) -> str:
@@ -41,4 +56,5 @@ class Environment:
         vector = (
             f" ({self.instructions[-1].upper().replace('_', '-')})" if self.instructions else ""
         )
-        return f"{self.cpu}{vector}, {self.engine} {self.engine_version}, {threads}"
+        batch = "" if self.batch == 1 else f", batch {self.batch}"
+        return f"{self.cpu}{vector}, {self.engine} {self.engine_version}, {threads}{batch}"

@@ -1,23 +1,114 @@
-"""What a latency is measured on."""
+"""What a latency is measured on: an engine on a device, with so many threads."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
 
-from optim.engines import engine_named
+from optim.devices.device import this_environment, usable_cores
+from optim.devices.environment import Environment
+from optim.engines import DEFAULT_ENGINE, check_engine, engine_named, engine_title
+from optim.engines.engine import Engine
+from optim.errors import TargetError
 
-if TYPE_CHECKING:
-    from optim.devices.environment import Environment
-
-
-LATENCY_THREADS = 1
-
-
-ENGINE = "onnxruntime"
+THIS_MACHINE = "here"
+"""The only device there is so far."""
 
 
-def here() -> Environment:
-    """The environment in which this machine measures latency."""
-    from optim.devices.device import this_environment
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What is measured on; figures of two targets never mix.
 
-    return this_environment(engine_named(ENGINE), threads=LATENCY_THREADS)
+    Attributes:
+        engine: its name in ``optim.engines.ENGINES``; it is loaded at first need.
+        device: the machine.
+        threads: of the engine, at most the cores that this process may use.
+        batch: examples per run.
+
+    Raises:
+        EngineError: if there is no such engine.
+        TargetError: if the device is unknown, or has not that many cores; if a number is below 1.
+    """
+
+    engine: str = DEFAULT_ENGINE
+    device: str = THIS_MACHINE
+    threads: int = 1
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        check_engine(self.engine)
+        if self.device != THIS_MACHINE:
+            raise TargetError(
+                f"the device must be {THIS_MACHINE!r}, got {self.device!r:.60}. "
+                "A newer version of edge-optim may know more."
+            )
+        cores = usable_cores()
+        if not 1 <= self.threads <= cores:
+            raise TargetError(
+                f"threads must be 1 to {cores}, the cores that may be used here; got "
+                f"{self.threads}. Choose {cores} for all of them."
+            )
+        if self.batch < 1:
+            raise TargetError(f"batch must be at least 1, got {self.batch}.")
+
+    @cached_property
+    def environment(self) -> Environment:
+        """Where a measurement on this target is made."""
+        return this_environment(self.load_engine(), threads=self.threads, batch=self.batch)
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the environment: figures are kept under it."""
+        return self.environment.fingerprint
+
+    def load_engine(self) -> Engine:
+        """The engine itself.
+
+        Raises:
+            EngineError: if it is not installed.
+        """
+        return engine_named(self.engine)
+
+    def words(self) -> str:
+        """Engine and threads, such as ``ONNX Runtime, 2 threads``."""
+        batch = "" if self.batch == 1 else f", batch {self.batch}"
+        return f"{engine_title(self.engine)}, {thread_words(self.threads)}{batch}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any] | None) -> Target:
+        """The inverse of ``to_dict``; None, as older jobs have it, is the default target.
+
+        Raises:
+            EngineError, TargetError: as for any target; also for what only a newer version writes.
+        """
+        if data is None:
+            return cls()
+        fields = set(cls.__dataclass_fields__)
+        if not fields.issuperset(data) or any(
+            type(data[f]) is not int for f in NUMBERS & set(data)
+        ):
+            raise TargetError(
+                f"a target has {', '.join(sorted(fields))}, got {dict(data)!r:.120}. "
+                "A newer version of edge-optim may have written it; update edge-optim."
+            )
+        return cls(**data)
+
+
+NUMBERS = {"threads", "batch"}
+
+
+def thread_words(threads: int) -> str:
+    """A number of threads in words."""
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
+def thread_choices() -> tuple[int, ...]:
+    """Numbers of threads that are offered: one, two, all cores."""
+    cores = usable_cores()
+    return tuple(sorted({1, min(2, cores), cores}))

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from optim.engines.engine import Engine
 from optim.errors import EngineError
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """A line of the table.
+
+    Attributes:
+        title: the engine as its makers write it.
+        get: loads the engine; the table itself loads none.
+    """
+
+    title: str
+    get: Callable[[], Engine]
 
 
 def _onnxruntime() -> Engine:
@@ -14,10 +28,10 @@ def _onnxruntime() -> Engine:
     return ONNX_RUNTIME
 
 
-ENGINES: dict[str, Callable[[], Engine]] = {"onnxruntime": _onnxruntime}
-"""How to get each engine; importing this package loads none of them."""
-
 DEFAULT_ENGINE = "onnxruntime"
+
+ENGINES: dict[str, EngineEntry] = {DEFAULT_ENGINE: EngineEntry("ONNX Runtime", _onnxruntime)}
+"""The engines by name, as files and addresses name them."""
 
 
 def engine_named(name: str) -> Engine:
@@ -26,8 +40,24 @@ def engine_named(name: str) -> Engine:
     Raises:
         EngineError: naming the engines there are, or how to install this one.
     """
+    check_engine(name)
+    return ENGINES[name].get()
+
+
+def check_engine(name: str) -> None:
+    """Look whether there is an engine of this name, and load none.
+
+    Raises:
+        EngineError: naming the engines there are.
+    """
     if name not in ENGINES:
         raise EngineError(
-            f"there is no engine {name!r:.60}. The engines are: {', '.join(ENGINES)}."
+            f"there is no engine {name!r:.60}. The engines are: {', '.join(ENGINES)}. "
+            "A newer version of edge-optim may know more."
         )
-    return ENGINES[name]()
+
+
+def engine_title(name: str) -> str:
+    """The engine as its makers write it; an unknown one by its name."""
+    entry = ENGINES.get(name)
+    return name if entry is None else entry.title

@@ -9,7 +9,10 @@ from typing import Protocol
 
 import numpy as np
 
+from optim.engines.explainer import Explainer
+from optim.engines.profile import KernelTimes, Profile
 from optim.errors import EngineError, Refusal
+from optim.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +62,55 @@ class Session(Protocol):
         ...
 
 
+class Profiler(Protocol):
+    """Tells where the time of a file goes, kernel by kernel."""
+
+    def profile(
+        self,
+        path: Path,
+        example: Feeds,
+        *,
+        threads: int,
+        progress: Progress = lambda share, words: None,
+    ) -> Profile:
+        """Time every operator of a file; times are per example.
+
+        Raises:
+            EngineError: if the engine cannot read, load or run the file.
+        """
+        ...
+
+    def time_kernels(
+        self,
+        model: bytes,
+        inputs: Feeds,
+        *,
+        threads: int,
+        runs: int,
+        progress: Progress = lambda share, words: None,
+    ) -> tuple[KernelTimes, ...]:
+        """Time each kernel of a model, in the order in which they run.
+
+        Raises:
+            EngineError: if the engine cannot load or run the model.
+        """
+        ...
+
+
 class Engine(Protocol):
     """Loads model files on this machine."""
 
     name: str
+
+    @property
+    def profiler(self) -> Profiler | None:
+        """What times its kernels; None if it cannot."""
+        ...
+
+    @property
+    def explainer(self) -> Explainer | None:
+        """What it says of its profiles; None if nothing."""
+        ...
 
     @property
     def version(self) -> str:

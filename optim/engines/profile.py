@@ -3,7 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
+
+import numpy as np
+
+
+class FloatReason(StrEnum):
+    """Why a kernel computes in float although its file is quantized; an engine adds the words."""
+
+    NO_KERNEL = "no_kernel"
+    """The engine has no integer kernel for the operator."""
+    WEIGHTS_IN_FLOAT = "weights_in_float"
+    """The file keeps these weights in FP32 or FP16."""
+    WEIGHTS_ONLY = "weights_only"
+    """Only the weights are quantized, so they are unpacked to compute."""
+    FLOAT_ACTIVATIONS = "float_activations"
+    """No activation in the file is quantized."""
+    BEHIND_LAST_LAYER = "behind_last_layer"
+    FASTER_IN_FLOAT = "faster_in_float"
+    """It was left in float on purpose."""
+    CLAMP = "clamp"
+    """A ReLU or Clip that was not absorbed into a quantization."""
+    NEIGHBOURS = "neighbours"
+    """What it reads, or what reads it, is in float."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KernelTimes:
+    """One kernel of the graph that the engine runs.
+
+    Attributes:
+        name: the engine's name of the node; it grows out of the name in the file.
+        kernel: the operator.
+        types: element types of the inputs, such as ``float`` or ``uint8``.
+        microseconds: shape (runs,), int64. A profiler cuts off what lies behind the point.
+    """
+
+    name: str
+    kernel: str
+    types: tuple[str, ...]
+    microseconds: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +58,9 @@ class OperatorTime:
         time_ms: median over the runs, milliseconds per example.
         overhead: True for quantize, dequantize, reorder, transpose and cast: work that only
             prepares the work of others.
-        reason: why it computes in float although the file is quantized; empty if it does not.
+        reason: why it computes in float although the file is quantized, in the engine's words;
+            empty if it does not.
+        code: the same reason for programs; None if it does not.
         operator: the operator of the shipped file that this is part of, as an expert calls it:
             HardSwish for ``x * HardSigmoid(x)``. For a conversion, the operator in float that makes
             it necessary; empty where the engine has put it in.
@@ -31,6 +73,7 @@ class OperatorTime:
     overhead: bool = False
     reason: str = ""
     operator: str = ""
+    code: FloatReason | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +96,16 @@ class Profile:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Profile:
-        """The inverse of ``to_dict``."""
-        operators = tuple(OperatorTime(**row) for row in data["operators"])
+        """The inverse of ``to_dict``; reads what was kept before reasons had a code as well."""
+        operators = tuple(
+            OperatorTime(**{**row, "code": _code_of(row)}) for row in data["operators"]
+        )
         return cls(**{**data, "operators": operators})
+
+
+def _code_of(row: dict[str, Any]) -> FloatReason | None:
+    """The code of a row; the one that older rows tell in words alone and that programs need."""
+    code = row.get("code")
+    if code is None and " has no INT8 kernel for " in row["reason"]:
+        return FloatReason.NO_KERNEL
+    return None if code is None else FloatReason(code)

@@ -15,7 +15,7 @@ from typing import Any
 import onnx
 from onnx import ModelProto
 
-from optim.engines.onnxruntime.engine import ONNX_RUNTIME
+from optim.engines.onnxruntime.session import optimized_graph
 from optim.graph.onnx_file import producers, read_model, tidy
 from optim.graph.rules.all_rules import FLOAT_RULES, INTEGER_RULES, is_quantized
 from optim.graph.rules.rule import RuleReport, apply_rules
@@ -109,8 +109,8 @@ def fuse_report(model: bytes) -> tuple[bytes, FuseReport]:
         nodes_after=_size(fused),
         size_before=len(before),
         size_after=len(fused),
-        kernels_before=_size(ONNX_RUNTIME.optimized(before)),
-        kernels_after=_size(ONNX_RUNTIME.optimized(fused)),
+        kernels_before=_size(optimized_graph(before)),
+        kernels_after=_size(optimized_graph(fused)),
     )
 
 

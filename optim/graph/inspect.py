@@ -16,7 +16,8 @@ import onnx
 from onnx import ModelProto, NodeProto
 
 from optim.artifact import GraphFacts
-from optim.engines.onnxruntime.engine import ONNX_RUNTIME
+from optim.engines.onnxruntime.kernels import FLOAT_KERNELS, INTEGER_KERNELS
+from optim.engines.onnxruntime.session import optimized_graph
 from optim.graph.onnx_file import (
     INTEGER_LAYERS,
     LAYERS,
@@ -30,15 +31,6 @@ from optim.graph.onnx_file import (
 UNPACK = ("DequantizeLinear", "Cast")
 PARAMETER_READERS = (
     *LAYERS, *INTEGER_LAYERS, "BatchNormalization", "ConvTranspose", "Add", "PRelu",
-)  # fmt: skip
-FLOAT_KERNELS = (
-    "Conv", "FusedConv", "NhwcFusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul",
-    "FusedMatMul", "MatMulNBits",
-)  # fmt: skip
-"""As ONNX Runtime names them after its own optimization."""
-INTEGER_KERNELS = (
-    "QLinearConv", "NhwcQLinearConv", "QConv", "ConvInteger", "QGemm", "QLinearMatMul",
-    "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul",
 )  # fmt: skip
 
 
@@ -61,7 +53,7 @@ def graph_facts(model: bytes, optimized: bytes | None = None) -> GraphFacts:
     kernels = Counter(
         node.op_type
         for node in onnx.load_model_from_string(
-            ONNX_RUNTIME.optimized(model) if optimized is None else optimized
+            optimized_graph(model) if optimized is None else optimized
         ).graph.node
     )
     left = {kind: kernels[kind] for kind in FLOAT_KERNELS if kernels[kind]}

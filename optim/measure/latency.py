@@ -32,8 +32,8 @@ from typing import Literal
 import numpy as np
 
 from optim.artifact import Artifact
-from optim.devices.environment import Environment
-from optim.engines.engine import Engine, Feeds, Session, examples_in, feeds_for, run_single
+from optim.devices.target import Target
+from optim.engines.engine import Feeds, Session, examples_in, feeds_for, run_single
 from optim.measure.measurement import Latency
 
 Clock = Callable[[], float]
@@ -52,13 +52,12 @@ def involuntary_switches() -> int:
     return 0 if counted is None else resource.getrusage(counted).ru_nivcsw
 
 
-def measure_latency(
-    engine: Engine,
+def measure(
+    file: Artifact,
     baseline: Artifact,
-    candidate: Artifact,
-    example: Feeds,
+    target: Target,
     *,
-    environment: Environment,
+    example: Feeds,
     usual_ms: float | None = None,
     rounds: int = 15,
     budget_s: float = 1.5,
@@ -69,9 +68,9 @@ def measure_latency(
     """Time single inferences of two files, interleaved.
 
     Args:
-        baseline, candidate: may be the same file; it is then loaded three times.
-        example: one example, (1, ...), or one for each input by name.
-        environment: its threads are given to the engine.
+        file, baseline: both exist; the same file is loaded three times.
+        target: the engine, and with how many threads it runs.
+        example: as many examples as the target's batch, (N, ...), or such for each input by name.
         usual_ms: what the baseline's file takes here in a quiet moment, if it is known.
         rounds: how often each session gets its turn.
         budget_s: seconds of timing; heavy models take longer, for at least 5 runs a round.
@@ -88,11 +87,14 @@ def measure_latency(
             "rounds must be at least 3, budget_s above 0 and max_restarts at least 0; "
             f"got {rounds}, {budget_s} and {max_restarts}."
         )
-    if examples_in(example) != 1:
-        raise ValueError(f"latency is measured at batch 1, got {examples_in(example)} examples.")
-    threads = environment.threads
+    if examples_in(example) != target.batch:
+        raise ValueError(
+            f"latency is measured at batch {target.batch} on this target, got "
+            f"{examples_in(example)} examples."
+        )
+    engine, threads = target.load_engine(), target.threads
     started = clock()
-    tested = engine.load(candidate.path, threads=threads)
+    tested = engine.load(file.path, threads=threads)
     run_single(tested, example)
     cold_start_ms = (clock() - started) * 1000
     sessions: dict[Role, Session] = {
@@ -118,7 +120,7 @@ def measure_latency(
                     null_ms=times["null"],
                     baseline_sha256=baseline.sha256,
                     cold_start_ms=cold_start_ms,
-                    environment=environment,
+                    environment=target.environment,
                     usual_ms=usual_ms,
                 )
             )

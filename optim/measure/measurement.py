@@ -5,7 +5,7 @@ Predicted figures are another type (``optim.search.predict.Prediction``): the tw
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -134,7 +134,7 @@ class Latency:
             **arrays,
             "baseline_sha256": self.baseline_sha256,
             "cold_start_ms": self.cold_start_ms,
-            "environment": asdict(self.environment),
+            "environment": self.environment.to_dict(),
             "usual_ms": self.usual_ms,
         }
 
@@ -145,8 +145,7 @@ class Latency:
             name: np.asarray(data[name], np.float32)
             for name in ("baseline_ms", "candidate_ms", "null_ms")
         }
-        facts = data["environment"]
-        environment = Environment(**{**facts, "instructions": tuple(facts["instructions"])})
+        environment = Environment.from_dict(data["environment"])
         return cls(**{**data, **arrays, "environment": environment})
 
     def unrest_words(self) -> str:

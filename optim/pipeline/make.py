@@ -9,6 +9,8 @@ file that exists is never made again.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from optim.artifact import Artifact, store_artifact
@@ -48,44 +50,73 @@ TRAINING_SHARE = 0.8
 
 
 def make_candidate(
-    results: Results, task: Task, recipe: Recipe, *, progress: Progress = lambda share, words: None
+    results: Results,
+    task: Task,
+    recipe: Recipe,
+    *,
+    known: Mapping[str, Candidate] | None = None,
+    progress: Progress = lambda share, words: None,
 ) -> Candidate:
     """Make a candidate's file unless it is there; nothing is measured.
+
+    Args:
+        known: what the store has just said of candidates, by id: those that are not among them are
+            new. The store is asked if None.
 
     Returns:
         The candidate with its artifact, or with a refusal. Its seconds are those from nothing:
         what was trained before, for another precision or until it was stopped, is counted.
     """
-    found = registered(results, task, recipe)
+    found = registered(results, task, recipe, known=known)
     if found.artifact is not None and found.artifact.path.exists():
         return found
     started, trained_s = time.monotonic(), _seconds_trained(results, task, recipe)
     try:
-        content = _build(results, task, recipe, progress)
+        content = _build(results, task, recipe, progress, known)
     except RefusedError as error:
         results.refuse(found.id, error.refusal)
-        return registered(results, task, recipe)
+        return replace(found, refusal=error.refusal)
     artifact = store_artifact(content, results.artifacts)
-    keep_file(results, found.id, artifact, seconds=trained_s + time.monotonic() - started)
+    made = keep_file(results, found, artifact, seconds=trained_s + time.monotonic() - started)
     progress(1.0, "file written")
-    return registered(results, task, recipe)
+    return made
 
 
-def registered(results: Results, task: Task, recipe: Recipe, *, starter: bool = False) -> Candidate:
-    """The candidate's row, added if it is new."""
-    name = candidate_id(task, recipe)
-    results.add(name, task=task.name, recipe=recipe, role=role_of(recipe), starter=starter)
+def registered(
+    results: Results,
+    task: Task,
+    recipe: Recipe,
+    *,
+    starter: bool = False,
+    known: Mapping[str, Candidate] | None = None,
+) -> Candidate:
+    """The candidate's row, added if it is new; ``known`` as for ``make_candidate``."""
+    name, role = candidate_id(task, recipe), role_of(recipe)
+    if known is not None and name in known:
+        return known[name]
+    results.add(name, task=task.name, recipe=recipe, role=role, starter=starter)
+    if known is not None:
+        return Candidate(id=name, task=task.name, recipe=recipe, role=role, starter=starter)
     found = results.candidate(name, None)
     assert found is not None  # just added
     return found
 
 
-def keep_file(results: Results, name: str, artifact: Artifact, *, seconds: float | None) -> None:
-    """Record a candidate's finished file with what can be counted in it."""
+def keep_file(
+    results: Results, candidate: Candidate, artifact: Artifact, *, seconds: float | None
+) -> Candidate:
+    """Record a candidate's finished file with what can be counted in it.
+
+    Returns:
+        The candidate with the file; figures of another file are gone.
+    """
     from optim.graph.inspect import graph_facts
 
     facts = graph_facts(artifact.path.read_bytes())
-    results.finish(name, artifact=artifact, facts=facts, seconds=seconds)
+    results.finish(candidate.id, artifact=artifact, facts=facts, seconds=seconds)
+    same = candidate.artifact is not None and candidate.artifact.sha256 == artifact.sha256
+    figures = candidate if same else replace(candidate, latency=None, elsewhere=(), score=None)
+    return replace(figures, artifact=artifact, facts=facts, seconds=seconds, refusal=None)
 
 
 def file_of(
@@ -98,15 +129,23 @@ def file_of(
     Raises:
         RefusedError: if the recipe cannot be done.
     """
-    return _build(results, task, recipe, progress)
+    return _build(results, task, recipe, progress, None)
 
 
-def _build(results: Results, task: Task, recipe: Recipe, progress: Progress) -> bytes:
+def _build(
+    results: Results,
+    task: Task,
+    recipe: Recipe,
+    progress: Progress,
+    known: Mapping[str, Candidate] | None,
+) -> bytes:
     """The bytes of the recipe's ONNX file."""
     prefix = recipe.training_prefix()
     if recipe == prefix:
         return _train_and_export(results, task, prefix, progress)
-    parent = make_candidate(results, task, prefix, progress=part(progress, 0.0, TRAINING_SHARE))
+    parent = make_candidate(
+        results, task, prefix, known=known, progress=part(progress, 0.0, TRAINING_SHARE)
+    )
     if parent.artifact is None:
         assert parent.refusal is not None  # made or refused
         raise RefusedError(parent.refusal)

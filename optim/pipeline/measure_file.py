@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optim.artifact import Artifact, GraphFacts, artifact_at
-from optim.devices.target import ENGINE, here
-from optim.engines import engine_named
+from optim.devices.device import usable_cores
+from optim.devices.target import Target
 from optim.engines.engine import run_single
 from optim.errors import BrokenArtifactError
 from optim.graph.inspect import graph_facts
@@ -25,11 +25,11 @@ from optim.intake.gate import admit
 from optim.intake.limits import limits_for
 from optim.intake.reading import read_regular
 from optim.intake.sandbox import Plain, Work, run_apart
-from optim.measure.latency import measure_latency
+from optim.measure.latency import measure
 from optim.measure.measurement import Latency, MeasuredFile
 from optim.measure.scoring import compare, predictions_of
-from optim.pipeline.make import make_candidate
-from optim.pipeline.measure import measure_score_of
+from optim.pipeline.measure import with_predictions
+from optim.pipeline.reference import Reference, prepare_reference
 from optim.pipeline.starters import take_in_if_shipped
 from optim.progress import Progress, part
 from optim.recipe import Recipe
@@ -46,9 +46,14 @@ MODEL_FOLDER = "model"
 
 
 def measure_file(
-    results: Results, task: str, path: Path, *, progress: Progress = lambda share, words: None
+    results: Results,
+    task: str,
+    path: Path,
+    target: Target,
+    *,
+    progress: Progress = lambda share, words: None,
 ) -> MeasuredFile:
-    """Measure accuracy on the test split and latency in turn with the task's original.
+    """Measure the score on the test split, and latency interleaved with the task's original.
 
     Raises:
         UnknownTaskError: if there is no such task.
@@ -69,14 +74,17 @@ def measure_file(
             "task": loaded.name,
             "workspace": str(results.folder),
             "path": str(path.absolute()),
+            "target": target.to_dict(),
         }
         batch = apart(_look, given, part(progress, 0.0, 0.1))["batch"]
-        baseline, known = _original(results, loaded, part(progress, 0.1, 0.4))
+        reference = _original(results, loaded, target, part(progress, 0.1, 0.4))
+        baseline, known = reference.artifact, reference.predictions
+        assert known is not None  # _original sees to that
         asked: Plain = {
             **given,
             "batch": batch,
             "baseline": {**asdict(baseline), "path": str(baseline.path.absolute())},
-            "usual_ms": results.usual_baseline_ms(baseline.sha256, here().fingerprint),
+            "usual_ms": reference.usual_ms,
         }
         told = apart(_measure, asked, part(progress, 0.4, 1.0))
         test = loaded.split("test")
@@ -99,17 +107,11 @@ def measure_file(
     )
 
 
-def _original(results: Results, task: Task, progress: Progress) -> tuple[Artifact, np.ndarray]:
-    """The file of the task's original network, and its answers on the test split."""
+def _original(results: Results, task: Task, target: Target, progress: Progress) -> Reference:
+    """The task's original network, made and scored unless it is."""
     take_in_if_shipped(results, task, Recipe())
-    baseline = make_candidate(results, task, Recipe())
-    assert baseline.artifact is not None  # the original network always exports
-    if (known := results.predictions(baseline.id)) is None:
-        progress(0.0, "answering the test split with the original")
-        measure_score_of(results, task, baseline, progress=progress)
-        known = results.predictions(baseline.id)
-    assert known is not None  # measured above, if not before
-    return baseline.artifact, known
+    reference = prepare_reference(results, task, target, progress=progress)
+    return with_predictions(results, task, target, reference, progress=progress)
 
 
 # --- in the child ---------------------------------------------------------------------------------
@@ -122,7 +124,8 @@ def _look(argument: Plain, progress: Progress) -> Plain:
     model.parent.mkdir()
     model.write_bytes(content)
     progress(0.5, "trying one example")
-    session = engine_named(ENGINE).load(model, threads=1)
+    target = Target.from_dict(argument["target"])
+    session = target.load_engine().load(model, threads=1)
     batch = session.inputs[0].shape[0] if session.inputs and session.inputs[0].shape else None
     if batch not in (None, 1):
         raise BrokenArtifactError(
@@ -137,17 +140,18 @@ def _look(argument: Plain, progress: Progress) -> Plain:
 def _measure(argument: Plain, progress: Progress) -> Plain:
     """Answer the test split, time the file in turn with the original, and count in it."""
     task, path = _task(argument), Path(argument["path"])
-    engine, artifact = engine_named(ENGINE), artifact_at(_model_path(path))
+    target, artifact = Target.from_dict(argument["target"]), artifact_at(_model_path(path))
     answers = predictions_of(
-        engine, artifact.path, task.split("test"), threads=here().cores,
+        target.load_engine(), artifact.path, task.split("test"), threads=usable_cores(),
         metric=task.metric, batch_size=argument["batch"], progress=part(progress, 0.0, 0.6),
     )  # fmt: skip
     np.save(PREDICTIONS_NAME, answers, allow_pickle=False)
-    progress(0.6, "timing it in turn with the original")
+    progress(0.6, "timing it, interleaved with the original")
     told = argument["baseline"]
-    latency = measure_latency(
-        engine, Artifact(**{**told, "path": Path(told["path"])}), artifact, task.example(),
-        environment=here(), usual_ms=argument["usual_ms"],
+    latency = measure(
+        artifact, Artifact(**{**told, "path": Path(told["path"])}), target,
+        example=task.example(target.batch),
+        usual_ms=argument["usual_ms"],
     )  # fmt: skip
     progress(0.95, "counting in the file")
     return {

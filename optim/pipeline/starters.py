@@ -14,8 +14,7 @@ import numpy as np
 
 from optim.artifact import store_artifact
 from optim.candidate import Candidate, candidate_id
-from optim.devices.target import ENGINE
-from optim.engines import engine_named
+from optim.devices.target import Target
 from optim.measure.scoring import predictions_of
 from optim.pipeline.make import keep_file, make_candidate, registered
 from optim.pipeline.shipped import (
@@ -86,8 +85,7 @@ def _with_file(results: Results, task: Task, starter: Starter, progress: Progres
     if not starter.ships:
         return make_candidate(results, task, starter.recipe, progress=progress)
     artifact = store_artifact(shipped_content(task, starter), results.artifacts)
-    keep_file(results, found.id, artifact, seconds=starter.seconds)
-    return registered(results, task, starter.recipe)
+    return keep_file(results, found, artifact, seconds=starter.seconds)
 
 
 def _add_recorded(
@@ -122,7 +120,7 @@ def _answers_so(task: Task, candidate: Candidate, sha256: str, recorded: np.ndar
     if candidate.artifact is None or candidate.artifact.sha256 == sha256:
         return candidate.artifact is not None
     answers = predictions_of(
-        engine_named(ENGINE),
+        Target().load_engine(),
         candidate.artifact.path,
         task.split("test").first(CHECKED),
         threads=1,

@@ -6,6 +6,7 @@ import shlex
 from enum import StrEnum
 from typing import Any, assert_never
 
+from optim.devices.target import Target
 from optim.recipe import (
     Distill,
     Fuse,
@@ -38,7 +39,7 @@ MOST_CODE = 400
 """Characters of a recipe in Python; a longer one is read from a file."""
 
 
-def command_line(task: Task, recipe: Recipe) -> str:
+def command_line(task: Task, recipe: Recipe, target: Target | None = None) -> str:
     """The command that makes and measures a recipe; what options cannot say stands in a file.
 
     >>> from optim.task.task import load_task
@@ -46,11 +47,22 @@ def command_line(task: Task, recipe: Recipe) -> str:
     'edge-optim run fashion-resnet --fuse --quantize int8'
     """
     if not _can_be_said(task, recipe):
-        return f"edge-optim run {shlex.quote(task.name)} --recipe recipe.yaml"
-    said = [words for step in recipe.steps for words in _options(task, recipe, step)]
-    said += [f"--seed {recipe.seed}"] if recipe.seed else []
+        said = ["--recipe recipe.yaml"]
+    else:
+        said = [words for step in recipe.steps for words in _options(task, recipe, step)]
+        said += [f"--seed {recipe.seed}"] if recipe.seed else []
+    said += _target(target or Target())
     once = dict.fromkeys(said)  # one option may speak to several steps
     return " ".join(["edge-optim run", shlex.quote(task.name), *once])
+
+
+def _target(target: Target) -> list[str]:
+    usual, words = Target(), []
+    if target.threads != usual.threads:
+        words.append(f"--threads {target.threads}")
+    if target.engine != usual.engine:
+        words.append(f"--engine {shlex.quote(target.engine)}")
+    return words
 
 
 def _can_be_said(task: Task, recipe: Recipe) -> bool:
@@ -123,18 +135,25 @@ def _options(task: Task, recipe: Recipe, step: Step) -> list[str]:
     return found
 
 
-def python_code(task: Task, recipe: Recipe) -> str:
+def python_code(task: Task, recipe: Recipe, target: Target | None = None) -> str:
     """A few lines of Python that do the same."""
     made = _made(recipe)
     if len(made) > MOST_CODE:
         made = 'optim.Recipe.from_text(open("recipe.yaml").read())'
+    on = "" if target is None or target == Target() else f", target={_target_code(target)}"
     return (
         "import optim\n\n"
-        'workspace = optim.Workspace(".workspace")\n'
+        f'workspace = optim.Workspace(".workspace"{on})\n'
         f"recipe = {made}\n"
         f"candidate = workspace.make({task.name!r}, recipe)\n"
         "print(candidate.latency.p50_ms, candidate.accuracy.value, candidate.artifact.path)"
     )
+
+
+def _target_code(target: Target) -> str:
+    usual = Target().to_dict()
+    told = {key: value for key, value in target.to_dict().items() if value != usual[key]}
+    return f"optim.Target({', '.join(f'{key}={value!r}' for key, value in told.items())})"
 
 
 def _made(recipe: Recipe) -> str:

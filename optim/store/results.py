@@ -10,8 +10,8 @@ import json
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,13 @@ LATENCY_COLUMNS = (
     "cold_start_ms", "usual_ms",
 )  # fmt: skip
 
+LATENCIES_ELSEWHERE = f"""
+SELECT l.candidate, {", ".join(f"l.{name} AS latency_{name}" for name in LATENCY_COLUMNS)}
+FROM latencies l JOIN candidates c ON c.id = l.candidate AND c.sha256 = l.sha256
+WHERE l.environment IS NOT :environment AND l.seq IN (
+    SELECT max(seq) FROM latencies GROUP BY candidate, environment, sha256)
+    AND"""
+
 CANDIDATES = f"""
 SELECT c.*,
     {", ".join(f"l.{name} AS latency_{name}" for name in LATENCY_COLUMNS)},
@@ -52,6 +59,21 @@ LEFT JOIN accuracies a ON a.seq = (
     WHERE candidate = c.id AND split = '{PLOTTED_SPLIT}' AND sha256 = c.sha256
     ORDER BY recorded, seq DESC LIMIT 1)
 """
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Known:
+    """What the store says of some candidates at one moment, and of the baseline on a target.
+
+    Attributes:
+        candidates: those that are known, by id.
+        predictions: of the baseline, as ``Results.predictions``.
+        usual_ms: of the baseline, as ``Results.usual_baseline_ms``.
+    """
+
+    candidates: Mapping[str, Candidate]
+    predictions: np.ndarray | None
+    usual_ms: float | None
 
 
 class Results:
@@ -132,7 +154,7 @@ class Results:
             candidate_id,
             {
                 "environment": environment.fingerprint,
-                "environment_facts": json.dumps(asdict(environment)),
+                "environment_facts": json.dumps(environment.to_dict()),
                 "rounds": len(latency.candidate_ms),
                 "baseline_ms": _to_blob(latency.baseline_ms),
                 "candidate_ms": _to_blob(latency.candidate_ms),
@@ -188,13 +210,11 @@ class Results:
         """Every candidate of a task, baseline first, then in the order they were added.
 
         Each comes with its newest latency in that environment (none if the environment is None) and
-        its newest accuracy on the test split; one measured here beats a recorded one. What a newer
-        version wrote is left out; ``unread`` tells of it.
+        its newest accuracy on the test split; one measured here beats a recorded one. Its newest
+        latency in every other environment comes as well, in ``elsewhere``. What a newer version
+        wrote is left out; ``unread`` tells of it.
         """
-        rows = self._read(
-            "WHERE c.task = :task ORDER BY c.role != 'baseline', c.seq",
-            {"task": task, "environment": environment_fingerprint},
-        )
+        rows = self._read("c.task = :task", {"task": task, "environment": environment_fingerprint})
         return tuple(row for row in rows if isinstance(row, Candidate))
 
     def candidate(self, candidate_id: str, environment_fingerprint: str | None) -> Candidate | None:
@@ -204,23 +224,41 @@ class Results:
             WorkspaceError: if a newer version wrote it and it cannot be read here.
         """
         values = {"id": candidate_id, "environment": environment_fingerprint}
-        for found in self._read("WHERE c.id = :id", values):
-            if isinstance(found, Unread):
-                raise WorkspaceError(unread_words([found]))
-            return found
-        return None
+        return next(iter(_all_read(self._read("c.id = :id", values))), None)
 
     def unread(self, task: str, environment_fingerprint: str | None) -> tuple[Unread, ...]:
         """The candidates of a task, and the environments, that a newer version wrote.
 
         They are missing from ``candidates`` and ``environments``.
         """
-        rows = self._read(
-            "WHERE c.task = :task ORDER BY c.seq",
-            {"task": task, "environment": environment_fingerprint},
-        )
+        rows = self._read("c.task = :task", {"task": task, "environment": environment_fingerprint})
         found = (*rows, *self._environments(task))
         return tuple(each for each in found if isinstance(each, Unread))
+
+    def known(self, ids: Sequence[str], *, baseline: str, environment: str) -> Known:
+        """Read, in one look, all that making and measuring some candidates needs to know.
+
+        Args:
+            ids: of candidates.
+            baseline: the id of the task's original, which may be among them.
+            environment: the fingerprint of where latencies are wanted.
+        """
+        wanted = tuple(dict.fromkeys((*ids, baseline)))
+        places = ", ".join(f":id{i}" for i in range(len(wanted)))
+        values: dict[str, str | None] = {f"id{i}": name for i, name in enumerate(wanted)}
+        with reading(self.folder) as store:
+            rows = self._select(
+                store, f"c.id IN ({places})", {**values, "environment": environment}
+            )
+            found = {row.id: row for row in _all_read(rows)}
+            artifact = found[baseline].artifact if baseline in found else None
+            return Known(
+                candidates=found,
+                predictions=_predictions(store, baseline),
+                usual_ms=None
+                if artifact is None
+                else _usual_ms(store, artifact.sha256, environment),
+            )
 
     def predictions(self, candidate_id: str) -> np.ndarray | None:
         """What was scored of each test example, (n, ...), from the newest score that has it.
@@ -229,14 +267,7 @@ class Results:
         Predictions made here beat recorded ones; those of an earlier file are not given.
         """
         with reading(self.folder) as store:
-            row = store.execute(
-                "SELECT predictions, predictions_form FROM accuracies a "
-                "JOIN candidates c ON c.id = a.candidate "
-                "WHERE c.id = ? AND a.sha256 = c.sha256 AND split = ? AND predictions IS NOT NULL "
-                "ORDER BY recorded, a.seq DESC LIMIT 1",
-                (candidate_id, PLOTTED_SPLIT),
-            ).fetchone()
-        return None if row is None else _unpacked(row["predictions"], row["predictions_form"])
+            return _predictions(store, candidate_id)
 
     def usual_baseline_ms(self, baseline_sha256: str, environment_fingerprint: str) -> float | None:
         """What a baseline takes in a quiet moment: the least of its latest dozen measurements.
@@ -245,13 +276,7 @@ class Results:
         one. None if it was never timed there.
         """
         with reading(self.folder) as store:
-            rows = store.execute(
-                f"SELECT {', '.join(f'{name} AS latency_{name}' for name in LATENCY_COLUMNS)} "
-                "FROM latencies WHERE baseline_sha256 = ? AND environment = ? "
-                "ORDER BY seq DESC LIMIT ?",
-                (baseline_sha256, environment_fingerprint, USUAL_OF),
-            ).fetchall()
-        return min((_latency(row).baseline_quiet_ms for row in rows), default=None)
+            return _usual_ms(store, baseline_sha256, environment_fingerprint)
 
     def environments(self, task: str) -> tuple[Environment, ...]:
         """Where latencies of a task's candidates were measured, latest use first."""
@@ -283,9 +308,24 @@ class Results:
         self, condition: str, values: dict[str, str | None]
     ) -> tuple[Candidate | Unread, ...]:
         with reading(self.folder) as store:
-            rows = store.execute(CANDIDATES + condition, values).fetchall()
+            return self._select(store, condition, values)
+
+    def _select(
+        self, store: sqlite3.Connection, condition: str, values: dict[str, str | None]
+    ) -> tuple[Candidate | Unread, ...]:
+        order = "ORDER BY c.role != 'baseline', c.seq"
+        rows = store.execute(f"{CANDIDATES} WHERE {condition} {order}", values).fetchall()
+        elsewhere: dict[str, list[Latency]] = {}
+        for row in store.execute(f"{LATENCIES_ELSEWHERE} {condition}", values):
+            found = read_or_leave(f"a latency of {row['candidate']}", partial(_latency, row))
+            if isinstance(found, Latency):  # else it is of a target that no page here can show
+                elsewhere.setdefault(row["candidate"], []).append(found)
         return tuple(
-            read_or_leave(f"candidate {row['id']}", partial(self._candidate, row)) for row in rows
+            read_or_leave(
+                f"candidate {row['id']}",
+                partial(self._candidate, row, tuple(elsewhere.get(row["id"], ()))),
+            )
+            for row in rows
         )
 
     def _add_figure(self, table: str, candidate_id: str, values: dict[str, Any]) -> None:
@@ -327,7 +367,7 @@ class Results:
             compressed_bytes=row["compressed_bytes"],
         )
 
-    def _candidate(self, row: sqlite3.Row) -> Candidate:
+    def _candidate(self, row: sqlite3.Row, elsewhere: tuple[Latency, ...]) -> Candidate:
         refused = row["refusal_reason"] is not None
         return Candidate(
             id=row["id"],
@@ -338,6 +378,7 @@ class Results:
             artifact=None if row["path"] is None else self._artifact(row),
             facts=None if row["facts"] is None else GraphFacts(**json.loads(row["facts"])),
             latency=None if row["latency_rounds"] is None else _latency(row),
+            elsewhere=elsewhere,
             score=None if row["score_n"] is None else _score(row),
             refusal=Refusal(reason=row["refusal_reason"], remedy=row["refusal_remedy"])
             if refused
@@ -354,8 +395,39 @@ def _recipe(text: str) -> Recipe:
 
 @lru_cache(maxsize=64)
 def _environment(text: str) -> Environment:
-    facts = json.loads(text)
-    return Environment(**{**facts, "instructions": tuple(facts["instructions"])})
+    return Environment.from_dict(json.loads(text))
+
+
+def _all_read(rows: Iterable[Candidate | Unread]) -> Iterator[Candidate]:
+    """The rows, if each can be read.
+
+    Raises:
+        WorkspaceError: at the first that a newer version wrote.
+    """
+    for row in rows:
+        if isinstance(row, Unread):
+            raise WorkspaceError(unread_words([row]))
+        yield row
+
+
+def _predictions(store: sqlite3.Connection, candidate_id: str) -> np.ndarray | None:
+    row = store.execute(
+        "SELECT predictions, predictions_form FROM accuracies a "
+        "JOIN candidates c ON c.id = a.candidate "
+        "WHERE c.id = ? AND a.sha256 = c.sha256 AND split = ? AND predictions IS NOT NULL "
+        "ORDER BY recorded, a.seq DESC LIMIT 1",
+        (candidate_id, PLOTTED_SPLIT),
+    ).fetchone()
+    return None if row is None else _unpacked(row["predictions"], row["predictions_form"])
+
+
+def _usual_ms(store: sqlite3.Connection, baseline_sha256: str, environment: str) -> float | None:
+    rows = store.execute(
+        f"SELECT {', '.join(f'{name} AS latency_{name}' for name in LATENCY_COLUMNS)} "
+        "FROM latencies WHERE baseline_sha256 = ? AND environment = ? ORDER BY seq DESC LIMIT ?",
+        (baseline_sha256, environment, USUAL_OF),
+    ).fetchall()
+    return min((_latency(row).baseline_quiet_ms for row in rows), default=None)
 
 
 def _latency(row: sqlite3.Row) -> Latency:

@@ -215,9 +215,9 @@ class Task:
             return load_split(self.dataset.name, name)
         return own_split(self.dataset, folder, name)
 
-    def example(self) -> Feeds:
-        """One example as a session takes it: an array of batch 1, or several by name."""
-        feeds = self.split("calibration").first(1).feeds
+    def example(self, batch: int = 1) -> Feeds:
+        """Examples as a session takes them: an array of this batch, or several by name."""
+        feeds = self.split("calibration").first(batch).feeds
         if isinstance(feeds, Mapping):
             return {name: np.ascontiguousarray(values) for name, values in feeds.items()}
         return np.ascontiguousarray(feeds)

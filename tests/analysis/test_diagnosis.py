@@ -1,10 +1,12 @@
 import json
+from functools import partial
 
 import pytest
 
-from optim.analysis.diagnosis import diagnose
-from optim.analysis.remedies import Remedy, slow_start
-from optim.engines.profile import OperatorTime, Profile
+from optim.analysis import diagnosis, remedies
+from optim.analysis.remedies import Remedy
+from optim.engines.onnxruntime.explainer import EXPLAINER
+from optim.engines.profile import FloatReason, OperatorTime, Profile
 from optim.recipe import (
     Activations,
     Fuse,
@@ -15,6 +17,8 @@ from optim.recipe import (
     ReplaceActivation,
 )
 
+diagnose = partial(diagnosis.diagnose, explainer=EXPLAINER)
+slow_start = partial(remedies.slow_start, float_stops_before=EXPLAINER.float_stops_before)
 INT8 = Recipe(steps=(Quantize(precision=Precision.INT8),))
 NO_KERNEL = "ONNX Runtime has no INT8 kernel for HardSwish"
 
@@ -34,7 +38,7 @@ def conv(layer, time, precision="int8", reason=""):
 def hard_swish(time, layer="a"):
     return OperatorTime(
         kernel="HardSigmoid", layer=layer, precision="fp32", time_ms=time, reason=NO_KERNEL,
-        operator="HardSwish",
+        operator="HardSwish", code=FloatReason.NO_KERNEL,
     )  # fmt: skip
 
 
@@ -206,3 +210,21 @@ def test_a_diagnosis_is_plain_data():
     assert data["sentences"] == list(found.sentences)
     recipes = [r["recipe"] and Recipe.from_dict(r["recipe"]) for r in data["remedies"]]
     assert recipes == [r.recipe for r in found.remedies]
+
+
+def test_an_engine_that_says_nothing_of_itself_gets_neutral_sentences_and_remedies():
+    found = diagnosis.diagnose(GATED, PARENT, recipe=INT8, explainer=None)
+    assert "because the engine has no INT8 kernel for them" in found.sentences[1]
+    told = " ".join((*found.sentences, *(remedy.words for remedy in found.remedies)))
+    assert "ONNX Runtime" not in told
+    assert "OpenVINO" not in told
+    assert any(r.recipe and r.recipe.step(ReplaceActivation) for r in found.remedies)
+
+
+def test_a_profile_kept_before_reasons_had_codes_leads_to_the_same_remedies():
+    data = json.loads(json.dumps(GATED.to_dict()))
+    for row in data["operators"]:
+        del row["code"]
+    old = Profile.from_dict(data)
+    assert old == GATED
+    assert diagnose(old, recipe=INT8) == diagnose(GATED, recipe=INT8)

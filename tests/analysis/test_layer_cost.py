@@ -11,7 +11,8 @@ from optim.analysis import layer_cost
 from optim.analysis.layer_cost import Ends, LayerTimes, kernel_times, measure_layers, network_ms
 from optim.analysis.layer_pieces import Piece, input_shape, layers_file
 from optim.compress.pruning.layer_shapes import LayerShape
-from optim.engines.onnxruntime.engine import ONNX_RUNTIME
+from optim.devices.target import Target
+from optim.engines.onnxruntime.session import time_kernels
 from optim.recipe import Precision
 
 SPACE = {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "size": (8, 8)}
@@ -137,10 +138,10 @@ def test_the_engine_tells_the_time_of_each_layer_in_the_kernel_of_its_precision(
     narrow = Piece(shape=shape, inputs=shape.inputs, outputs=shape.outputs, precision=precision)
     file = layers_file([narrow, narrow])
     x = np.zeros(input_shape([narrow]), np.float32)
-    found = kernel_times(file, x, 3)
+    found = kernel_times(Target(), file, x, 3)
     assert set(found) == {0, 1}
     assert all(ms > 0 for ms in found.values())
-    kernels = ONNX_RUNTIME.kernel_times(file, x, threads=1, runs=3, progress=lambda s, w: None)
+    kernels = time_kernels(file, x, threads=1, runs=3)
     heavy = [k for k in kernels if any(kind in k.kernel for kind in layer_cost.KERNELS)]
     assert len(heavy) == 2
     assert {k.kernel.startswith("Q") or "QLinear" in k.kernel for k in heavy} == {

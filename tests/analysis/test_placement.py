@@ -6,6 +6,7 @@ import pytest
 
 from optim.analysis import placement
 from optim.analysis.placement import compared, keep_in_float_where_slower, place, tries
+from optim.devices.target import Target
 from optim.engines.profile import OperatorTime, Profile
 from optim.recipe import MixedPrecision, Precision, Recipe, recipe_of
 from optim.store.results import Results
@@ -79,11 +80,11 @@ def measured(task, results, monkeypatch):
     monkeypatch.setattr(placement, "profile", lambda *_, **__: profiles.pop(0))
     clock: list[float] = []
 
-    def measure_latency(*_, **__):
+    def measure(*_, **__):
         speedup = clock.pop(0)
         return SimpleNamespace(speedup=speedup, speedup_interval=(speedup - 0.02, speedup + 0.02))
 
-    monkeypatch.setattr(placement, "measure_latency", measure_latency)
+    monkeypatch.setattr(placement, "measure", measure)
     return clock, (first, second)
 
 
@@ -94,7 +95,7 @@ def silent(share: float, words: str) -> None:
 def test_what_is_really_faster_is_kept(task, results, measured) -> None:
     clock, slower = measured
     clock.append(1.2)
-    found = place(results, task, Recipe(), progress=silent)
+    found = place(results, task, Recipe(), Target(), progress=silent)
     assert found.slower == slower
     kept = found.recipe.step(MixedPrecision).layers
     assert kept == tuple(sorted((name, Precision.FP32) for name in slower))
@@ -103,7 +104,7 @@ def test_what_is_really_faster_is_kept(task, results, measured) -> None:
 def test_fewer_layers_are_tried_if_all_of_them_do_not_help(task, results, measured) -> None:
     clock, slower = measured
     clock.extend([0.9, 1.1])
-    found = place(results, task, Recipe(), progress=silent)
+    found = place(results, task, Recipe(), Target(), progress=silent)
     assert [trial.layers for trial in found.trials] == [slower, slower[:1]]
     assert found.recipe.step(MixedPrecision).layers == ((slower[0], Precision.FP32),)
 
@@ -111,6 +112,6 @@ def test_fewer_layers_are_tried_if_all_of_them_do_not_help(task, results, measur
 def test_within_the_interval_of_measurement_plain_int8_is_kept(task, results, measured) -> None:
     clock, _ = measured
     clock.extend([1.01, 1.0])
-    found = place(results, task, Recipe(), progress=silent)
+    found = place(results, task, Recipe(), Target(), progress=silent)
     assert found.recipe == recipe_of(precision="int8")
     assert not any(trial.faster for trial in found.trials)

@@ -21,7 +21,7 @@ from optim.compress.pruning.groups import ChannelGroup
 from optim.compress.pruning.prune import prune
 from optim.compress.pruning.ratios import channels_to_keep
 from optim.compress.training.evaluation import logits_of
-from optim.devices.target import here
+from optim.devices.target import Target
 from optim.errors import RefusedError
 from optim.pipeline.make import make_candidate
 from optim.recipe import Precision, Prune, Quantize, QuantizeAware, Recipe
@@ -46,7 +46,7 @@ def curves(task, results):
         patch.setattr(layer_cost, "PASSES", 1)
         patch.setattr(layer_cost, "RUNS", 3)
         whole = make_candidate(results, task, Recipe())
-        return analyse(results, task, whole, AnalysisKind.PRUNING)
+        return analyse(results, task, whole, AnalysisKind.PRUNING, Target())
 
 
 def test_every_group_has_a_curve_from_whole_to_one_block(task, curves):
@@ -115,7 +115,7 @@ def test_layers_say_whom_they_feed(curves):
 def test_curves_are_kept_and_go_through_json(task, results, curves):
     assert PruningCurves.from_dict(json.loads(json.dumps(curves.to_dict()))) == curves
     whole = make_candidate(results, task, Recipe())
-    kept = known_analysis(results, whole.id, AnalysisKind.PRUNING, here().fingerprint)
+    kept = known_analysis(results, whole.id, AnalysisKind.PRUNING, Target().fingerprint)
     assert kept == curves
 
 
@@ -123,7 +123,7 @@ def test_a_candidate_trained_for_one_precision_is_refused(task, results):
     steps = (QuantizeAware(weight_bits=8, epochs=0), Quantize())
     candidate = make_candidate(results, task, Recipe(steps=steps))
     with pytest.raises(RefusedError, match="pruned before that"):
-        analyse(results, task, candidate, AnalysisKind.PRUNING)
+        analyse(results, task, candidate, AnalysisKind.PRUNING, Target())
 
 
 def test_heavy_networks_are_answered_on_fewer_examples():

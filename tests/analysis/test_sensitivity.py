@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from optim.analysis.sensitivity import Sensitivity, layer_noise, measure_sensitivity
+from optim.devices.target import Target
 from optim.errors import RefusedError
 from optim.graph.fuse import fuse
 from optim.graph.onnx_file import read_model
@@ -34,7 +35,7 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(task, results):
     return measure_sensitivity(
-        results, task, make_candidate(results, task, Recipe()), progress=silent
+        results, task, make_candidate(results, task, Recipe()), Target(), progress=silent
     )
 
 
@@ -110,7 +111,7 @@ def test_noise_of_layers_adds_up_to_that_of_all_of_them(task):
 
 def test_a_quantized_candidate_is_looked_at_through_its_float_parent(task, results, found):
     quantized = make_candidate(results, task, recipe_of(precision="int4"))
-    seen = measure_sensitivity(results, task, quantized, progress=silent)
+    seen = measure_sensitivity(results, task, quantized, Target(), progress=silent)
     assert [row.sqnr_db for row in seen.rows] == [row.sqnr_db for row in found.rows]
 
 
@@ -119,7 +120,7 @@ def test_weights_trained_for_a_grid_are_refused(task, results):
     candidate = make_candidate(results, task, Recipe())
     trained = type(candidate)(**{**vars(candidate), "recipe": recipe})
     with pytest.raises(RefusedError, match="trained for the grid of one precision"):
-        measure_sensitivity(results, task, trained, progress=silent)
+        measure_sensitivity(results, task, trained, Target(), progress=silent)
 
 
 def test_a_sensitivity_survives_the_store(found):

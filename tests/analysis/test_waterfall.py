@@ -7,6 +7,7 @@ import pytest
 
 from optim.analysis import waterfall
 from optim.analysis.waterfall import Waterfall, measure_waterfall
+from optim.devices.target import Target
 from optim.engines import engine_named
 from optim.engines.engine import run_single
 from optim.errors import RefusedError
@@ -46,7 +47,7 @@ def int4(task, results):
 
 @pytest.fixture(scope="module")
 def found(task, results, int4, quick):
-    return measure_waterfall(results, task, int4, progress=silent)
+    return measure_waterfall(results, task, int4, Target(), progress=silent)
 
 
 def accuracy(task, candidate):
@@ -91,14 +92,14 @@ def test_nothing_is_added_to_the_candidates(found, results, task):
 def test_float_activations_have_no_stage_of_their_own(task, results, quick):
     step = Quantize(precision=Precision.INT8, activations=Activations.FLOAT)
     candidate = make_candidate(results, task, Recipe(steps=(step,)))
-    seen = measure_waterfall(results, task, candidate, progress=silent)
+    seen = measure_waterfall(results, task, candidate, Target(), progress=silent)
     assert [stage.name for stage in seen.stages] == ["FP32", "weights in INT8: the file"]
 
 
 def test_a_float_candidate_is_refused(task, results):
     parent = make_candidate(results, task, Recipe())
     with pytest.raises(RefusedError, match="not quantized") as caught:
-        measure_waterfall(results, task, parent, progress=silent)
+        measure_waterfall(results, task, parent, Target(), progress=silent)
     assert "INT8 or INT4" in caught.value.refusal.remedy
 
 

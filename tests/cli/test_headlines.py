@@ -82,5 +82,6 @@ def test_a_headline_that_is_none_or_stands_beside_options_gets_one_sentence(
 
 def test_every_option_of_a_recipe_is_refused_beside_a_headline() -> None:
     free = {"task", "headline", "recipe_file", "background", "workspace", "as_json", "help"}
+    free |= {"threads", "engine"}
     options = {parameter.name for parameter in command.params} - free
     assert options == set(RECIPE_OPTIONS)

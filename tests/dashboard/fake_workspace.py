@@ -13,6 +13,7 @@ from optim.analysis.analyses import Analysis
 from optim.artifact import store_artifact
 from optim.candidate import Candidate, candidate_id, role_of
 from optim.devices.environment import Environment
+from optim.devices.target import Target
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState
 from optim.progress import Epoch
@@ -30,6 +31,7 @@ class FakeWorkspace:
     def __init__(self, path: Path, candidates: Sequence[Candidate] | None = None) -> None:
         self.path = path
         self.environment: Environment = ENVIRONMENT
+        self.target = Target()
         rows = sample_candidates() if candidates is None else candidates
         self.rows = {row.id: self._with_file(row) for row in rows}
         self.queue: list[Job] = []

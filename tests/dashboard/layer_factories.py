@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from optim.analysis.sensitivity import LayerSensitivity, Sensitivity
 from optim.analysis.waterfall import KeptInFloat, Stage, Waterfall
-from optim.engines.profile import OperatorTime, Profile
+from optim.engines.profile import FloatReason, OperatorTime, Profile
 from optim.recipe import Precision
 
 LAYERS = {"stem": "Conv", "block.conv1": "Conv", "block.conv2": "Conv", "head": "Gemm"}
@@ -34,7 +34,7 @@ def profile_of(precision: Precision, *, scale: float = 1.0) -> Profile:
             1,
             OperatorTime(
                 kernel="HardSigmoid", layer="stem", precision="fp32", time_ms=0.2,
-                reason=REASON, operator="HardSwish",
+                reason=REASON, code=FloatReason.NO_KERNEL, operator="HardSwish",
             ),
         )  # fmt: skip
         operators.append(

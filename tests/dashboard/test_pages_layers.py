@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import loaders
 from dashboard.state import keys as state
 from optim.candidate import Candidate
+from optim.devices.target import Target
 from optim.errors import Refusal
 from optim.jobs.job import JobKind
 from optim.recipe import MixedPrecision, Precision, Recipe, recipe_of
@@ -297,6 +298,6 @@ def test_a_pruned_file_is_compared_with_its_own_float_parent(
 
 def test_the_page_is_on_the_way_around(open_page: Open) -> None:
     page = open_page()
-    assert TASK in page.session_state["tasks_begun"]
+    assert (TASK, Target()) in page.session_state["tasks_begun"]
     links = [link.proto.label for link in page.get("page_link")]
     assert "Layers" in links

@@ -94,7 +94,7 @@ def test_arrays_without_a_name_or_missing_ones_give_one_sentence(engine, two_of_
 
 
 def test_it_names_itself_and_its_version(engine):
-    assert ENGINES[engine.name]() is engine
+    assert ENGINES[engine.name].get() is engine
     assert engine.version[0].isdigit()
 
 

@@ -3,7 +3,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from optim.engines.onnxruntime.engine import ONNX_RUNTIME
+from optim.engines.onnxruntime.session import optimized_graph
 from optim.graph.rules.all_rules import FLOAT_RULES, INTEGER_RULES, rewrite_integers
 from optim.graph.rules.global_pool import GLOBAL_POOL
 from optim.graph.rules.hard_gate import HARD_GATE
@@ -29,9 +29,7 @@ def applied(model, rule):
 
 
 def kernels(model: bytes):
-    return [
-        n.op_type for n in onnx.load_model_from_string(ONNX_RUNTIME.optimized(model)).graph.node
-    ]
+    return [n.op_type for n in onnx.load_model_from_string(optimized_graph(model)).graph.node]
 
 
 def without_grids(model):

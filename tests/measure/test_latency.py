@@ -1,14 +1,17 @@
 """Timing with a clock that we move ourselves; the real one is never raced."""
 
 import gc
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from optim.artifact import store_artifact
 from optim.devices.environment import Environment
+from optim.devices.target import Target
+from optim.engines import ENGINES, EngineEntry
 from optim.engines.engine import TensorInfo
-from optim.measure.latency import MAX_RUNS, MAX_SLOT_S, MIN_RUNS, measure_latency
+from optim.measure.latency import MAX_RUNS, MAX_SLOT_S, MIN_RUNS, measure
 from optim.measure.measurement import Latency
 
 EXAMPLE = np.zeros((1, 1, 4, 4), np.float32)
@@ -20,7 +23,7 @@ ENVIRONMENT = Environment(
 class FakeEngine:
     """Time passes only when something is loaded or run; noise is a factor on each run."""
 
-    name, version = "fake", "1"
+    name, version, profiler, explainer = "fake", "1", None, None
 
     def __init__(self, seconds, *, load_s=0.5, noise=lambda engine: 1.0):
         self.seconds, self.load_s, self.noise = seconds, load_s, noise
@@ -67,10 +70,19 @@ SECONDS = {b"slow": 0.003, b"fast": 0.0005}
 
 
 def measured(engine, baseline, candidate, **options):
-    return measure_latency(
-        engine, baseline, candidate, EXAMPLE, environment=ENVIRONMENT, clock=engine.clock,
-        switches=lambda: engine.switches, **options,
-    )  # fmt: skip
+    with on_engine(engine) as target:
+        return measure(
+            candidate, baseline, target, example=EXAMPLE, clock=engine.clock,
+            switches=lambda: engine.switches, **options,
+        )  # fmt: skip
+
+
+@contextmanager
+def on_engine(engine, **options):
+    """A target whose engine this is; it is in the table for as long as this lasts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ENGINES, "fake", EngineEntry("Fake", lambda: engine))
+        yield Target(engine="fake", **options)
 
 
 def test_the_ratio_is_that_of_the_files(files):
@@ -81,7 +93,7 @@ def test_the_ratio_is_that_of_the_files(files):
     assert latency.null_ratio == pytest.approx(1.0, abs=1e-4)
     assert latency.cold_start_ms == pytest.approx(500.5)
     assert latency.baseline_sha256 == files["slow"].sha256
-    assert latency.environment is ENVIRONMENT
+    assert (latency.environment.engine, latency.environment.threads) == ("fake", 1)
     assert engine.threads == {1}
 
 
@@ -251,9 +263,15 @@ def test_impossible_options_are_refused(files, options):
         measured(FakeEngine(SECONDS), files["slow"], files["fast"], **options)
 
 
-def test_only_batch_one_is_timed(files):
-    with pytest.raises(ValueError, match="batch 1"):
-        measure_latency(
-            FakeEngine(SECONDS), files["slow"], files["fast"], np.zeros((2, 1), np.float32),
-            environment=ENVIRONMENT,
-        )  # fmt: skip
+def test_an_example_of_another_batch_is_refused(files):
+    two = np.zeros((2, 1), np.float32)
+    with on_engine(FakeEngine(SECONDS)) as target, pytest.raises(ValueError, match="batch 1"):
+        measure(files["fast"], files["slow"], target, example=two)
+
+
+def test_a_batch_is_timed_as_a_whole_and_said(files):
+    two, engine = np.zeros((2, 1), np.float32), FakeEngine(SECONDS)
+    with on_engine(engine, batch=2) as target:
+        latency = measure(files["fast"], files["slow"], target, example=two, clock=engine.clock)
+        assert latency.environment == target.environment
+    assert latency.environment.words().endswith(", 1 thread, batch 2")

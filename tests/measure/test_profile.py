@@ -8,8 +8,8 @@ from torch import nn
 from optim.engines.onnxruntime.kernels import read_kernel_times
 from optim.engines.onnxruntime.origins import FileGraph, activation_name
 from optim.engines.onnxruntime.profiler import profile
-from optim.engines.onnxruntime.reasons import why_float
-from optim.engines.profile import Profile
+from optim.engines.onnxruntime.reasons import WhyFloat, why_float
+from optim.engines.profile import FloatReason, Profile
 from optim.errors import EngineError
 from optim.graph.export import export_onnx
 from optim.graph.quantization.quantize import quantize
@@ -108,7 +108,9 @@ def test_a_hard_swish_is_called_so_however_it_is_spelled_out():
     )
     assert activation_name(graph, gate) == activation_name(graph, product) == "HardSwish"
     assert graph.layer_of(gate) == graph.layer_of(product)
-    assert why_float(graph, gate) == "ONNX Runtime has no INT8 kernel for HardSwish"
+    assert why_float(graph, gate) == WhyFloat(
+        FloatReason.NO_KERNEL, "ONNX Runtime has no INT8 kernel for HardSwish"
+    )
 
 
 def test_a_silu_in_one_piece_is_in_float_on_purpose():
@@ -117,7 +119,10 @@ def test_a_silu_in_one_piece_is_in_float_on_purpose():
     assert len(parts) == 3
     assert {activation_name(graph, node) for node in parts} == {"SiLU"}
     assert {why_float(graph, node) for node in parts} == {
-        "as one float kernel SiLU is faster than as an INT8 table and an INT8 product"
+        WhyFloat(
+            FloatReason.FASTER_IN_FLOAT,
+            "as one float kernel SiLU is faster than as an INT8 table and an INT8 product",
+        )
     }
 
 

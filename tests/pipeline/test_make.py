@@ -6,6 +6,7 @@ import torch
 from optim import recipe
 from optim.candidate import candidate_id
 from optim.compress.training import fine_tune as training_module
+from optim.devices.target import Target
 from optim.errors import RefusedError
 from optim.jobs.run import make_and_measure
 from optim.pipeline import make as pipeline
@@ -119,7 +120,7 @@ def test_each_step_makes_the_file_smaller(tiny, results):
 
 
 def test_a_measured_candidate_has_everything_that_a_plot_needs(tiny, results):
-    made = make_and_measure(results, tiny, recipe_of(precision="int8"), _silent)
+    made = make_and_measure(results, tiny, recipe_of(precision="int8"), Target(), _silent)
     assert made.measured
     assert made.score.n == 128
     assert made.score.split == "test"
@@ -138,9 +139,10 @@ def test_a_refused_recipe_is_a_row_with_its_reason(tiny, results, monkeypatch):
     def refuse(*_):
         raise RefusedError(Refusal(reason="It cannot be.", remedy="Try FP16."))
 
+    make_candidate(results, tiny, Recipe())
     monkeypatch.setattr(pipeline, "_build", refuse)
     with pytest.raises(RefusedError, match=r"It cannot be. Try FP16."):
-        make_and_measure(results, tiny, recipe_of(precision="int4"), _silent)
+        make_and_measure(results, tiny, recipe_of(precision="int4"), Target(), _silent)
     (row,) = [c for c in results.candidates("tiny", None) if c.refusal]
     assert row.refusal.remedy == "Try FP16."
 

@@ -6,7 +6,7 @@ import pytest
 
 from optim import recipe
 from optim.candidate import candidate_id
-from optim.devices.target import here
+from optim.devices.target import Target
 from optim.errors import BrokenArtifactError
 from optim.graph import export
 from optim.jobs.run import make_and_measure, measure_starters
@@ -24,7 +24,9 @@ def trained(tmp_path_factory):
     """A task, and its measured original and INT8 in a workspace."""
     task = small_task(tmp_path_factory.mktemp("tiny"), windows=128)
     results = Results(tmp_path_factory.mktemp("workspace"))
-    made = tuple(make_and_measure(results, task, each, _silent) for each in (Recipe(), INT8))
+    made = tuple(
+        make_and_measure(results, task, each, Target(), _silent) for each in (Recipe(), INT8)
+    )
     return task, results, made
 
 
@@ -57,9 +59,9 @@ def test_starters_come_back_as_they_were_recorded(trained, tiny, ship, fresh):
     assert all(c.score.recorded and c.starter for c in taken)
     assert [c.score.correct for c in taken] == [c.score.correct for c in made]
     np.testing.assert_array_equal(fresh.predictions(made[1].id), results.predictions(made[1].id))
-    timed = measure_starters(fresh, tiny, _silent)
+    timed = measure_starters(fresh, tiny, Target(), _silent)
     assert len(timed) == len(starter_recipes(tiny)) == 2
-    assert all(fresh.candidate(c.id, here().fingerprint).measured for c in timed)
+    assert all(fresh.candidate(c.id, Target().fingerprint).measured for c in timed)
 
 
 def test_a_file_that_does_not_ship_is_made_with_the_same_bytes(trained, tiny, ship, fresh):
@@ -124,13 +126,13 @@ def test_what_ships_stays_to_the_byte_until_a_step_has_another_version(
     before = _files(tiny)
     again = Results(tmp_path / "again")
     _export_differently(monkeypatch, _turn_signs)
-    made = [make_and_measure(again, tiny, each, _silent) for each in (Recipe(), INT8)]
+    made = [make_and_measure(again, tiny, each, Target(), _silent) for each in (Recipe(), INT8)]
     write_starters(again, tiny, made)
     assert _files(tiny) == before
 
     monkeypatch.setitem(recipe.STEP_VERSIONS, "quantize", 99)
     assert starter_recipes(tiny) == (Recipe(),)  # the other is one of an older version
-    write_starters(again, tiny, (made[0], make_and_measure(again, tiny, INT8, _silent)))
+    write_starters(again, tiny, (made[0], make_and_measure(again, tiny, INT8, Target(), _silent)))
     after = _files(tiny)
     original = f"{candidate_id(tiny, Recipe())}.onnx"
     assert {name for name in after if after[name] == before.get(name)} == {original}

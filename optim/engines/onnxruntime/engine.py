@@ -1,44 +1,35 @@
-"""ONNX Runtime on the CPU, the default engine.
-
-Every file is loaded with all of the engine's own optimizations, the baseline as well: a baseline
-without them would fake a speed-up.
-"""
+"""ONNX Runtime on the CPU, the default engine."""
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from optim.engines.engine import Feeds, TensorInfo, feeds_for
-from optim.engines.onnxruntime.kernels import KernelTimes, read_kernel_times
-from optim.engines.onnxruntime.sentences import plain_reason
+from optim.engines.onnxruntime.explainer import EXPLAINER
+from optim.engines.onnxruntime.session import VERSION, OnnxSession, open_session
 from optim.errors import EngineError, Refusal
-from optim.progress import Progress
 
-try:
-    import onnxruntime as ort
-except ImportError as error:  # pragma: no cover - a dependency of the package
-    raise EngineError(
-        'ONNX Runtime is not installed. Run: pip install "onnxruntime>=1.24".'
-    ) from error
-
-
-PROVIDERS = ("CPUExecutionProvider",)
+if TYPE_CHECKING:
+    from optim.engines.engine import Profiler
 
 
 class OnnxRuntime:
     """The engine itself; holds no state."""
 
     name = "onnxruntime"
+    explainer = EXPLAINER
 
     @property
     def version(self) -> str:
         """The installed version."""
-        return str(ort.__version__)
+        return VERSION
+
+    @property
+    def profiler(self) -> Profiler:
+        """ONNX Runtime's own; it reads the file's graph, so ``onnx`` is loaded at first need."""
+        from optim.engines.onnxruntime.profiler import PROFILER
+
+        return PROFILER
 
     def supports(self, path: Path) -> Refusal | None:
         """None if the file can run here, else why not."""
@@ -64,118 +55,7 @@ class OnnxRuntime:
             raise EngineError(
                 f"the model file {path.name} cannot be read: {error.strerror}. Make it again."
             ) from error
-        return OnnxSession(_session(content, threads=threads))
-
-    def optimized(self, model: bytes) -> bytes:
-        """The graph that the engine really runs, after its own optimization, as an ONNX file.
-
-        It may hold operators that only this processor has; it is for reading, not for shipping.
-
-        Raises:
-            EngineError: as ``load``.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "optimized.onnx"
-            _session(model, threads=1, optimized=path)
-            return path.read_bytes()
-
-    def kernel_times(
-        self, model: bytes, inputs: Feeds, *, threads: int, runs: int, progress: Progress
-    ) -> tuple[KernelTimes, ...]:
-        """What ONNX Runtime's own profiler says of each kernel, in the order in which they run.
-
-        Args:
-            model: an ONNX file, loaded as ``load`` does.
-            inputs: shape (N, ...), or an array for each input by name.
-            runs: how many are timed; a fifth as many run before.
-
-        Raises:
-            EngineError: as ``load`` and ``OnnxSession.run``.
-        """
-        warm_up = runs // 5
-        with tempfile.TemporaryDirectory() as folder:
-            session = _session(model, threads=threads, profile=Path(folder) / "profile")
-            loaded = OnnxSession(session)
-            feeds = feeds_for(loaded, inputs)
-            for done in range(warm_up + runs):
-                loaded.run(feeds)
-                progress(done / (warm_up + runs), "timing each operator")
-            events = json.loads(Path(session.end_profiling()).read_bytes())
-        return read_kernel_times(events, runs=runs)
-
-
-ELEMENT_TYPES = {"float": "float32", "double": "float64", "string": "str"}
-"""ONNX Runtime's names of element types where NumPy has another."""
-
-
-class OnnxSession:
-    """A loaded model."""
-
-    def __init__(self, session: ort.InferenceSession) -> None:
-        self._session = session
-        self.inputs = tuple(map(_tensor_info, session.get_inputs()))
-        self.outputs = tuple(map(_tensor_info, session.get_outputs()))
-        self._output_names = [each.name for each in self.outputs]
-
-    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run the model once; see ``optim.engines.engine.Session.run``.
-
-        Raises:
-            EngineError: if the arrays do not fit the model.
-        """
-        try:
-            found = self._session.run(self._output_names, feeds)
-        except Exception as error:  # ONNX Runtime's exceptions share no narrower base
-            given = ", ".join(f"{name} {each.shape} {each.dtype}" for name, each in feeds.items())
-            raise EngineError(
-                f"ONNX Runtime cannot run inputs of shape {given}: {plain_reason(error)}"
-            ) from error
-        return dict(zip(self._output_names, found, strict=True))
-
-
-def _tensor_info(argument: ort.NodeArg) -> TensorInfo:
-    """ONNX Runtime writes element types as ``tensor(float)`` and free axes as names."""
-    kind = argument.type.removeprefix("tensor(").removesuffix(")")
-    return TensorInfo(
-        name=argument.name,
-        dtype=ELEMENT_TYPES.get(kind, kind),
-        shape=tuple(axis if isinstance(axis, int) else None for axis in argument.shape),
-    )
-
-
-def _session(
-    content: bytes, *, threads: int, optimized: Path | None = None, profile: Path | None = None
-) -> ort.InferenceSession:
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}.")
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Idle threads must sleep: a spinning one takes a core from the next measurement.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        if _only_weights_are_quantized(content):
-            # Else the weights would be unpacked again in every single run (4-5x slower).
-            options.add_session_config_entry("session.disable_quant_qdq", "1")
-        if optimized is not None:
-            options.optimized_model_filepath = str(optimized)
-        if profile is not None:
-            options.enable_profiling = True
-            options.profile_file_prefix = str(profile)
-        return ort.InferenceSession(content, options, providers=list(PROVIDERS))
-    except Exception as error:  # ONNX Runtime's exceptions share no narrower base
-        raise EngineError(f"ONNX Runtime cannot load the model: {plain_reason(error)}") from error
-
-
-def _only_weights_are_quantized(content: bytes) -> bool:
-    """True if the file holds DequantizeLinear but never quantizes an activation."""
-    import onnx
-
-    kinds = {node.op_type for node in onnx.load_model_from_string(content).graph.node}
-    return "DequantizeLinear" in kinds and "QuantizeLinear" not in kinds
+        return OnnxSession(open_session(content, threads=threads))
 
 
 ONNX_RUNTIME = OnnxRuntime()

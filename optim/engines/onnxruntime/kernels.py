@@ -1,31 +1,24 @@
-"""What an engine's profiler tells of its kernels: ONNX Runtime writes a list of timed events."""
+"""The kernels of ONNX Runtime: their names, and the timed events that its profiler writes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from optim.engines.profile import KernelTimes
+
+FLOAT_KERNELS = (
+    "Conv", "FusedConv", "NhwcFusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul",
+    "FusedMatMul", "MatMulNBits",
+)  # fmt: skip
+"""Layers in float, as ONNX Runtime names them after its own optimization."""
+INTEGER_KERNELS = (
+    "QLinearConv", "NhwcQLinearConv", "QConv", "ConvInteger", "QGemm", "QLinearMatMul",
+    "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul",
+)  # fmt: skip
 KERNEL_SUFFIX = "_kernel_time"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class KernelTimes:
-    """One kernel of the graph that the engine runs.
-
-    Attributes:
-        name: the engine's name of the node; it grows out of the name in the file.
-        kernel: the operator.
-        types: element types of the inputs, such as ``float`` or ``uint8``.
-        microseconds: shape (runs,), int64. The profiler cuts off what lies behind the point.
-    """
-
-    name: str
-    kernel: str
-    types: tuple[str, ...]
-    microseconds: np.ndarray
 
 
 def read_kernel_times(events: Sequence[dict[str, Any]], *, runs: int) -> tuple[KernelTimes, ...]:

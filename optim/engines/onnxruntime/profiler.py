@@ -13,8 +13,6 @@ import numpy as np
 from onnx import NodeProto
 
 from optim.engines.engine import Feeds, examples_in
-from optim.engines.onnxruntime.engine import ONNX_RUNTIME
-from optim.engines.onnxruntime.kernels import KernelTimes
 from optim.engines.onnxruntime.origins import (
     CONVERSIONS,
     LAYERS,
@@ -23,7 +21,8 @@ from optim.engines.onnxruntime.origins import (
     read_graph,
 )
 from optim.engines.onnxruntime.reasons import why_float
-from optim.engines.profile import OperatorTime, Profile
+from optim.engines.onnxruntime.session import time_kernels
+from optim.engines.profile import KernelTimes, OperatorTime, Profile
 from optim.errors import EngineError
 from optim.progress import Progress
 
@@ -60,14 +59,10 @@ def profile(
             f"the model file {path.name} cannot be read: {str(error)[:200]}. Make it again."
         ) from error
     numbered = graph.numbered()
-    first = ONNX_RUNTIME.kernel_times(
-        numbered, example, threads=threads, runs=5, progress=lambda share, words: None
-    )
+    first = time_kernels(numbered, example, threads=threads, runs=5)
     seconds = sum(float(np.median(kernel.microseconds)) for kernel in first) * 1e-6
     runs = int(np.clip(BUDGET_S / max(seconds, 1e-6), RUNS, MAX_RUNS))
-    kernels = ONNX_RUNTIME.kernel_times(
-        numbered, example, threads=threads, runs=runs, progress=progress
-    )
+    kernels = time_kernels(numbered, example, threads=threads, runs=runs, progress=progress)
     operators = tuple(_operator_time(graph, kernel, examples_in(example)) for kernel in kernels)
     return Profile(operators=operators, total_ms=sum(o.time_ms for o in operators), runs=runs)
 
@@ -78,13 +73,15 @@ def _operator_time(graph: FileGraph, kernel: KernelTimes, examples: int) -> Oper
         node = graph.layer_node(node)  # named after the ReLU that was merged into it
     overhead = kernel.kernel in OVERHEAD or kernel.kernel.startswith("Reorder")
     precision = "" if overhead else _precision(kernel)
+    why = why_float(graph, node) if node is not None and precision == "fp32" else None
     return OperatorTime(
         kernel=kernel.kernel,
         layer="" if overhead or node is None else graph.layer_of(node),
         precision=precision,
         time_ms=_median_ms(kernel.microseconds) / examples,
         overhead=overhead,
-        reason=why_float(graph, node) if node is not None and precision == "fp32" else "",
+        reason="" if why is None else why.words,
+        code=None if why is None else why.code,
         operator="" if node is None else _operator(graph, node),
     )
 
@@ -111,3 +108,33 @@ def _operator(graph: FileGraph, node: NodeProto) -> str:
 def _median_ms(microseconds: np.ndarray) -> float:
     """The median in milliseconds; a time cut off to 3 lies anywhere between 3 and 4."""
     return float(median_grouped(microseconds + 0.5, interval=1.0)) / 1000
+
+
+class OnnxProfiler:
+    """ONNX Runtime's own profiler, as ``optim.engines.engine.Profiler`` asks for it."""
+
+    def profile(
+        self,
+        path: Path,
+        example: Feeds,
+        *,
+        threads: int,
+        progress: Progress = lambda share, words: None,
+    ) -> Profile:
+        """Time every operator of a file; see ``profile``."""
+        return profile(path, example, threads=threads, progress=progress)
+
+    def time_kernels(
+        self,
+        model: bytes,
+        inputs: Feeds,
+        *,
+        threads: int,
+        runs: int,
+        progress: Progress = lambda share, words: None,
+    ) -> tuple[KernelTimes, ...]:
+        """Time each kernel of a model; see ``session.time_kernels``."""
+        return time_kernels(model, inputs, threads=threads, runs=runs, progress=progress)
+
+
+PROFILER = OnnxProfiler()

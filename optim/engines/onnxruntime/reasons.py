@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from onnx import NodeProto, TensorProto
 
 from optim.engines.onnxruntime.origins import (
@@ -13,6 +15,7 @@ from optim.engines.onnxruntime.origins import (
     activation_name,
     is_kept_together,
 )
+from optim.engines.profile import FloatReason
 
 CLAMPS = ("Relu", "Clip")
 INTEGER_OPERATORS = (
@@ -24,41 +27,64 @@ WIDE = (TensorProto.INT16, TensorProto.UINT16)
 NARROW = (TensorProto.INT4, TensorProto.UINT4)
 
 
-def why_float(graph: FileGraph, node: NodeProto) -> str:
-    """Why ONNX Runtime computes a node of the file in float; empty if the file is not quantized."""
+@dataclass(frozen=True)
+class WhyFloat:
+    """A reason for programs and in words."""
+
+    code: FloatReason
+    words: str
+
+
+def why_float(graph: FileGraph, node: NodeProto) -> WhyFloat | None:
+    """Say why ONNX Runtime computes a node in float; None if the file is not quantized."""
     conversions = {item.op_type for item in graph.nodes}.intersection(CONVERSIONS)
     if not conversions:
-        return ""
+        return None
     if node.op_type in LAYERS and node.input[1] in graph.stored:
         reason = _about_weights(graph, node)
-        if reason:
+        if reason is not None:
             return reason
     if QUANTIZE not in conversions:
-        return "activations are not quantized in this file"
+        return WhyFloat(FloatReason.FLOAT_ACTIVATIONS, "activations are not quantized in this file")
     if node.op_type not in LAYERS and not graph.leads_to_layer(node):
-        return "it stands behind the last layer, where answers stay in float"
+        return WhyFloat(
+            FloatReason.BEHIND_LAST_LAYER,
+            "it stands behind the last layer, where answers stay in float",
+        )
     if is_kept_together(graph, node) or any(
         before is not None and is_kept_together(graph, before)
         for before in map(graph.before, graph.moving(node))
     ):
-        return "as one float kernel SiLU is faster than as an INT8 table and an INT8 product"
+        return WhyFloat(
+            FloatReason.FASTER_IN_FLOAT,
+            "as one float kernel SiLU is faster than as an INT8 table and an INT8 product",
+        )
     if node.op_type in CLAMPS:
-        return _about_clamp(graph, node)
+        return WhyFloat(FloatReason.CLAMP, _about_clamp(graph, node))
     if node.op_type not in INTEGER_OPERATORS:
-        return f"ONNX Runtime has no INT8 kernel for {activation_name(graph, node)}"
-    return _about_neighbours(graph, node)
+        return WhyFloat(
+            FloatReason.NO_KERNEL,
+            f"ONNX Runtime has no INT8 kernel for {activation_name(graph, node)}",
+        )
+    return WhyFloat(FloatReason.NEIGHBOURS, _about_neighbours(graph, node))
 
 
-def _about_weights(graph: FileGraph, node: NodeProto) -> str:
+def _about_weights(graph: FileGraph, node: NodeProto) -> WhyFloat | None:
     unpack = graph.writers.get(node.input[1])
     if unpack is None:
-        return "its weights are kept in FP32 in this file"
+        return WhyFloat(FloatReason.WEIGHTS_IN_FLOAT, "its weights are kept in FP32 in this file")
     if unpack.op_type == "Cast":
-        return "its weights are only stored in FP16: ONNX Runtime computes in FP32 on CPUs"
+        return WhyFloat(
+            FloatReason.WEIGHTS_IN_FLOAT,
+            "its weights are only stored in FP16: ONNX Runtime computes in FP32 on CPUs",
+        )
     if _is_converted(graph, node.input[0]):
-        return ""
+        return None
     bits = "4-bit weights" if _element_type(graph, unpack.input[0]) in NARROW else "INT8 weights"
-    return f"only its weights are quantized: ONNX Runtime unpacks {bits} to FP32 to compute"
+    return WhyFloat(
+        FloatReason.WEIGHTS_ONLY,
+        f"only its weights are quantized: ONNX Runtime unpacks {bits} to FP32 to compute",
+    )
 
 
 def _about_clamp(graph: FileGraph, node: NodeProto) -> str:

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from optim.engines.onnxruntime.engine import ONNX_RUNTIME
+from optim.engines.onnxruntime.session import optimized_graph
 from optim.graph.fuse import fuse
 from optim.graph.inspect import graph_facts
 from optim.graph.quantization.quantize import quantize
@@ -118,7 +118,7 @@ def test_the_same_input_gives_the_same_bytes(precision, calibration):
 def test_four_bit_weights_with_float_activations_are_unpacked_once_and_computed_in_float():
     step = Quantize(precision="int4", activations="float")
     model = quantize(exported_of("motion_cnn"), step, examples_of("motion_cnn"))
-    optimized = onnx.load_model_from_string(ONNX_RUNTIME.optimized(model))
+    optimized = onnx.load_model_from_string(optimized_graph(model))
     assert "DequantizeLinear" not in {node.op_type for node in optimized.graph.node}
     assert facts_of(model).float_count == facts_of(model).operators
 
