@@ -57,7 +57,7 @@ SLOW_BENCHES = headlines.py "pruning.py --epochs 0.5" pruning.py \
 	"iterative_pruning.py motion-cnn --epochs 8" iterative_pruning.py \
 	criteria.py "distillation.py --epochs 2 --ways labels soft --test" distillation.py \
 	"distillation.py --student small_resnet --width 0.375 --stride 2" \
-	"distillation.py --little-data" quantization_aware.py mixed_precision.py "sparsity.py --train"
+	"distillation.py --data-efficiency" quantization_aware.py mixed_precision.py "sparsity.py --train"
 
 bench: .venv/installed
 	@for script in $(QUICK_BENCHES); do echo "== $$script"; $(BIN)/python benchmarks/$$script || exit 1; done

@@ -3,7 +3,7 @@
     python benchmarks/distillation.py [TASK] [--epochs 10] [--smaller 7] [--ways labels soft ...]
         [--student FAMILY --width 0.375 --stride 2] [--alpha 0.7] [--temperature 4] [--seeds 3]
         [--test] [--workspace FOLDER]
-    python benchmarks/distillation.py --little-data [TASK] [--shares 0.01 0.1 1]
+    python benchmarks/distillation.py --data-efficiency [TASK] [--shares 0.01 0.1 1]
 
 The student is the original with random weights and a share of its parameters, or with --student
 another family of this width and stride. Its ways to learn:
@@ -18,7 +18,7 @@ another family of this width and stride. Its ways to learn:
 `seconds` are those of the fastest whole epoch, training and validating, times the epochs: what else
 the machine does counts little. Teachers' answers are cached, so a table costs no more than labels;
 a way that is slower by more than a tenth is trained once more, with so many fewer epochs. With
---little-data every row has as many steps of the optimizer as with all the data
+--data-efficiency every row has as many steps of the optimizer as with all the data
 (`optim/compress/distill.py`), in at most 200 epochs. The teacher itself has seen all of it with its
 labels: the Motion network answers its training split without a mistake, so there "no labels" is no
 other lesson than "labels, teacher"; the Fashion ResNet is right on 95.5 % of its own.
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=WAYS)
     parser.add_argument("--alpha", type=float, default=Distill().alpha)
     parser.add_argument("--temperature", type=float, default=Distill().temperature)
-    parser.add_argument("--little-data", action="store_true")
+    parser.add_argument("--data-efficiency", action="store_true")
     parser.add_argument("--shares", nargs="*", type=float, default=[0.01, 0.1, 1.0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--test", action="store_true", help="for the final table")
@@ -86,8 +86,8 @@ def main() -> None:
     task, workspace = load_task(given.task), Workspace(given.workspace)
     bench = _Bench(task, workspace, student, given.seeds, given.test)
     print(f"\n{bench.title()}\n", flush=True)
-    if given.little_data:
-        bench.print_little_data(step, given.shares)
+    if given.data_efficiency:
+        bench.print_data_efficiency(step, given.shares)
     else:
         bench.print_ways(step, given.ways)
 
@@ -121,22 +121,22 @@ class _Bench:
             others = tuple(t.name for t in sample_tasks() if t.dataset == self.task.dataset)
             if way == "ensemble" and len(others) < 2:
                 continue
-            taught = _way(step, way, others)
-            seconds = self.print_row(f"{way:10s}", taught)
+            step_of_way = _way(step, way, others)
+            seconds = self.print_row(f"{way:10s}", step_of_way)
             if way == "labels":
                 allowed = seconds
             elif allowed and seconds > SLOWER * allowed:
-                fewer = round(taught.epochs * allowed / seconds, 1)
-                self.print_row(f"{way:10s}", replace(taught, epochs=fewer))
+                fewer = round(step_of_way.epochs * allowed / seconds, 1)
+                self.print_row(f"{way:10s}", replace(step_of_way, epochs=fewer))
 
-    def print_little_data(self, step: Distill, shares: list[float]) -> None:
+    def print_data_efficiency(self, step: Distill, shares: list[float]) -> None:
         """Each share of the data with labels, with both, and with the teacher alone."""
         print("share  learns from      epochs  seconds  accuracy", flush=True)
         for share in shares:
             for lesson, changes in LESSONS.items():
-                taught = replace(step, data_share=share, **changes)
-                taught = replace(taught, epochs=self.epochs_of(taught))
-                self.print_row(f"{share:5.1%}  {lesson:15s}", taught)
+                row = replace(step, data_share=share, **changes)
+                row = replace(row, epochs=self.epochs_of(row))
+                self.print_row(f"{share:5.1%}  {lesson:15s}", row)
 
     def print_row(self, name: str, step: Distill) -> float:
         """One way over the seeds, and the seconds of its training."""

@@ -17,15 +17,15 @@ from dashboard.charts.theme import ChartTheme, theme
 from dashboard.words import words
 from optim.recipe import Architecture
 from optim.recipe.fields import FAMILIES
-from optim.training_history.data_efficiency import Lesson, lesson_of
+from optim.training_history.data_efficiency import Supervision, supervision_of
+from optim.training_history.distillation_gain import interval
 from optim.training_history.history import Moment, Standing, Training
-from optim.training_history.teacher_gain import interval
 
 AgainstWhat = Literal["seconds", "epochs"]
 MOST_NETWORKS = 6
 """As many as there are colours that everybody can tell apart."""
-DASHES = {Lesson.BOTH: "solid", Lesson.LABELS: "dash", Lesson.TEACHER: "dot"}
-SYMBOLS = {Lesson.BOTH: "circle", Lesson.LABELS: "square", Lesson.TEACHER: "diamond"}
+DASHES = {Supervision.BOTH: "solid", Supervision.LABELS: "dash", Supervision.TEACHER: "dot"}
+SYMBOLS = {Supervision.BOTH: "circle", Supervision.LABELS: "square", Supervision.TEACHER: "diamond"}
 COLOUR_ORDER = (
     "quantized", "other activations", "pruned + quantized", "small net from scratch", "pruned",
     "fused",
@@ -99,13 +99,13 @@ def training_figure(
 
 
 def training_alt(rows: Sequence[Training], *, n: int, original: float) -> str:
-    """The chart in sentences, with its numbers."""
+    """Describe the chart in sentences, with its numbers."""
     known = [(row, row.moments[-1]) for row in rows if row.moments]
     if not known:
         return "An empty chart: no training has an epoch yet."
     count = "1 training" if len(known) == 1 else f"{len(known)} trainings"
     told = "; ".join(
-        f"{network_name(row.network)}, {lesson_of(row)}: {words.percent(end.kept, n=n)} after "
+        f"{network_name(row.network)}, {supervision_of(row)}: {words.percent(end.kept, n=n)} after "
         f"{epochs(end.epoch)} and {words.duration(end.seconds)}{_unfinished(row)}"
         for row, end in known[:MOST_TOLD]
     )
@@ -117,7 +117,7 @@ def training_alt(rows: Sequence[Training], *, n: int, original: float) -> str:
 
 
 def drawn(rows: Sequence[Training], first: str) -> tuple[Training, ...]:
-    """The trainings of as many networks as there are colours: one network, and the newest others.
+    """Choose the trainings of as many networks as there are colours: ``first``, then the newest.
 
     Args:
         first: the network that is drawn in any case.
@@ -129,14 +129,14 @@ def drawn(rows: Sequence[Training], first: str) -> tuple[Training, ...]:
 
 
 def network_colours(rows: Sequence[Training], colours: ChartTheme) -> dict[str, str]:
-    """A colour for each network, in the order in which they come."""
+    """Assign a colour to each network, in the order in which they come."""
     networks = dict.fromkeys(row.network for row in rows)
     palette = [colours.methods[name] for name in COLOUR_ORDER]
     return dict(zip(networks, palette, strict=False))
 
 
 def network_name(network: str) -> str:
-    """A network as people call it: its family by its own name.
+    """Return a network's name for readers: its family by its own name.
 
     >>> network_name("student motion_cnn of 25 % width")
     'student Motion CNN of 25 % width'
@@ -148,12 +148,12 @@ def network_name(network: str) -> str:
 
 
 def epochs(number: int) -> str:
-    """A number of epochs in words."""
+    """Return a number of epochs in words."""
     return "1 epoch" if number == 1 else f"{number} epochs"
 
 
 def error_bar(accuracy: float, n: int, colours: ChartTheme) -> dict[str, Any]:
-    """The 95 % interval of a share of n examples, in percent."""
+    """Return plotly's error bar of a share: its 95 % interval on n examples, in percent."""
     low, high = interval(accuracy, n)
     return {
         "type": "data",
@@ -173,18 +173,18 @@ def _line(
     colour: str,
     colours: ChartTheme,
 ) -> list[go.Scatter]:
-    """The curve, and its end once more with the interval."""
-    moments, lesson = row.moments, lesson_of(row)
+    """Return the curve, and its end once more with the interval."""
+    moments, supervision = row.moments, supervision_of(row)
     if not moments:
         return []
     texts = [_hover(row, moment, n) for moment in moments]
     line = go.Scatter(
         x=[_x(moment, against, scale) for moment in moments],
         y=[100 * moment.score for moment in moments],
-        name=f"{row.network}, {lesson}",
+        name=f"{row.network}, {supervision}",
         mode="lines+markers" if len(moments) <= 40 else "lines",
-        line={"color": colour, "width": 2.2, "dash": DASHES[lesson]},
-        marker={"color": colour, "size": 5, "symbol": SYMBOLS[lesson]},
+        line={"color": colour, "width": 2.2, "dash": DASHES[supervision]},
+        marker={"color": colour, "size": 5, "symbol": SYMBOLS[supervision]},
         customdata=[[row.id, text] for text in texts],
         hovertemplate="%{customdata[1]}<extra></extra>",
         showlegend=False,
@@ -194,12 +194,12 @@ def _line(
     last = go.Scatter(
         x=[_x(end, against, scale)],
         y=[100 * end.score],
-        name=f"{row.network}, {lesson}, end",
+        name=f"{row.network}, {supervision}, end",
         mode="markers",
         marker={
             "color": colours.background if running else colour,
             "size": 10,
-            "symbol": SYMBOLS[lesson],
+            "symbol": SYMBOLS[supervision],
             "line": {"color": colour if running else colours.outline, "width": 2 if running else 1},
         },
         error_y=error_bar(end.score, n, colours),
@@ -218,7 +218,7 @@ def _hover(row: Training, moment: Moment, n: int) -> str:
     low, high = interval(moment.score, n)
     span = words.between(low, high, lambda share: words.percent(share, n=n))
     return (
-        f"<b>{escape(network_name(row.network))}</b>, {lesson_of(row)}<br>"
+        f"<b>{escape(network_name(row.network))}</b>, {supervision_of(row)}<br>"
         f"epoch {moment.epoch} of {row.planned_epochs}, {words.duration(moment.seconds)}<br>"
         f"{words.percent(moment.score, n=n)} ({span}; n = {n:,})<br>"
         f"<i>{escape(row.recipe.words())}{_unfinished(row)}</i>"
@@ -230,7 +230,7 @@ def _unfinished(row: Training) -> str:
 
 
 def _view(rows: Sequence[Training], original: float, n: int) -> tuple[float, float]:
-    """Lowest and highest percent shown: where trainings end, not where a fresh network begins."""
+    """Return the lowest and highest percent shown: where trainings end, not where they begin."""
     ends = [row.moments[-1] for row in rows if row.moments]
     bounds = [bound for end in ends for bound in interval(end.score, n)]
     low = 100 * min([original, *bounds])
@@ -261,10 +261,10 @@ def _legend(
     networks: dict[str, str],
     colours: ChartTheme,
 ) -> None:
-    """The dashes in grey, then the networks in their colours."""
-    for lesson in Lesson:
-        if any(lesson_of(row) is lesson for row in rows):
-            _key(figure, str(lesson), colours.muted, DASHES[lesson], SYMBOLS[lesson])
+    """Add the dashes in grey, then the networks in their colours."""
+    for supervision in Supervision:
+        if any(supervision_of(row) is supervision for row in rows):
+            _key(figure, str(supervision), colours.muted, DASHES[supervision], SYMBOLS[supervision])
     for network, colour in networks.items():
         _key(figure, network_name(network), colour, "solid", None)
 

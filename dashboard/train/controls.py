@@ -62,7 +62,7 @@ def panel(task: Task) -> None:
         )
         st.button(
             "Train with the teacher",
-            key="do_taught",
+            key="do_with_teacher",
             icon=":material/school:",
             width="stretch",
             disabled=recipe not in missing,

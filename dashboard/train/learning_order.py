@@ -10,11 +10,11 @@ from dashboard.train import words as training_words
 from dashboard.words.markup import plain
 from dashboard.words.story import Lesson
 from optim.task.task import Task
-from optim.training_history.teacher_gain import pairs
+from optim.training_history.distillation_gain import pairs
 
 
 def strip(task: Task) -> None:
-    """Three steps side by side; each says what it gave here, and where to see it."""
+    """Draw three steps side by side; each says what it gave here, and where to see it."""
     st.header("Quantize first, then prune, then distil", anchor=False)
     quantize, prune = (loaders.lessons(task.name) or (None, None))[:2]
     for i, (box, lesson) in enumerate(
@@ -39,7 +39,7 @@ def strip(task: Task) -> None:
 
 
 def _distil(task: Task) -> Lesson:
-    """The largest gain that a teacher has given here, a clear one first, or what is to be tried."""
+    """Return the largest distillation gain measured here, a clear one first, or what to try."""
     why = "When cutting costs accuracy, a teacher gives some of it back while the rest trains."
     n = loaders.validation_examples(task.name)
     known = [
@@ -53,5 +53,5 @@ def _distil(task: Task) -> Lesson:
     return Lesson(
         title="Then distil",
         text=f"{why} Most here, {training_words.title(best)}: {training_words.gain(best, n)}.",
-        candidate_id=best.taught.shown,
+        candidate_id=best.with_teacher.shown,
     )

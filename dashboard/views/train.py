@@ -12,9 +12,8 @@ from dashboard.charts import PLOT_CONFIG
 from dashboard.charts.training import drawn, network_name, training_alt, training_figure
 from dashboard.state import keys as state
 from dashboard.state import training_keys as keys
-from dashboard.train import budgets as budgets
 from dashboard.train import controls as training_controls
-from dashboard.train import learning_order
+from dashboard.train import learning_order, training_budgets
 from dashboard.train import words as training_words
 from dashboard.train.experiments import share_of
 from dashboard.train.terms import what_it_is
@@ -24,8 +23,8 @@ from optim.candidate import Candidate
 from optim.jobs.job import JobKind
 from optim.recipe.edit import without_teacher
 from optim.task.task import Task
+from optim.training_history.distillation_gain import Pair, pairs
 from optim.training_history.history import Training, network_words
-from optim.training_history.teacher_gain import Pair, pairs
 
 MOST_VERDICTS = 6
 # Colours of the badge; a teacher that hurts is orange.
@@ -58,9 +57,9 @@ def page() -> None:
     with below:
         rounds, data = st.columns(2, gap="medium")
         with rounds:
-            budgets.rounds_panel(task, rows)
+            training_budgets.rounds_panel(task, rows)
         with data:
-            budgets.little_data_panel(task, rows)
+            training_budgets.data_efficiency_panel(task, rows)
     _table(task, rows)
     learning_order.strip(task)
 
@@ -122,9 +121,9 @@ def _sentence(pair: Pair, n: int) -> str:
 def _chosen(task: Task, known: Sequence[Pair]) -> Pair:
     """The pair of the controls if it is trained, else one of the same network, else the newest."""
     recipe = keys.settings().recipe(task).training_prefix()
-    own = [pair for pair in known if pair.taught.recipe == recipe]
+    own = [pair for pair in known if pair.with_teacher.recipe == recipe]
     network = network_words(recipe)
-    alike = [pair for pair in known if pair.taught.network == network]
+    alike = [pair for pair in known if pair.with_teacher.network == network]
     return (own or alike or list(known))[-1]
 
 

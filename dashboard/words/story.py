@@ -142,12 +142,12 @@ def _combine_lesson(
 def _distil_lesson(
     candidates: tuple[Candidate, ...], baseline: Candidate, family: Architecture | str
 ) -> Lesson:
-    def is_taught(c: Candidate) -> bool:
+    def has_teacher(c: Candidate) -> bool:
         return any(isinstance(step, Replace | Distill) for step in c.recipe.steps)
 
     return _told(
         "Then distil",
-        _best(candidates, is_taught),
+        _best(candidates, has_teacher),
         baseline,
         Recipe(steps=(Replace(architecture=Architecture(family), width=0.5),)),
         "A small student that learns the original's answers may beat a large network cut down.",

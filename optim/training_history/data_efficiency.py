@@ -1,4 +1,4 @@
-"""How little data is enough: what was learnt from 1, 10 or 100 % of it, with and without a teacher.
+"""Data efficiency: accuracy from 1, 10 or 100 % of the data, with and without a teacher.
 
 A teacher's answers stand in for labels, so a third way of learning uses no label at all (Hinton,
 Vinyals and Dean 2015, section 6, learn from 3 % of the data with a teacher what takes all of it
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from optim.recipe import Distill, Precision, step_words
+from optim.training_history.distillation_gain import interval
 from optim.training_history.history import Standing, Training
-from optim.training_history.teacher_gain import interval
 
 
-class Lesson(StrEnum):
-    """What a network has learnt from."""
+class Supervision(StrEnum):
+    """Source of the targets that a network has learnt from."""
 
     BOTH = "teacher and labels"
     LABELS = "labels alone"
@@ -27,7 +27,7 @@ class Lesson(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class DataPoint:
-    """What was learnt from a share of the training data.
+    """Accuracy of one network after training on a share of the data.
 
     Attributes:
         score, interval: 0..1.
@@ -35,14 +35,14 @@ class DataPoint:
     """
 
     share: float
-    lesson: Lesson
+    supervision: Supervision
     score: float
     interval: tuple[float, float]
     epochs: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class LittleData:
+class DataEfficiency:
     """Accuracy against the share of the training data, for one network.
 
     Attributes:
@@ -57,12 +57,12 @@ class LittleData:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """What shares are known, in rising order."""
+        """Shares that have a point, in rising order."""
         return tuple(sorted({point.share for point in self.points}))
 
 
-def little_data(rows: Sequence[Training], n: int) -> tuple[LittleData, ...]:
-    """The networks that were trained on less than all data, those with most points first.
+def data_efficiency(rows: Sequence[Training], n: int) -> tuple[DataEfficiency, ...]:
+    """Return a curve for each network that was trained on less than all data, most points first.
 
     Where the file of every point was tested in the same precision, that accuracy is taken; else
     that on validation.
@@ -76,32 +76,32 @@ def little_data(rows: Sequence[Training], n: int) -> tuple[LittleData, ...]:
         if step is not None and row.final is not None and row.standing is Standing.FINISHED:
             groups[row.network, row.recipe.seed].append(row)
     found = [
-        _little_data(network, _chosen(group), n)
+        _efficiency_of(network, _chosen(group), n)
         for (network, _), group in groups.items()
         if any(row.data_share < 1 for row in group)
     ]
     return tuple(sorted(found, key=lambda each: -len(each.points)))
 
 
-def lesson_of(row: Training) -> Lesson:
-    """What a training has learnt from."""
-    if not row.taught:
-        return Lesson.LABELS
-    return Lesson.BOTH if row.labelled else Lesson.TEACHER
+def supervision_of(row: Training) -> Supervision:
+    """Return the source of the targets that a training has learnt from."""
+    if not row.has_teacher:
+        return Supervision.LABELS
+    return Supervision.BOTH if row.labelled else Supervision.TEACHER
 
 
 def _chosen(group: Sequence[Training]) -> list[Training]:
-    """For each share and lesson one training: of the teacher most often used, and the longest."""
-    variants: dict[tuple[Lesson, str], list[Training]] = defaultdict(list)
+    """Choose a training for each share and supervision: the commonest teacher's, the longest."""
+    variants: dict[tuple[Supervision, str], list[Training]] = defaultdict(list)
     for row in group:
         step = row.recipe.step(Distill)
         assert step is not None  # the group is of those
         how = step_words(replace(step, epochs=1, data_share=1, patience=0))
-        variants[lesson_of(row), how].append(row)
+        variants[supervision_of(row), how].append(row)
     chosen: list[Training] = []
-    for lesson in Lesson:
+    for supervision in Supervision:
         most = max(
-            (rows for (kind, _), rows in variants.items() if kind is lesson),
+            (rows for (kind, _), rows in variants.items() if kind is supervision),
             key=lambda rows: len({row.data_share for row in rows}),
             default=[],
         )
@@ -111,7 +111,7 @@ def _chosen(group: Sequence[Training]) -> list[Training]:
     return chosen
 
 
-def _little_data(network: str, rows: Sequence[Training], n: int) -> LittleData:
+def _efficiency_of(network: str, rows: Sequence[Training], n: int) -> DataEfficiency:
     common = set(Precision).intersection(*(row.tested for row in rows))
     tested = next((precision for precision in Precision if precision in common), None)
     points = []
@@ -124,11 +124,11 @@ def _little_data(network: str, rows: Sequence[Training], n: int) -> LittleData:
         points.append(
             DataPoint(
                 share=row.data_share,
-                lesson=lesson_of(row),
+                supervision=supervision_of(row),
                 score=accuracy,
                 interval=low_high,
                 epochs=final.epoch,
             )
         )
     counted = n if tested is None else rows[0].tested[tested].n
-    return LittleData(network=network, points=tuple(points), tested=tested, n=counted)
+    return DataEfficiency(network=network, points=tuple(points), tested=tested, n=counted)

@@ -1,4 +1,4 @@
-"""How trainings went: the epochs of every trained candidate, stage by stage, with the seconds.
+"""Training histories: the epochs of every trained candidate, stage by stage, with their seconds.
 
 A training may have several stages: rounds of pruning, or a pruning that is trained and then
 distilled. Each has a log of its own. Here they are strung together, so that two trainings can be
@@ -41,7 +41,7 @@ VALIDATING = 0.1
 
 
 class Standing(StrEnum):
-    """Where a training stands."""
+    """State of a training."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -52,7 +52,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """The end of an epoch.
+    """State of a training at the end of an epoch.
 
     Attributes:
         epoch: counted from 1 over all stages.
@@ -114,12 +114,12 @@ class Training:
 
     @property
     def moments(self) -> tuple[Moment, ...]:
-        """Every epoch of every stage."""
+        """The end of every epoch of every stage."""
         return tuple(_moments(self.stages))
 
     @property
     def planned_epochs(self) -> int:
-        """Over all stages."""
+        """Number of epochs that are planned over all stages."""
         return sum(stage.planned for stage in self.stages)
 
     @property
@@ -130,24 +130,24 @@ class Training:
         return moments[-1] if moments and moments[-1].stage == last else None
 
     @property
-    def taught(self) -> bool:
-        """True if a teacher has a part in it."""
-        return is_taught(self.recipe)
+    def has_teacher(self) -> bool:
+        """True if a step that trains has a teacher."""
+        return has_teacher(self.recipe)
 
     @property
     def labelled(self) -> bool:
-        """True unless the teacher's answers are all that is learnt from."""
+        """True unless the network learns from the teacher's outputs only."""
         step = self.recipe.step(Distill)
         return step is None or step.labels
 
     @property
     def network(self) -> str:
-        """What is trained, in words, whoever teaches it."""
+        """The trained network in words, whatever its teacher."""
         return network_words(self.recipe)
 
     @property
     def data_share(self) -> float:
-        """Share of the training split that is used."""
+        """Share of the training split that is used, 0..1."""
         return data_share_of(self.recipe)
 
 
@@ -159,12 +159,12 @@ def trainings(
     running: Collection[Recipe] = (),
     waiting: Collection[Recipe] = (),
 ) -> tuple[Training, ...]:
-    """One row for each training that is known of, in the order of the candidates.
+    """Return one row for each known training, in the order of the candidates.
 
     Args:
         candidates: of the task; several precisions of one training are one row.
-        log: where epochs are looked up.
-        running, waiting: recipes that somebody has asked for.
+        log: returns the epochs of a candidate.
+        running, waiting: recipes of jobs that run or are queued.
     """
     asked = [recipe.training_prefix() for recipe in (*running, *waiting)]
     prefixes = dict.fromkeys(
@@ -186,7 +186,7 @@ def trainings(
 
 
 def stage_recipes(recipe: Recipe) -> tuple[Recipe, ...]:
-    """A recipe's training, cut behind every step and round that trains."""
+    """Return the part of a recipe up to each step and round that trains."""
     steps = recipe.training_steps()
     found: list[Recipe] = []
     for i, step in enumerate(steps):
@@ -197,7 +197,7 @@ def stage_recipes(recipe: Recipe) -> tuple[Recipe, ...]:
 
 
 def network_words(recipe: Recipe) -> str:
-    """What is trained, without how long and by whom.
+    """Return the trained network in words, without its epochs and its teacher.
 
     >>> network_words(Recipe(steps=(Prune(ratio=0.5, epochs=3, distill=False), Distill())))
     'prune 50 % of channels'
@@ -208,13 +208,13 @@ def network_words(recipe: Recipe) -> str:
     return ", ".join(map(step_words, steps)) or "the original network"
 
 
-def is_taught(recipe: Recipe) -> bool:
+def has_teacher(recipe: Recipe) -> bool:
     """True if a step that trains has a teacher."""
     return any(step.distill and step.epochs > 0 for step in recipe.training_steps())
 
 
 def data_share_of(recipe: Recipe) -> float:
-    """Share of the training split that a recipe uses."""
+    """Return the share of the training split that a recipe uses, 0..1."""
     step = recipe.step(Distill)
     return 1.0 if step is None else step.data_share
 
@@ -222,10 +222,10 @@ def data_share_of(recipe: Recipe) -> float:
 def seconds_to_train(
     recipe: Recipe, known: Sequence[Training], candidates: Sequence[Candidate]
 ) -> float | None:
-    """Guess how long a recipe takes from the click to its figures.
+    """Estimate the seconds that a recipe takes from the click to its figures.
 
     An epoch of the same network takes as long as it did before, for as much data; otherwise the
-    guess is the one that the sliders make.
+    estimate is the one of the sliders.
 
     Returns:
         None if nothing like it has been trained.
@@ -246,12 +246,12 @@ def seconds_to_train(
 
 
 def _epoch_share(data_share: float) -> float:
-    """How long an epoch is on a share of the data; validating takes as long as ever."""
+    """Return the length of an epoch on a share of the data; validation is always on all of it."""
     return VALIDATING + (1 - VALIDATING) * data_share
 
 
 def _as_long(recipe: Recipe, part: float) -> Recipe:
-    """A recipe whose epochs on all data take as long as these on a part of it."""
+    """Return a recipe whose epochs on all data take as long as these on a part of it."""
     steps = (
         replace(step, epochs=part * step.epochs) if isinstance(step, Distill) else step
         for step in recipe.steps
@@ -260,7 +260,7 @@ def _as_long(recipe: Recipe, part: float) -> Recipe:
 
 
 def _earlier_rounds(recipe: Recipe) -> tuple[Recipe, ...]:
-    """The rounds before the last one of a recipe that ends in pruning, the first one first."""
+    """Return the rounds before the last one of a recipe that ends in pruning, in order."""
     steps = recipe.training_steps()
     if not steps or not isinstance(steps[-1], Prune) or steps[-1].epochs == 0:
         return ()

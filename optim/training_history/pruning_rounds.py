@@ -1,4 +1,4 @@
-"""Pruning in rounds as it goes: what is left after each cut, beside one cut of the same size."""
+"""Iterative pruning: accuracy after each round, beside one-shot pruning of the same ratio."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from optim.training_history.history import Training
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """A network as one round of pruning left it.
+    """State of a network after one round of pruning.
 
     Attributes:
-        ratio: share removed so far, of what the step's unit says.
+        ratio: share removed so far, in the step's unit.
         score: on validation, of the best epoch; None before there is one.
         over: True if no epoch of this round is missing.
     """
@@ -26,11 +26,11 @@ class Round:
 
 @dataclass(frozen=True, kw_only=True)
 class PruningPath:
-    """Pruning in rounds, and at once if that is known.
+    """Iterative pruning, and one-shot pruning of the same ratio if that is known.
 
     Attributes:
-        rounds: all that are planned, in their order.
-        at_once: the training that cuts as much at once and has the same teacher, or none.
+        rounds: all planned rounds, in their order.
+        at_once: the training that prunes as much at once, with the same teacher, or None.
     """
 
     training: Training
@@ -39,7 +39,7 @@ class PruningPath:
 
 
 def pruning_paths(rows: Sequence[Training]) -> tuple[PruningPath, ...]:
-    """Every training that prunes in rounds."""
+    """Return a path for each training that prunes in rounds."""
     found = []
     for row in rows:
         step = row.recipe.step(Prune)
@@ -59,7 +59,7 @@ def pruning_paths(rows: Sequence[Training]) -> tuple[PruningPath, ...]:
 
 
 def _at_once(row: Training, step: Prune, rows: Sequence[Training]) -> Training | None:
-    """The nearest in length of those that remove as much in one cut."""
+    """Return the training that prunes as much at once and is nearest in length, or None."""
 
     def target(each: Prune) -> Prune:
         return replace(each, rounds=1, epochs=1, distill=True)
@@ -67,8 +67,9 @@ def _at_once(row: Training, step: Prune, rows: Sequence[Training]) -> Training |
     alike = []
     for other in rows:
         cut = other.recipe.step(Prune)
-        if cut is None or cut.rounds > 1 or other.final is None or other.taught != row.taught:
+        if cut is None or cut.rounds > 1 or other.final is None:
             continue
-        if other.data_share == 1 and other.labelled and target(cut) == target(step):
+        same_teaching = other.has_teacher == row.has_teacher and other.labelled
+        if same_teaching and other.data_share == 1 and target(cut) == target(step):
             alike.append(other)
     return min(alike, key=lambda o: abs(o.planned_epochs - row.planned_epochs), default=None)

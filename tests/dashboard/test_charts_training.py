@@ -5,7 +5,6 @@ import doctest
 import pytest
 
 import dashboard.charts.training
-from dashboard.charts.budgets import little_data_alt, little_data_figure, rounds_alt, rounds_figure
 from dashboard.charts.training import (
     DASHES,
     FAINT,
@@ -14,28 +13,34 @@ from dashboard.charts.training import (
     training_alt,
     training_figure,
 )
+from dashboard.charts.training_budgets import (
+    data_efficiency_alt,
+    data_efficiency_figure,
+    rounds_alt,
+    rounds_figure,
+)
 from dashboard.train.words import (
+    data_efficiency_verdict,
     doubt,
     finding,
-    little_data_verdict,
     rounds_verdict,
     table,
     title,
     verdict,
 )
 from optim.recipe import Distill, Prune, Recipe
-from optim.training_history.data_efficiency import Lesson, little_data
+from optim.training_history.data_efficiency import Supervision, data_efficiency
+from optim.training_history.distillation_gain import pairs
 from optim.training_history.history import stage_recipes
 from optim.training_history.pruning_rounds import pruning_paths
-from optim.training_history.teacher_gain import pairs
 from tests.dashboard.training_factories import (
     ALONE,
     NARROW,
     ROUNDS,
     TAUGHT,
     N,
+    data_efficiency_recipes,
     epochs,
-    little_data_recipes,
     log_name,
     logs,
     rows_of,
@@ -55,8 +60,8 @@ def test_with_and_without_a_teacher_are_one_colour_in_two_dashes() -> None:
         training_figure(rows_of((TAUGHT, ALONE)), n=N, original=ORIGINAL)
     )
     assert with_teacher.line.color == without.line.color
-    assert with_teacher.line.dash == DASHES[Lesson.BOTH]
-    assert without.line.dash == DASHES[Lesson.LABELS]
+    assert with_teacher.line.dash == DASHES[Supervision.BOTH]
+    assert without.line.dash == DASHES[Supervision.LABELS]
     assert with_teacher.marker.symbol != without.marker.symbol
 
 
@@ -68,8 +73,8 @@ def test_networks_differ_in_colour() -> None:
 def test_the_network_in_focus_stands_out_of_the_others() -> None:
     rows = rows_of()
     figure = training_figure(rows, n=N, original=ORIGINAL, focus=rows[0].network)
-    taught, alone, *others = curves(figure)
-    assert taught.opacity == alone.opacity == 1
+    with_teacher, without, *others = curves(figure)
+    assert with_teacher.opacity == without.opacity == 1
     assert {line.opacity for line in others} == {FAINT}
     unknown = training_figure(rows, n=N, original=ORIGINAL, focus="no such network")
     assert {line.opacity for line in curves(unknown)} == {1}
@@ -172,21 +177,21 @@ def test_rounds_to_come_are_marks_on_the_axis() -> None:
     assert rounds_verdict(path, N) == "1 of 3 rounds are done."
 
 
-# --- little data ---------------------------------------------------------------------------------
+# --- data efficiency -----------------------------------------------------------------------------
 def test_little_data_is_drawn_on_a_logarithmic_axis_three_ways() -> None:
-    made = little_data_recipes()
+    made = data_efficiency_recipes()
     rows = rows_of(
         list(made), {log_name(r): log for r, log in made.items()}, running=(next(iter(made)),)
     )
-    (data,) = little_data(rows, N)
-    figure = little_data_figure(data)
+    (data,) = data_efficiency(rows, N)
+    figure = data_efficiency_figure(data)
     assert figure.layout.xaxis.type == "log"
-    assert [trace.name.lower() for trace in figure.data] == list(Lesson)
+    assert [trace.name.lower() for trace in figure.data] == list(Supervision)
     assert list(figure.data[0].x) == [1, 10, 100]
     assert list(figure.data[0].y) == pytest.approx([72, 84, 91.2])
     assert "validation" in figure.layout.yaxis.title.text
-    assert "72.00 % from 1 % of the data" in little_data_alt(data)
-    said = little_data_verdict(data)
+    assert "72.00 % from 1 % of the data" in data_efficiency_alt(data)
+    said = data_efficiency_verdict(data)
     assert "From 1 % of the data the teacher gives +8.00 points." in said
 
 

@@ -15,7 +15,7 @@ from dashboard.state.training_settings import (
     families,
     teachers,
 )
-from dashboard.train.experiments import little_data_recipes, rounds_recipes
+from dashboard.train.experiments import data_efficiency_recipes, rounds_recipes
 from optim.errors import Refusal
 from optim.progress import Epoch
 from optim.recipe import Architecture, Distill, Precision, Prune, Quantize, Recipe, Replace
@@ -24,8 +24,8 @@ from optim.task.task import load_task
 from optim.training_history.history import stage_recipes
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace
 from tests.dashboard.test_pages import button, figure, has_button, row, texts
+from tests.dashboard.training_factories import data_efficiency_recipes as data_efficiency_logs
 from tests.dashboard.training_factories import epochs
-from tests.dashboard.training_factories import little_data_recipes as little_data_logs
 
 Open = Callable[..., AppTest]
 PAGE = keys.PAGE
@@ -104,7 +104,7 @@ def test_rounds_and_one_cut_train_equally_long() -> None:
 
 
 def test_little_data_gets_more_epochs_for_each_has_fewer_steps() -> None:
-    recipes = little_data_recipes(TrainingSettings(epochs=5), SQUEEZENET)
+    recipes = data_efficiency_recipes(TrainingSettings(epochs=5), SQUEEZENET)
     steps = [r.step(Distill) for r in recipes]
     told = {(s.data_share, s.epochs, s.labels) for s in steps if s}
     assert told == {
@@ -122,11 +122,11 @@ def test_an_empty_page_says_what_is_missing_and_offers_it(
     said = texts(page)
     assert "No training yet" in said
     assert "Not known yet: no network of this model was trained both" in said
-    for key in ("begin", "do_both", "do_taught", "do_rounds", "do_little_data"):
+    for key in ("begin", "do_both", "do_with_teacher", "do_rounds", "do_data_efficiency"):
         assert has_button(page, key), key
     button(page, "begin").click().run()
-    taught, alone = asked(fake)
-    assert alone == without_teacher(taught)
+    with_teacher, without = asked(fake)
+    assert without == without_teacher(with_teacher)
 
 
 def test_train_both_asks_for_the_twin_without_a_teacher_as_well(
@@ -137,7 +137,7 @@ def test_train_both_asks_for_the_twin_without_a_teacher_as_well(
 
 
 def test_train_with_the_teacher_asks_for_one(open_page: Open, fake: FakeWorkspace) -> None:
-    button(open_page(PAGE, **NARROW), "do_taught").click().run()
+    button(open_page(PAGE, **NARROW), "do_with_teacher").click().run()
     assert asked(fake) == [narrow()]
 
 
@@ -147,7 +147,7 @@ def test_what_is_measured_already_is_not_trained_again(
     fake.trained(narrow(), epochs(0.7, 0.8, 0.9))
     page = open_page(PAGE, **NARROW)
     assert "trained and measured" in texts(page)
-    assert button(page, "do_taught").disabled
+    assert button(page, "do_with_teacher").disabled
     button(page, "do_both").click().run()
     assert asked(fake) == [without_teacher(narrow())]
 
@@ -198,7 +198,7 @@ def test_a_link_reproduces_the_settings(open_page: Open, fake: FakeWorkspace) ->
         patience="3",
         train_file="INT4",
     )
-    button(page, "do_taught").click().run()
+    button(page, "do_with_teacher").click().run()
     assert asked(fake) == [
         Recipe(
             steps=(
@@ -219,7 +219,7 @@ def test_foreign_text_in_a_link_is_ignored(open_page: Open, fake: FakeWorkspace)
         temperature="nan", alpha="7", data_share="0", train_file="INT3",
     )  # fmt: skip
     page.query_params["train_epochs"] = "1"
-    button(page, "do_taught").click().run()
+    button(page, "do_with_teacher").click().run()
     (recipe,) = asked(fake)
     assert recipe.steps[1] == Distill(epochs=SQUEEZENET.fine_tuning_epochs)
 
@@ -236,7 +236,7 @@ def test_a_running_training_is_drawn_while_it_runs_and_can_be_cancelled(
     open_page: Open, fake: FakeWorkspace
 ) -> None:
     page = open_page(PAGE, **NARROW)
-    button(page, "do_taught").click().run()
+    button(page, "do_with_teacher").click().run()
     (job,) = fake.queue
     fake.run(job.id, 0.4, "epoch 1 of 3")
     fake.trained(narrow(), epochs(0.7), measured=False)
@@ -261,14 +261,14 @@ def test_a_refusal_is_said_beside_the_settings_that_it_is_about(
 
 def test_a_failed_job_says_why(open_page: Open, fake: FakeWorkspace) -> None:
     page = open_page(PAGE, **NARROW)
-    button(page, "do_taught").click().run()
+    button(page, "do_with_teacher").click().run()
     fake.fail(fake.queue[0].id, "the training loss became nan")
     assert "the training loss became nan" in texts(page.run())
 
 
 def test_a_finished_training_leads_to_the_front(open_page: Open, fake: FakeWorkspace) -> None:
     page = open_page(PAGE, **NARROW)
-    button(page, "do_taught").click().run()
+    button(page, "do_with_teacher").click().run()
     made = fake.finish(fake.queue[0].id)
     page.run()
     assert page.query_params["candidate"] == made.id
@@ -289,7 +289,7 @@ def test_rounds_are_drawn_and_compared_with_one_cut(open_page: Open, fake: FakeW
 
 def test_little_data_is_nine_trainings(open_page: Open, fake: FakeWorkspace) -> None:
     page = open_page(PAGE, **NARROW)
-    button(page, "do_little_data").click().run()
+    button(page, "do_data_efficiency").click().run()
     assert len(asked(fake)) == 9
     assert {r.step(Distill).data_share for r in asked(fake)} == {0.01, 0.1, 1.0}
 
@@ -297,7 +297,7 @@ def test_little_data_is_nine_trainings(open_page: Open, fake: FakeWorkspace) -> 
 def test_the_curve_of_little_data_says_on_which_split_it_is(
     open_page: Open, fake: FakeWorkspace
 ) -> None:
-    for recipe, log in little_data_logs().items():
+    for recipe, log in data_efficiency_logs().items():
         fake.trained(recipe, log)
     page = open_page(PAGE, **NARROW)
     said = texts(page)

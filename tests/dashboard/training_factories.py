@@ -79,7 +79,7 @@ def rows_of(
     return trainings(TASK, made, lambda name: log.get(name, ()), running=running)
 
 
-def little_data_recipes() -> dict[Recipe, tuple[Epoch, ...]]:
+def data_efficiency_recipes() -> dict[Recipe, tuple[Epoch, ...]]:
     """1, 10 and 100 % of the data, three ways of learning, each with its log."""
     ends = {0.01: (0.72, 0.64, 0.70), 0.1: (0.84, 0.81, 0.83), 1.0: (0.912, 0.889, 0.905)}
     found = {}

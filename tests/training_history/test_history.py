@@ -10,7 +10,8 @@ import optim.recipe.edit
 import optim.training_history.history
 from optim.recipe import Distill, Precision, Prune, Recipe, Replace, recipe_of
 from optim.recipe.edit import without_teacher
-from optim.training_history.data_efficiency import Lesson, little_data
+from optim.training_history.data_efficiency import Supervision, data_efficiency
+from optim.training_history.distillation_gain import pairs
 from optim.training_history.history import (
     Standing,
     network_words,
@@ -19,7 +20,6 @@ from optim.training_history.history import (
     trainings,
 )
 from optim.training_history.pruning_rounds import pruning_paths
-from optim.training_history.teacher_gain import pairs
 from tests.dashboard.training_factories import (
     ALONE,
     AT_ONCE,
@@ -30,9 +30,9 @@ from tests.dashboard.training_factories import (
     TAUGHT,
     N,
     asked_for,
+    data_efficiency_recipes,
     epochs,
     finished,
-    little_data_recipes,
     log_name,
     logs,
     rows_of,
@@ -41,12 +41,12 @@ from tests.dashboard.training_factories import (
 
 # --- rows ----------------------------------------------------------------------------------------
 def test_each_training_is_a_row_with_its_seconds_added_up() -> None:
-    taught, alone, rounds, at_once = rows_of()
-    assert [m.seconds for m in taught.moments] == [12, 24, 36]
-    assert taught.final is not None
-    assert taught.final.score == 0.912
-    assert (taught.taught, alone.taught) == (True, False)
-    assert taught.network == alone.network == "student squeezenet of 50 % width"
+    with_teacher, without, rounds, at_once = rows_of()
+    assert [m.seconds for m in with_teacher.moments] == [12, 24, 36]
+    assert with_teacher.final is not None
+    assert with_teacher.final.score == 0.912
+    assert (with_teacher.has_teacher, without.has_teacher) == (True, False)
+    assert with_teacher.network == without.network == "student squeezenet of 50 % width"
     assert rounds.planned_epochs == at_once.planned_epochs == 3
 
 
@@ -135,10 +135,10 @@ def test_a_pair_is_compared_at_equal_time_and_at_equal_epochs() -> None:
     time, same = pair.at_equal_time(N), pair.at_equal_epochs(N)
     assert time is not None
     assert same is not None
-    assert (time.taught.seconds, time.alone.seconds) == (24, 30)  # an epoch later it would be 36
+    assert (time.first.seconds, time.second.seconds) == (24, 30)  # an epoch later it would be 36
     assert time.gain == pytest.approx(0.89 - 0.889)
     assert time.tied
-    assert (same.taught.epoch, same.alone.epoch) == (3, 3)
+    assert (same.first.epoch, same.second.epoch) == (3, 3)
     assert same.gain == pytest.approx(0.023)
     assert not same.tied
     assert pair.over
@@ -159,7 +159,7 @@ def test_the_best_epoch_so_far_is_what_is_compared_for_it_is_what_is_kept() -> N
     (pair,) = pairs(rows_of((TAUGHT, ALONE), known))
     compared = pair.at_equal_epochs(N)
     assert compared is not None
-    assert compared.taught.kept == 0.93
+    assert compared.first.kept == 0.93
 
 
 def test_without_an_epoch_of_each_there_is_no_verdict() -> None:
@@ -174,9 +174,9 @@ def test_the_twin_of_the_same_length_is_taken_else_the_longest() -> None:
     longer = Recipe(steps=(NARROW, Distill(epochs=9, alpha=0), INT8))
     known = {**logs(), log_name(longer): epochs(*[0.5] * 9)}
     (pair,) = pairs(rows_of((TAUGHT, longer, ALONE), known))
-    assert pair.alone.planned_epochs == 3
+    assert pair.without_teacher.planned_epochs == 3
     (pair,) = pairs(rows_of((TAUGHT, longer), known))
-    assert pair.alone.planned_epochs == 9
+    assert pair.without_teacher.planned_epochs == 9
 
 
 # --- rounds --------------------------------------------------------------------------------------
@@ -196,32 +196,32 @@ def test_rounds_to_come_are_known_while_the_first_one_trains() -> None:
     assert path.at_once is None
 
 
-# --- little data ---------------------------------------------------------------------------------
+# --- data efficiency -----------------------------------------------------------------------------
 def test_shares_of_the_data_are_one_curve_for_each_way_of_learning() -> None:
-    made = little_data_recipes()
+    made = data_efficiency_recipes()
     rows = rows_of(list(made), {log_name(r): log for r, log in made.items()})
-    (data,) = little_data(rows, N)
+    (data,) = data_efficiency(rows, N)
     assert data.shares == (0.01, 0.1, 1.0)
     assert len(data.points) == 9
-    assert {p.lesson for p in data.points} == set(Lesson)
+    assert {p.supervision for p in data.points} == set(Supervision)
     assert data.tested is Precision.INT8  # every file is tested in it
     assert data.n == 10_000
 
 
 def test_one_file_without_a_test_accuracy_puts_the_whole_curve_on_validation() -> None:
-    made = little_data_recipes()
+    made = data_efficiency_recipes()
     rows = rows_of(
         list(made), {log_name(r): log for r, log in made.items()}, running=(next(iter(made)),)
     )
-    (data,) = little_data(rows, N)
+    (data,) = data_efficiency(rows, N)
     assert data.tested is None
     assert data.n == N
-    known = {(p.lesson, p.share): p.score for p in data.points}
-    assert known[Lesson.BOTH, 0.01] == 0.72
+    known = {(p.supervision, p.share): p.score for p in data.points}
+    assert known[Supervision.BOTH, 0.01] == 0.72
 
 
 def test_a_network_that_had_all_data_is_no_question_of_little_data() -> None:
-    assert little_data(rows_of(), N) == ()
+    assert data_efficiency(rows_of(), N) == ()
 
 
 @pytest.mark.parametrize("module", [optim.recipe.edit, optim.training_history.history])

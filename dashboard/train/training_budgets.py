@@ -1,4 +1,4 @@
-"""Two questions of budget on Distill & train: cut in rounds or at once, and how little data."""
+"""Two panels of Distill & train: pruning in rounds or at once, and data efficiency."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import streamlit as st
 
 from dashboard import loaders
 from dashboard.charts import PLOT_CONFIG
-from dashboard.charts.budgets import little_data_alt, little_data_figure, rounds_alt, rounds_figure
 from dashboard.charts.training import network_name
+from dashboard.charts.training_budgets import (
+    data_efficiency_alt,
+    data_efficiency_figure,
+    rounds_alt,
+    rounds_figure,
+)
 from dashboard.state import keys as state
 from dashboard.state import training_keys as keys
 from dashboard.train import controls as training_controls
 from dashboard.train import words as training_words
-from dashboard.train.experiments import little_data_recipes, rounds_recipes
+from dashboard.train.experiments import data_efficiency_recipes, rounds_recipes
 from dashboard.train.terms import what_it_is
 from dashboard.words import words
 from dashboard.words.glossary import what_is
@@ -22,13 +27,13 @@ from dashboard.words.markup import plain
 from optim.recipe import Prune, Recipe
 from optim.recipe.edit import without_teacher
 from optim.task.task import Task
-from optim.training_history.data_efficiency import LittleData, little_data
+from optim.training_history.data_efficiency import DataEfficiency, data_efficiency
 from optim.training_history.history import Training, network_words, seconds_to_train
 from optim.training_history.pruning_rounds import PruningPath, pruning_paths
 
 
 def rounds_panel(task: Task, rows: Sequence[Training]) -> None:
-    """Pruning in rounds as it goes, beside one cut of the same size."""
+    """Draw pruning in rounds as it goes, beside pruning of the same ratio at once."""
     st.header("In rounds, or at once?", anchor=False, help=what_it_is("Rounds"))
     path = _path(task, pruning_paths(rows))
     if path is None:
@@ -64,51 +69,50 @@ def rounds_panel(task: Task, rows: Sequence[Training]) -> None:
             _button(task, (at_once,), "Prune as much at once", "do_at_once")
 
 
-def little_data_panel(task: Task, rows: Sequence[Training]) -> None:
-    """Accuracy against the share of the training data, three ways of learning."""
-    st.header("How little data is enough?", anchor=False, help=what_is("Data share"))
-    found = _data(task, little_data(rows, loaders.validation_examples(task.name)))
-    recipes = _little_recipes(task)
+def data_efficiency_panel(task: Task, rows: Sequence[Training]) -> None:
+    """Draw accuracy against the share of the training data, three ways of learning."""
+    st.header("Data efficiency: how little is enough?", anchor=False, help=what_is("Data share"))
+    found = _data(task, data_efficiency(rows, loaders.validation_examples(task.name)))
+    recipes = _efficiency_recipes(task)
     if found is None:
         st.markdown(
             "Not known for this model: the student on the left would be trained on 1, 10 and "
             "100 % of the data, with a teacher, without one, and with a teacher but no labels."
         )
-        _button(task, recipes, f"Train the {len(recipes)}", "do_little_data")
+        _button(task, recipes, f"Train the {len(recipes)}", "do_data_efficiency")
         return
     st.plotly_chart(
-        little_data_figure(found, dark=state.is_dark()),
+        data_efficiency_figure(found, dark=state.is_dark()),
         theme=None,
-        key="little_data_chart",
+        key="data_efficiency_chart",
         config=PLOT_CONFIG,
-        alt=little_data_alt(found),
+        alt=data_efficiency_alt(found),
     )
     split = "validation" if found.tested is None else "test"
     st.caption(
         f"{plain(_sentence_case(network_name(found.network)))}. "
-        f"{plain(training_words.little_data_verdict(found))}{_one_seed(found.n, split)}"
+        f"{plain(training_words.data_efficiency_verdict(found))}{_one_seed(found.n, split)}"
     )
     own = network_words(recipes[0])
     if found.network != own:
         _button(task, recipes, f"Train the {len(recipes)} of the student on the left", "do_own")
 
 
-def _little_recipes(task: Task) -> tuple[Recipe, ...]:
-    """Nine trainings: each share with a teacher, without, and with a teacher but no labels."""
-    taught = little_data_recipes(keys.settings(), task)
-    alone = (without_teacher(recipe) for recipe in taught)
-    return tuple(dict.fromkeys((*taught, *alone)))
+def _efficiency_recipes(task: Task) -> tuple[Recipe, ...]:
+    """Return nine trainings: each share with a teacher, without, and with one but no labels."""
+    recipes = data_efficiency_recipes(keys.settings(), task)
+    return tuple(dict.fromkeys((*recipes, *map(without_teacher, recipes))))
 
 
 def _path(task: Task, known: Sequence[PruningPath]) -> PruningPath | None:
-    """Of the controls' network if there is one, and with a teacher if there is one."""
+    """Return the path of the controls' network if there is one, one with a teacher first."""
     network = network_words(keys.settings().recipe(task))
     own = [path for path in known if path.training.network == network]
-    return max(own or known, key=lambda path: path.training.taught, default=None)
+    return max(own or known, key=lambda path: path.training.has_teacher, default=None)
 
 
-def _data(task: Task, known: Sequence[LittleData]) -> LittleData | None:
-    """That of the controls' network if there is one, else the one with most points."""
+def _data(task: Task, known: Sequence[DataEfficiency]) -> DataEfficiency | None:
+    """Return the curve of the controls' network if there is one, else that with most points."""
     network = network_words(keys.settings().recipe(task))
     own = [data for data in known if data.network == network]
     return next(iter((*own, *known)), None)

@@ -1,4 +1,4 @@
-"""Two small charts: pruning in rounds against pruning at once, and accuracy from little data."""
+"""Two small charts: pruning in rounds against pruning at once, and data efficiency."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from dashboard.charts.theme import ChartTheme, theme
 from dashboard.charts.training import DASHES, SYMBOLS, epochs, error_bar, network_name
 from dashboard.words import words
 from optim.recipe import Prune
-from optim.training_history.data_efficiency import DataPoint, Lesson, LittleData
+from optim.training_history.data_efficiency import DataEfficiency, DataPoint, Supervision
+from optim.training_history.distillation_gain import interval
 from optim.training_history.pruning_rounds import PruningPath, Round
-from optim.training_history.teacher_gain import interval
 
 HEIGHT_PX = 330
 DECADES = (1.0, 10.0, 100.0)
 """Shares of the data that the axis always shows, in percent."""
 LEGEND = {"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "xanchor": "left"}
-LESSON_COLOURS = {
-    Lesson.BOTH: "quantized",
-    Lesson.LABELS: "other activations",
-    Lesson.TEACHER: "pruned + quantized",
+SUPERVISION_COLOURS = {
+    Supervision.BOTH: "quantized",
+    Supervision.LABELS: "other activations",
+    Supervision.TEACHER: "pruned + quantized",
 }
 
 
 def rounds_figure(path: PruningPath, *, n: int, original: float, dark: bool = False) -> go.Figure:
-    """Accuracy on validation against the share removed, from the original down.
+    """Draw accuracy on validation against the share removed, from the original down.
 
     A round that still trains is hollow; one that is still to come is a mark on the axis.
 
@@ -62,7 +62,7 @@ def rounds_figure(path: PruningPath, *, n: int, original: float, dark: bool = Fa
 
 
 def rounds_alt(path: PruningPath, *, n: int, original: float) -> str:
-    """The chart in a sentence, with its numbers."""
+    """Describe the chart in a sentence, with its numbers."""
     known = [each for each in path.rounds if each.score is not None]
     told = ", ".join(
         f"{words.percent(round(each.ratio, 3))} removed: {words.percent(each.score, n=n)}"
@@ -77,18 +77,20 @@ def rounds_alt(path: PruningPath, *, n: int, original: float) -> str:
     )
 
 
-def little_data_figure(data: LittleData, *, dark: bool = False) -> go.Figure:
-    """Accuracy against the share of the training data, on a logarithmic axis."""
+def data_efficiency_figure(data: DataEfficiency, *, dark: bool = False) -> go.Figure:
+    """Draw accuracy against the share of the training data, on a logarithmic axis."""
     colours = theme(dark)
     figure = go.Figure()
-    for lesson in Lesson:
-        points = sorted((p for p in data.points if p.lesson is lesson), key=lambda p: p.share)
+    for supervision in Supervision:
+        points = sorted(
+            (p for p in data.points if p.supervision is supervision), key=lambda p: p.share
+        )
         if points:
-            figure.add_trace(_lesson_line(points, lesson, data, colours))
+            figure.add_trace(_supervision_line(points, supervision, data, colours))
     bounds = [bound for point in data.points for bound in point.interval]
     ticks = sorted({*DECADES, *(100 * share for share in data.shares)})
     figure.update_layout(
-        **_layout(colours, "little-data", bounds, data.n),
+        **_layout(colours, "data-efficiency", bounds, data.n),
         xaxis={
             "title": {"text": "Share of the training data, %"},
             "type": "log",
@@ -103,18 +105,20 @@ def little_data_figure(data: LittleData, *, dark: bool = False) -> go.Figure:
     return figure
 
 
-def little_data_alt(data: LittleData) -> str:
-    """The chart in sentences, with its numbers."""
+def data_efficiency_alt(data: DataEfficiency) -> str:
+    """Describe the chart in sentences, with its numbers."""
     what = "validation" if data.tested is None else "test"
     parts = []
-    for lesson in Lesson:
-        points = sorted((p for p in data.points if p.lesson is lesson), key=lambda p: p.share)
+    for supervision in Supervision:
+        points = sorted(
+            (p for p in data.points if p.supervision is supervision), key=lambda p: p.share
+        )
         if points:
             told = ", ".join(
                 f"{words.percent(p.score, n=data.n)} from {words.percent(p.share)} of the data"
                 for p in points
             )
-            parts.append(f"{lesson}: {told}")
+            parts.append(f"{supervision}: {told}")
     return (
         f"{network_name(data.network)}, accuracy on {data.n:,} {what} examples. {'; '.join(parts)}."
     )
@@ -168,24 +172,24 @@ def _at_once(path: PruningPath, n: int, colours: ChartTheme) -> go.Scatter:
     )
 
 
-def _lesson_line(
-    points: Sequence[DataPoint], lesson: Lesson, data: LittleData, colours: ChartTheme
+def _supervision_line(
+    points: Sequence[DataPoint], supervision: Supervision, data: DataEfficiency, colours: ChartTheme
 ) -> go.Scatter:
-    colour = colours.methods[LESSON_COLOURS[lesson]]
+    colour = colours.methods[SUPERVISION_COLOURS[supervision]]
     return go.Scatter(
         x=[100 * point.share for point in points],
         y=[100 * point.score for point in points],
-        name=f"{lesson[0].upper()}{lesson[1:]}",
+        name=f"{supervision[0].upper()}{supervision[1:]}",
         mode="lines+markers",
-        line={"color": colour, "width": 2.2, "dash": DASHES[lesson]},
-        marker={"color": colour, "size": 9, "symbol": SYMBOLS[lesson]},
+        line={"color": colour, "width": 2.2, "dash": DASHES[supervision]},
+        marker={"color": colour, "size": 9, "symbol": SYMBOLS[supervision]},
         error_y={
             **error_bar(points[0].score, data.n, colours),
             "array": [100 * (p.interval[1] - p.score) for p in points],
             "arrayminus": [100 * (p.score - p.interval[0]) for p in points],
         },
         customdata=[
-            f"<b>{lesson}</b>, {words.percent(p.share)} of the data<br>"
+            f"<b>{supervision}</b>, {words.percent(p.share)} of the data<br>"
             f"{words.percent(p.score, n=data.n)} (n = {data.n:,}), {epochs(p.epochs)}"
             for p in points
         ],

@@ -1,4 +1,4 @@
-"""Was the teacher worth it: each training beside its twin without.
+"""Distillation gain: each training with a teacher beside its twin without one.
 
 Two trainings are compared at the same wall-clock time and at the same number of epochs, by what
 each would have kept by then. Accuracies on n validation examples have binomial intervals (Wilson
@@ -34,23 +34,23 @@ class Comparison:
     """Two trainings at one moment.
 
     Attributes:
-        taught, alone: where each stands then.
+        first, second: where each stands then, the one with the teacher (or in rounds) first.
         n: validation examples.
     """
 
-    taught: Moment
-    alone: Moment
+    first: Moment
+    second: Moment
     n: int
 
     @property
     def gain(self) -> float:
-        """What the teacher gives, as a share."""
-        return self.taught.kept - self.alone.kept
+        """Accuracy of the first above the second, as a share."""
+        return self.first.kept - self.second.kept
 
     @property
     def tied(self) -> bool:
         """True if the 95 % intervals overlap."""
-        one, other = (interval(each.kept, self.n) for each in (self.taught, self.alone))
+        one, other = (interval(each.kept, self.n) for each in (self.first, self.second))
         return one[0] <= other[1] and other[0] <= one[1]
 
 
@@ -58,78 +58,80 @@ class Comparison:
 class Pair:
     """The same network with and without a teacher."""
 
-    taught: Training
-    alone: Training
+    with_teacher: Training
+    without_teacher: Training
 
     @property
     def over(self) -> bool:
         """True if nothing will be added to either."""
         ended = (Standing.FINISHED, Standing.STOPPED)
-        return self.taught.standing in ended and self.alone.standing in ended
+        return self.with_teacher.standing in ended and self.without_teacher.standing in ended
 
     @property
     def timed_alike(self) -> bool:
         """True if both were trained here: the seconds of a shipped training compare with none."""
-        return not (self.taught.shipped or self.alone.shipped)
+        return not (self.with_teacher.shipped or self.without_teacher.shipped)
 
     def at_equal_time(self, n: int) -> Comparison | None:
-        """When the shorter one ended; None if the other had no epoch of its last stage by then.
+        """Compare both at the time when the shorter one ended.
 
-        None as well if they were not timed alike.
+        Returns:
+            None if the other had no epoch of its last stage by then, or if they were not timed
+            alike.
         """
         if not self.timed_alike:
             return None
-        ends = self.taught.final, self.alone.final
+        ends = self.with_teacher.final, self.without_teacher.final
         limit = min(0.0 if end is None else end.seconds for end in ends)
         return self._compared(lambda moment: moment.seconds <= limit, n)
 
     def at_equal_epochs(self, n: int) -> Comparison | None:
-        """After as many epochs as the shorter one has; None before both have one."""
-        ends = self.taught.final, self.alone.final
+        """Compare both after as many epochs as the shorter one has; None before both have one."""
+        ends = self.with_teacher.final, self.without_teacher.final
         limit = min(0 if end is None else end.epoch for end in ends)
         return self._compared(lambda moment: moment.epoch <= limit, n)
 
     def _compared(self, by_then: Callable[[Moment], bool], n: int) -> Comparison | None:
-        taught, alone = _newest(self.taught, by_then), _newest(self.alone, by_then)
-        if taught is None or alone is None:
+        first, second = _newest(self.with_teacher, by_then), _newest(self.without_teacher, by_then)
+        if first is None or second is None:
             return None
-        return Comparison(taught=taught, alone=alone, n=n)
+        return Comparison(first=first, second=second, n=n)
 
 
 def interval(accuracy: float, n: int) -> tuple[float, float]:
-    """95 % interval of a share that was counted on n examples."""
+    """Return the 95 % interval of a share that was counted on n examples."""
     return wilson_interval(round(accuracy * n), n)
 
 
 def pairs(rows: Sequence[Training]) -> tuple[Pair, ...]:
-    """Each training with a teacher beside its twin without; those that have none are left out.
+    """Pair each training that has a teacher with its twin without; leave out those without a twin.
 
     The twin with as many epochs is taken if there is one, else the longest.
     """
-    alone: dict[Recipe, list[Training]] = defaultdict(list)
+    twins_of: dict[Recipe, list[Training]] = defaultdict(list)
     for row in rows:
-        if not row.taught:
-            alone[_whatever_long(row.recipe)].append(row)
+        if not row.has_teacher:
+            twins_of[_of_one_epoch(row.recipe)].append(row)
     found = []
-    for row in rows:
-        twins = alone.get(_whatever_long(without_teacher(row.recipe)), []) if row.taught else []
+    for row in (row for row in rows if row.has_teacher):
+        twins = twins_of.get(_of_one_epoch(without_teacher(row.recipe)))
         if twins:
             nearest = max(
                 twins,
                 key=lambda t: (t.planned_epochs == row.planned_epochs, t.planned_epochs),
             )
-            found.append(Pair(taught=row, alone=nearest))
+            found.append(Pair(with_teacher=row, without_teacher=nearest))
     return tuple(found)
 
 
 def _newest(row: Training, by_then: Callable[[Moment], bool]) -> Moment | None:
-    """The newest moment of the last stage that has come by then."""
+    """Return the newest moment of the last stage that has come by then, or None."""
     last = len(row.stages) - 1
     return next((m for m in reversed(row.moments) if m.stage == last and by_then(m)), None)
 
 
-def _whatever_long(recipe: Recipe) -> Recipe:
-    """The same for trainings that differ only in how long they are."""
+def _of_one_epoch(recipe: Recipe) -> Recipe:
+    """Return a recipe that is equal for trainings which differ only in their length."""
     return Recipe(steps=tuple(map(_one_epoch, recipe.steps)), seed=recipe.seed)
 
 
