@@ -37,6 +37,14 @@ class DiskFullError(WorkspaceError):
     """No room is left on the workspace's disk, or in this user's share of it."""
 
 
+class StoreBusyError(WorkspaceError):
+    """Another program keeps the store busy; a moment later it may not."""
+
+
+class StaleClaimError(OptimError):
+    """A job's result comes too late: the job was given to another worker meanwhile."""
+
+
 class EngineError(OptimError):
     """An engine is missing, or cannot load or run a file."""
 

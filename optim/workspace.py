@@ -242,7 +242,10 @@ class Workspace:
 
     def cancel(self, job_id: str) -> None:
         """Stop a job; what it has finished stays."""
+        from optim.jobs.worker import free_leases_of_the_dead
+
         self.queue.cancel(job_id)
+        free_leases_of_the_dead(self.path)  # nobody else would carry the cancel out
 
     def retry(self, job_id: str) -> Job:
         """Ask for a failed or cancelled job's work once more.

@@ -16,9 +16,10 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from optim.errors import OptimError, WorkspaceError
+from optim.errors import OptimError, StaleClaimError, WorkspaceError
 from optim.jobs.job import Job
 from optim.jobs.queue import PROGRESS_EVERY_S, JobQueue
 from optim.store.schema import disk_is_full
@@ -46,10 +47,11 @@ def child_main(folder: Path, job_id: str, token: int, runner: str = RUNNER) -> i
     job = queue.get(job_id)
     if job is None:
         return EXIT_SUPERSEDED
+    job = replace(job, token=token)  # the store may know a newer claim by now
     try:
         with _Progress(queue, job_id, token) as progress:
             _load_runner(runner)(folder, job, progress)
-    except _SupersededError:
+    except (_SupersededError, StaleClaimError):
         return EXIT_SUPERSEDED
     except Exception as error:
         with suppress(OSError):  # the log may have no room

@@ -54,6 +54,7 @@ class Job:
         attempts: how often a worker has begun it.
         error: one sentence, if it failed.
         created, started, finished: seconds since 1970, UTC.
+        token: the fencing token of the claim under which it is done; 0 before any.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Job:
     started: float | None = None
     finished: float | None = None
     cancel_requested: bool = False
+    token: int = 0
 
     @cached_property
     def recipe(self) -> Recipe | None:

@@ -1,6 +1,7 @@
 """The queue: jobs that survive closed tabs, killed workers and restarts.
 
-A worker claims a job for a while (the *lease*) and renews the lease as long as it lives. Each claim
+A worker claims a job for a while (the *lease*) and renews the lease as long as it lives; whoever
+takes over the worker's lock frees the leases of earlier workers at once. Each claim
 hands out a higher number (the *fencing token*), and only the newest token may write: a worker that
 was given up for dead and wakes again finds its writes refused.
 
@@ -22,7 +23,7 @@ from typing import Any
 
 from optim.jobs.job import Job, JobKind, JobState
 from optim.store.schema import reading, writing
-from optim.store.unread import Unread, read_or_leave
+from optim.store.unread import Unread, parsed, read_or_leave
 
 LEASE_S = 30.0
 MAX_ATTEMPTS = 3
@@ -147,6 +148,26 @@ class JobQueue:
             ).fetchone()
         return _job(row), row["token"]
 
+    def free_leases(self) -> int:
+        """Give back every job that is called running; for whoever holds the worker's lock.
+
+        The lock proves that no other worker lives, whatever the clock says: leases of earlier
+        workers end here, and a cancel that they did not see is carried out.
+
+        Returns:
+            How many jobs were given back.
+        """
+        with writing(self.folder) as store:
+            freed = store.execute(
+                "UPDATE jobs SET state = CASE WHEN attempts >= :most THEN 'failed' "
+                "ELSE 'queued' END, error = CASE WHEN attempts >= :most THEN :given_up END, "
+                "finished = CASE WHEN attempts >= :most THEN :now END, started = NULL, "
+                "lease_until = NULL, progress = 0, message = '' WHERE state = 'running'",
+                {"most": MAX_ATTEMPTS, "given_up": GIVEN_UP, "now": self._clock()},
+            ).rowcount
+            self._drop_cancelled(store)
+        return freed
+
     def beat(self, job_id: str, token: int, lease_s: float = LEASE_S) -> bool:
         """Renew the lease. False if the job is no longer this worker's."""
         until = self._clock() + lease_s
@@ -265,7 +286,7 @@ def _job(row: sqlite3.Row) -> Job:
         id=row["id"],
         kind=JobKind(row["kind"]),
         key=row["key"],
-        payload=json.loads(row["payload"]),
+        payload=parsed(row["payload"]),
         words=row["words"],
         state=JobState(row["state"]),
         progress=row["progress"],
@@ -276,6 +297,7 @@ def _job(row: sqlite3.Row) -> Job:
         started=row["started"],
         finished=row["finished"],
         cancel_requested=bool(row["cancel_requested"]),
+        token=row["token"],
     )
     _ = job.recipe  # read now, so that nobody meets a job whose recipe is not known here
     return job

@@ -33,7 +33,7 @@ def run_job(folder: Path, job: Job, progress: Progress) -> None:
     Raises:
         OptimError: with the one sentence that the page shows.
     """
-    results, queue = Results(folder), JobQueue(folder)
+    results, queue = Results(folder, claim=(job.id, job.token)), JobQueue(folder)
     target = Target.from_dict(job.payload.get("target"))
     task = load_task(job.payload["task"], folder)
     match job.kind:

@@ -3,8 +3,9 @@
     worker (one per workspace, holds a lock) --spawns--> child (one job, own process group, limits)
 
 The worker renews the lease, passes a cancel on, and decides what the child's end means. If the
-worker itself dies, so does the child, and the next worker takes the job again once its lease has
-run out.
+worker itself dies, so does the child, and the next worker takes the job again: the lock that it
+holds proves that nobody else works here. A store that is full or busy is asked again; one that has
+become unusable (damaged, or of a newer version) ends the worker, and so gives the lock back.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from optim.errors import WorkspaceError
 from optim.jobs.child import EXIT_DISK_FULL, RUNNER, unexpected
 from optim.jobs.job import Job, JobState
 from optim.jobs.queue import LEASE_S, JobQueue
-from optim.store.schema import connect, disk_is_full
+from optim.store.schema import connect, disk_is_full, may_pass
 
 LOCK_NAME = "worker.lock"
 MARKER = "EDGE_OPTIM_WORKER_OF"
@@ -111,6 +112,19 @@ def ensure_worker(folder: Path) -> None:
     threading.Thread(target=process.wait, name="edge-optim worker", daemon=True).start()
 
 
+def free_leases_of_the_dead(folder: Path) -> None:
+    """Give back what dead workers had claimed, unless a worker is alive.
+
+    Raises:
+        WorkspaceError: if the workspace cannot be used.
+    """
+    if worker_alive(folder):
+        return
+    with _worker_lock(folder) as held:
+        if held:
+            JobQueue(folder).free_leases()
+
+
 def sweep_orphans(folder: Path, *, older_than_s: float = ORPHAN_AGE_S) -> int:
     """Delete half-written artifacts that nobody is writing any more; returns how many."""
     swept = 0
@@ -132,6 +146,7 @@ def _work_under_lock(
             return False
         _end_leftover_processes(queue.folder)
         sweep_orphans(queue.folder)
+        queue.free_leases()
         idle_since = time.monotonic()
         while not stop.is_set():
             claimed = queue.claim(f"process {os.getpid()}", lease_s)
@@ -140,9 +155,7 @@ def _work_under_lock(
                 _supervise(queue, job, token, lease_s, runner, stop)
                 idle_since = time.monotonic()
             elif idle_exit_s is not None and time.monotonic() - idle_since >= idle_exit_s:
-                if queue.paused() or not queue.live():  # else a dead worker's lease is running out
-                    break
-                idle_since = time.monotonic()
+                break
             else:
                 stop.wait(POLL_S)
     return True
@@ -203,7 +216,8 @@ def _supervise(
             cancelled = _watch(child, queue, job, lost, stop)
         except BaseException:
             _end_group(child)
-            queue.release(job.id, token, died=False)
+            with suppress(WorkspaceError):  # what is raised tells of it
+                queue.release(job.id, token, died=False)
             raise
         _end_group(child)
         _settle(lambda: _conclude(queue, job, token, child.returncode, cancelled, stop), stop)
@@ -238,8 +252,12 @@ def _watch(
             pass
         if lost.is_set() or stop.is_set():
             return False
-        with suppress(WorkspaceError):  # a store that is busy or full now is asked again
+        try:
             now = queue.get(job.id)
+        except WorkspaceError as error:
+            if not may_pass(error):
+                raise
+        else:
             if now is not None and now.cancel_requested:
                 return True
 
@@ -273,12 +291,18 @@ def _fail(queue: JobQueue, job: Job, token: int, sentence: str, *, pause: bool) 
 
 
 def _settle(write: Callable[[], None], stop: threading.Event) -> None:
-    """Write a job's end; on a full disk again and again, until there is room for it."""
+    """Write a job's end; on a full disk again and again, until there is room for it.
+
+    Raises:
+        WorkspaceError: if the store cannot be used any more.
+    """
     while True:
         try:
             write()
             return
         except WorkspaceError as error:
+            if not may_pass(error):
+                raise
             print(error, file=sys.stderr, flush=True)
             if stop.wait(FULL_DISK_RETRY_S):
                 return
@@ -295,7 +319,9 @@ def _heartbeat(queue: JobQueue, job: Job, token: int, lease_s: float) -> Iterato
                 if not queue.beat(job.id, token, lease_s):
                     lost.set()
                     return
-            except WorkspaceError as error:  # busy or full now; the next beat may get through
+            except WorkspaceError as error:  # the watch meets it as well, and ends the worker
+                if not may_pass(error):
+                    return
                 print(error, file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=beat, name=f"heartbeat {job.id}", daemon=True)

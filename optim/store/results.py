@@ -11,6 +11,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,11 +22,11 @@ import numpy as np
 from optim.artifact import Artifact, GraphFacts
 from optim.candidate import Candidate, Role
 from optim.devices.environment import Environment
-from optim.errors import Refusal, WorkspaceError
+from optim.errors import Refusal, StaleClaimError, WorkspaceError
 from optim.measure.measurement import Latency, Moments, Score
 from optim.recipe import Recipe
 from optim.store.schema import reading, writing
-from optim.store.unread import Unread, read_or_leave, unread_words
+from optim.store.unread import DamagedRowError, Unread, parsed, read_or_leave, unread_words
 
 PLOTTED_SPLIT = "test"
 USUAL_OF = 12
@@ -82,10 +83,19 @@ class Results:
     Args:
         folder: the workspace; model files lie in its ``artifacts`` folder.
         clock: seconds since 1970; replaced in tests.
+        claim: a job's id and its fencing token, if a job writes: nothing is written any more once
+            the job was given to another worker. Then ``StaleClaimError`` is raised.
     """
 
-    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        claim: tuple[str, int] | None = None,
+    ) -> None:
         self.folder = folder
+        self._claim = claim
         self.artifacts = folder / "artifacts"
         self._clock = clock
 
@@ -100,7 +110,7 @@ class Results:
     ) -> None:
         """Make a candidate known; one that is known already stays as it is."""
         text = json.dumps(recipe.to_dict())
-        with writing(self.folder) as store:
+        with self._writing() as store:
             store.execute(
                 "INSERT INTO candidates (id, task, recipe, role, starter, created) "
                 "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -115,7 +125,7 @@ class Results:
         Raises:
             ValueError: if the candidate is unknown or the file lies outside the workspace.
         """
-        with writing(self.folder) as store:
+        with self._writing() as store:
             changed = store.execute(
                 "UPDATE candidates SET path = :path, sha256 = :sha256, size_bytes = :size_bytes, "
                 "compressed_bytes = :compressed_bytes, facts = :facts, seconds = :seconds, "
@@ -135,7 +145,7 @@ class Results:
         Raises:
             ValueError: if the candidate is unknown.
         """
-        with writing(self.folder) as store:
+        with self._writing() as store:
             changed = store.execute(
                 "UPDATE candidates SET refusal_reason = ?, refusal_remedy = ? WHERE id = ?",
                 (refusal.reason, refusal.remedy, candidate_id),
@@ -192,7 +202,7 @@ class Results:
             ValueError: if the file lies outside the workspace.
         """
         values = {"id": prefix_id, "created": self._clock(), **self._artifact_values(artifact)}
-        with writing(self.folder) as store:
+        with self._writing() as store:
             store.execute(
                 "INSERT OR REPLACE INTO checkpoints VALUES "
                 "(:id, :path, :sha256, :size_bytes, :compressed_bytes, :created)",
@@ -304,6 +314,22 @@ class Results:
         return None if row is None else self._artifact(row)
 
     # ---------------------------------------------------------------------------------------------
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, refused whole where the claim is stale."""
+        with writing(self.folder) as store:
+            if self._claim is not None:
+                held = store.execute(
+                    "SELECT 1 FROM jobs WHERE id = ? AND token = ? AND state = 'running'",
+                    self._claim,
+                ).fetchone()
+                if held is None:
+                    raise StaleClaimError(
+                        f"job {self._claim[0]} was given to another worker; what this one found "
+                        "is not kept."
+                    )
+            yield store
+
     def _read(
         self, condition: str, values: dict[str, str | None]
     ) -> tuple[Candidate | Unread, ...]:
@@ -331,7 +357,7 @@ class Results:
     def _add_figure(self, table: str, candidate_id: str, values: dict[str, Any]) -> None:
         """Insert a row that carries the hash of the candidate's present file."""
         names, places = ", ".join(values), ", ".join(f":{name}" for name in values)
-        with writing(self.folder) as store:
+        with self._writing() as store:
             added = store.execute(
                 f"INSERT INTO {table} (candidate, sha256, created, {names}) "
                 f"SELECT id, sha256, :created, {places} FROM candidates "
@@ -376,7 +402,7 @@ class Results:
             role=Role(row["role"]),
             starter=bool(row["starter"]),
             artifact=None if row["path"] is None else self._artifact(row),
-            facts=None if row["facts"] is None else GraphFacts(**json.loads(row["facts"])),
+            facts=None if row["facts"] is None else GraphFacts(**parsed(row["facts"])),
             latency=None if row["latency_rounds"] is None else _latency(row),
             elsewhere=elsewhere,
             score=None if row["score_n"] is None else _score(row),
@@ -390,12 +416,12 @@ class Results:
 
 @lru_cache(maxsize=4096)
 def _recipe(text: str) -> Recipe:
-    return Recipe.from_dict(json.loads(text))
+    return Recipe.from_dict(parsed(text))
 
 
 @lru_cache(maxsize=64)
 def _environment(text: str) -> Environment:
-    return Environment.from_dict(json.loads(text))
+    return Environment.from_dict(parsed(text))
 
 
 def _all_read(rows: Iterable[Candidate | Unread]) -> Iterator[Candidate]:
@@ -418,7 +444,15 @@ def _predictions(store: sqlite3.Connection, candidate_id: str) -> np.ndarray | N
         "ORDER BY recorded, a.seq DESC LIMIT 1",
         (candidate_id, PLOTTED_SPLIT),
     ).fetchone()
-    return None if row is None else _unpacked(row["predictions"], row["predictions_form"])
+    if row is None:
+        return None
+    try:
+        return _unpacked(row["predictions"], row["predictions_form"])
+    except (ValueError, TypeError, KeyError, zlib.error) as error:
+        raise WorkspaceError(
+            f"the predictions of candidate {candidate_id!r:.40} are damaged in the store. Measure "
+            "its accuracy again."
+        ) from error
 
 
 def _usual_ms(store: sqlite3.Connection, baseline_sha256: str, environment: str) -> float | None:
@@ -427,7 +461,8 @@ def _usual_ms(store: sqlite3.Connection, baseline_sha256: str, environment: str)
         "FROM latencies WHERE baseline_sha256 = ? AND environment = ? ORDER BY seq DESC LIMIT ?",
         (baseline_sha256, environment, USUAL_OF),
     ).fetchall()
-    return min((_latency(row).baseline_quiet_ms for row in rows), default=None)
+    found = (read_or_leave("a latency", partial(_latency, row)) for row in rows)
+    return min((x.baseline_quiet_ms for x in found if isinstance(x, Latency)), default=None)
 
 
 def _latency(row: sqlite3.Row) -> Latency:
@@ -447,7 +482,7 @@ def _score(row: sqlite3.Row) -> Score:
     values = {name: row[f"score_{name}"] for name in SCORE_COLUMNS}
     values["recorded"] = bool(values["recorded"])
     if values["moments"] is not None:
-        values |= {"correct": None, "moments": Moments(**json.loads(values["moments"]))}
+        values |= {"correct": None, "moments": Moments(**parsed(values["moments"]))}
     return Score(**values)
 
 
@@ -456,7 +491,13 @@ def _to_blob(samples_ms: np.ndarray) -> bytes:
 
 
 def _from_blob(blob: bytes, rounds: int) -> np.ndarray:
-    return np.frombuffer(blob, dtype="<f4").reshape(rounds, -1)
+    try:
+        times_ms = np.frombuffer(blob, dtype="<f4").reshape(rounds, -1)
+    except (ValueError, TypeError) as error:
+        raise DamagedRowError(f"its times are no {rounds} rounds: {error}") from error
+    if not times_ms.size or not 0 < times_ms.min() <= times_ms.max() < np.inf:  # nan is neither
+        raise DamagedRowError("its times are no positive numbers")
+    return times_ms
 
 
 def _packed(predictions: np.ndarray, *, n: int) -> dict[str, Any]:
@@ -477,7 +518,7 @@ def _packed(predictions: np.ndarray, *, n: int) -> dict[str, Any]:
 
 def _unpacked(content: bytes, form: str | None) -> np.ndarray:
     """The inverse of ``_packed``; up to version 4 of the store there was one byte an example."""
-    known: dict[str, Any] = {"dtype": "|u1", "shape": [-1]} if form is None else json.loads(form)
+    known: dict[str, Any] = {"dtype": "|u1", "shape": [-1]} if form is None else parsed(form)
     flat = np.frombuffer(zlib.decompress(content), np.dtype(known["dtype"]))
     return flat.reshape(known["shape"])
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from optim.artifact import workspace_error
-from optim.errors import DiskFullError, WorkspaceError
+from optim.errors import DiskFullError, StoreBusyError, WorkspaceError
 from optim.store.versions import SCHEMA_VERSION, statements_from
 
 STORE_NAME = "store.sqlite"
@@ -81,6 +81,8 @@ def translated_errors(folder: Path) -> Iterator[None]:
     """
     try:
         yield
+    except UnicodeDecodeError as error:  # in the text of the tables themselves
+        raise _not_a_store(folder) from error
     except sqlite3.Error as error:
         sentence = _workspace_error(error, folder)
         if sentence is None:
@@ -96,6 +98,11 @@ def disk_is_full(error: BaseException) -> bool:
         or (isinstance(cause, sqlite3.Error) and _code(cause) == sqlite3.SQLITE_FULL)
         for cause in _causes(error)
     )
+
+
+def may_pass(error: BaseException) -> bool:
+    """True if the store is only full or busy now: the same may work a moment later."""
+    return disk_is_full(error) or any(isinstance(e, StoreBusyError) for e in _causes(error))
 
 
 def _may_not_write(error: BaseException) -> bool:
@@ -143,6 +150,8 @@ def _open(folder: Path, *, options: str = "") -> sqlite3.Connection:
         )
         try:
             connection.row_factory = sqlite3.Row
+            # A damaged text must not hide the other rows; whoever reads it finds it wrong.
+            connection.text_factory = lambda text: text.decode("utf-8", "replace")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             _prepare(connection, folder)
@@ -237,7 +246,7 @@ def _workspace_error(error: sqlite3.Error, folder: Path) -> WorkspaceError | Non
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             return _not_a_store(folder)
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return WorkspaceError(
+            return StoreBusyError(
                 f"the store in {folder} was kept busy by another program for more than "
                 f"{BUSY_TIMEOUT_S:.0f} s. Close what else uses it, then try again."
             )

@@ -235,3 +235,32 @@ def test_eight_processes_claim_a_thousand_jobs_exactly_once(tmp_path: Path) -> N
         pool.close()
         pool.join()
     assert Counter(taken) == Counter(asked)
+
+
+def test_whoever_holds_the_lock_frees_leases_whatever_the_clock_says(
+    queue: JobQueue, clock: Clock
+) -> None:
+    first, second = (
+        queue.submit(JobKind.MAKE, key=key, payload={}, words=key) for key in ("a", "b")
+    )
+    assert queue.claim("dead") is not None
+    assert queue.claim("dead") is not None
+    clock.now -= 3600.0
+    queue.cancel(second.id)
+    assert queue.claim("next") is None  # by the clock both leases last an hour
+    assert queue.free_leases() == 2
+    assert queue.get(second.id).state is JobState.CANCELLED
+    job, token = queue.claim("next")
+    assert (job.id, job.attempts) == (first.id, 2)
+    assert queue.finish(job.id, token)
+
+
+def test_a_job_that_three_dead_workers_held_is_given_up_when_leases_are_freed(
+    queue: JobQueue,
+) -> None:
+    job = queue.submit(JobKind.MAKE, key="a", payload={}, words="a")
+    for _ in range(3):
+        assert queue.claim("dead") is not None
+        queue.free_leases()
+    assert queue.get(job.id).state is JobState.FAILED
+    assert queue.get(job.id).error == GIVEN_UP

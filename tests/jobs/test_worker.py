@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,15 @@ import pytest
 from optim.jobs import worker
 from optim.jobs.job import Job, JobKind, JobState
 from optim.jobs.queue import GIVEN_UP, JobQueue
-from optim.jobs.worker import MARKER, ensure_worker, run_worker, sweep_orphans, worker_alive
+from optim.jobs.worker import (
+    MARKER,
+    ensure_worker,
+    free_leases_of_the_dead,
+    run_worker,
+    sweep_orphans,
+    worker_alive,
+)
+from optim.store.schema import STORE_NAME
 
 RUNNER = "job_runners:run"
 RUNNER_FOLDER = Path(__file__).parent
@@ -221,6 +230,48 @@ def test_a_killed_worker_takes_its_child_along_and_the_next_one_finishes_the_job
     done = queue.get(job.id)
     assert (done.state, done.attempts) == (JobState.DONE, 2)
     assert results_of(tmp_path) == ["job"]
+
+
+def test_a_clock_set_back_loses_no_job_and_cancel_goes_on_working(
+    tmp_path: Path, queue: JobQueue
+) -> None:
+    ahead = JobQueue(tmp_path, clock=lambda: time.time() + 3600)
+    lost, unwanted = (ask(queue, "finish", key=key) for key in ("lost", "unwanted"))
+    assert ahead.claim("a worker that died") is not None
+    assert ahead.claim("a worker that died") is not None
+    queue.cancel(unwanted.id)
+    free_leases_of_the_dead(tmp_path)
+    assert queue.get(unwanted.id).state is JobState.CANCELLED
+    assert ahead.claim("another that died") is not None
+    begun = time.monotonic()
+    work(tmp_path)
+    assert time.monotonic() - begun < 25  # no lease is waited for
+    assert queue.get(lost.id).state is JobState.DONE
+    assert results_of(tmp_path) == ["lost"]
+
+
+@pytest.mark.parametrize(
+    "ruin",
+    [
+        lambda store: newer_version(store),
+        lambda store: store.write_bytes(b"this is no database " * 4000),
+    ],
+)
+def test_a_worker_whose_store_becomes_unusable_ends_and_gives_the_lock_back(
+    tmp_path: Path, queue: JobQueue, ruin: Callable[[Path], object]
+) -> None:
+    ask(queue, "wait")
+    with worker_process(tmp_path) as process:
+        running = pids(tmp_path)
+        ruin(tmp_path / STORE_NAME)
+        assert process.wait(PATIENCE_S) == 2
+        wait_until(lambda: all(map(gone, running)))
+    assert not worker_alive(tmp_path)
+
+
+def newer_version(store: Path) -> None:
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("PRAGMA user_version = 9999")
 
 
 def test_what_an_earlier_worker_left_running_is_ended(tmp_path: Path) -> None:
