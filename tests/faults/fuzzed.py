@@ -17,7 +17,7 @@ from typing import Any
 
 from optim.errors import OptimError
 from optim.progress import Progress
-from tests.faults.mutations import mutated
+from tests.faults.mutations import mutated, restructured
 
 DONE, REFUSED, UNFORESEEN = 0, 2, 3
 LONGEST_S = 60
@@ -30,10 +30,11 @@ def fuzz(argument: dict[str, Any], progress: Progress) -> dict[str, Any]:
     work = WORK[argument["kind"]]
     with suppress(OptimError):
         work(Path(argument["path"]))  # loads what it needs
+    mutate = restructured if argument["kind"] == "fields" else mutated
     ends: dict[str, list[int]] = {}
     for seed in range(argument["first"], argument["last"]):
         progress(seed / argument["last"], f"file {seed}")
-        ends.setdefault(_one(work, mutated(content, seed), argument["path"]), []).append(seed)
+        ends.setdefault(_one(work, mutate(content, seed), argument["path"]), []).append(seed)
     return {"ends": ends}
 
 
@@ -117,4 +118,4 @@ def _recipe(path: Path) -> object:
     return read_recipe(path)
 
 
-WORK = {"onnx": _onnx, "npz": _npz, "safetensors": _safetensors, "recipe": _recipe}
+WORK = {"onnx": _onnx, "fields": _onnx, "npz": _npz, "safetensors": _safetensors, "recipe": _recipe}

@@ -18,7 +18,7 @@ from optim.recipe import Distill, Prune, Quantize, Recipe
 from optim.task.task import load_task
 from tests.faults import fuzzed
 from tests.faults.tally import Tally, sizes
-from tests.graph.quantized import silu
+from tests.graph.quantized import inverted_residual, silu
 from tests.intake import hostile
 
 AT_ONCE = 500
@@ -28,6 +28,10 @@ LIMITS = Limits(memory_bytes=8 * 2**30, silence_s=90)
 
 def an_onnx(folder: Path) -> Path:
     return hostile.saved(silu(), folder / "model.onnx")
+
+
+def an_int8(folder: Path) -> Path:
+    return hostile.saved(inverted_residual(8), folder / "model.onnx")
 
 
 def a_control_flow(folder: Path) -> Path:
@@ -54,6 +58,9 @@ def a_recipe(folder: Path) -> Path:
 KINDS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "onnx": ("onnx", an_onnx),
     "onnx with If": ("onnx", a_control_flow),
+    "fields of an ONNX file": ("fields", an_onnx),
+    "fields of one with If": ("fields", a_control_flow),
+    "fields of an INT8 file": ("fields", an_int8),
     "npz": ("npz", an_npz),
     "safetensors": ("safetensors", weights),
     "recipe": ("recipe", a_recipe),
@@ -61,7 +68,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], Path]]] = {
 
 
 @pytest.mark.parametrize("what", KINDS)
-@sizes(30, 2000)
+@sizes(30, 1500)
 def test_a_mutated_file_gives_a_result_or_one_sentence(
     what: str, tries: int, tally: Callable[[str], Tally], tmp_path: Path
 ) -> None:
