@@ -185,12 +185,15 @@ def _step_into(
 # --- tensors --------------------------------------------------------------------------------------
 def _check_tensor(tensor: TensorProto, name: str) -> None:
     """Refuse element types that do not exist and sizes that cannot be meant."""
-    if tensor.data_type not in onnx.TensorProto.DataType.values() or tensor.data_type == 0:
-        raise BrokenArtifactError(
-            f"{name} holds a tensor of an element type that ONNX does not know "
-            f"({tensor.data_type})."
-        )
+    _check_type(tensor.data_type, name)
     _check_sizes(tensor.dims, name)
+
+
+def _check_type(data_type: int, name: str) -> None:
+    if data_type not in TensorProto.DataType.values() or data_type == TensorProto.UNDEFINED:
+        raise BrokenArtifactError(
+            f"{name} has a tensor of an element type that ONNX does not know ({data_type})."
+        )
 
 
 def _check_sizes(sizes: Iterable[int], name: str) -> None:
@@ -224,11 +227,13 @@ def _bits(data_type: int) -> int:
 
 
 def _check_values(model: ModelProto, name: str) -> None:
-    """Refuse declared inputs, outputs and inner tensors of sizes that cannot be meant."""
+    """Refuse declared inputs, outputs and inner tensors of types or sizes that cannot be meant."""
     for _, graph, _ in _graphs(model):
         if graph is None:
             continue
         for value in (*graph.input, *graph.output, *graph.value_info):
+            if value.type.HasField("tensor_type"):
+                _check_type(value.type.tensor_type.elem_type, name)
             dims = value.type.tensor_type.shape.dim
             _check_sizes([d.dim_value for d in dims if d.dim_value], name)
 

@@ -67,8 +67,21 @@ KINDS: dict[str, tuple[str, Callable[[Path], Path]]] = {
 }
 
 
-@pytest.mark.parametrize("what", KINDS)
-@sizes(30, 1500)
+@pytest.mark.parametrize(
+    ("what", "tries"),
+    [
+        *(pytest.param(what, 30, id=f"{what}, short") for what in KINDS if "fields" not in what),
+        *(
+            pytest.param(
+                what,
+                1500,
+                id=f"{what}, full",
+                marks=[pytest.mark.faults, pytest.mark.timeout(3600)],
+            )
+            for what in KINDS
+        ),
+    ],
+)
 def test_a_mutated_file_gives_a_result_or_one_sentence(
     what: str, tries: int, tally: Callable[[str], Tally], tmp_path: Path
 ) -> None:

@@ -156,6 +156,12 @@ def unknown_element_type() -> ModelProto:
     return made
 
 
+def declared_type(elem_type: int) -> ModelProto:
+    made = harmless()
+    made.graph.output[0].type.tensor_type.elem_type = elem_type
+    return made
+
+
 def unknown_domain() -> ModelProto:
     return model([node("Magic", ["input"], ["output"], domain="evil")], domains=["evil"])
 

@@ -50,6 +50,8 @@ def test_a_sound_model_passes_byte_for_byte(tmp_path: Path) -> None:
         (hostile.short_weight, "61 bytes whose shape needs 64"),
         (hostile.negative_size, "declares a tensor of -4 x -4"),
         (hostile.unknown_element_type, r"ONNX does not know \(9999\)"),
+        (lambda: hostile.declared_type(99), r"ONNX does not know \(99\)"),
+        (lambda: hostile.declared_type(0), r"ONNX does not know \(0\)"),
         (hostile.escape_codes, "breaks the ONNX standard: .*x1b"),
     ],
 )
