@@ -65,6 +65,9 @@ def _titles() -> dict[str, str]:
 
 def _open_model(titles: dict[str, str]) -> None:
     """The link decides with which model a session opens."""
+    if (brought := st.session_state.pop(state.NEXT_MODEL, None)) in titles:
+        st.session_state[state.MODEL_BOX] = brought
+        state.forget_choices()
     if state.MODEL_BOX not in st.session_state:
         st.session_state[state.MODEL_BOX] = state.model_from_url(titles) or next(iter(titles))
     state.keep_model_in_url()

@@ -30,5 +30,6 @@ PAGES = (
     Listed("Choose", state.COMPARE, "Compare", ":material/compare_arrows:"),
     Listed("Understand", state.LAYERS, "Layers", ":material/layers:"),
     Listed("Understand", training_state.PAGE, "Distill & train", ":material/school:"),
+    Listed("Set up", state.MODELS, "Models & data", ":material/upload_file:"),
     Listed("Set up", state.JOBS, "Jobs", ":material/list_alt:"),
 )

@@ -21,6 +21,10 @@ class BrokenTaskError(OptimError):
     """A task's card or data cannot be read, or says what cannot be."""
 
 
+class BrokenDataError(OptimError):
+    """A user's examples cannot be read, or do not fit the network."""
+
+
 class BrokenRecipeError(OptimError):
     """A recipe file cannot be read, or holds something that is not a recipe."""
 

@@ -26,9 +26,23 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("optim.analysis", "dashboard.state"),
     ("optim.jobs", "dashboard.pages", "dashboard.viewport"),
     ("optim.workspace", "dashboard.words"),
-    ("optim.sweeps", "dashboard.charts", "dashboard.form", "dashboard.launch", "dashboard.loaders"),
+    (
+        "optim.shrink",
+        "optim.sweeps",
+        "dashboard.charts",
+        "dashboard.form",
+        "dashboard.launch",
+        "dashboard.loaders",
+    ),
     ("optim", "dashboard.compare", "dashboard.live", "dashboard.server"),
-    ("optim.cli", "dashboard.explore", "dashboard.jobs", "dashboard.layers", "dashboard.train"),
+    (
+        "optim.cli",
+        "dashboard.explore",
+        "dashboard.jobs",
+        "dashboard.layers",
+        "dashboard.models",
+        "dashboard.train",
+    ),
     ("optim.__main__", "sample_models", "dashboard.app", "dashboard.views"),
 )
 

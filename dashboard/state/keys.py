@@ -26,7 +26,7 @@ from optim.task.task import SAMPLE_ORDER, Task
 
 # --- pages, as streamlit names them ---------------------------------------------------------------
 EXPLORE, COMPARE = "views/explore.py", "views/compare.py"
-LAYERS, JOBS = "views/layers.py", "views/jobs.py"
+LAYERS, JOBS, MODELS = "views/layers.py", "views/jobs.py", "views/models.py"
 
 # --- URL parameters parsed here -------------------------------------------------------------------
 MODEL = "model"
@@ -86,6 +86,9 @@ CHANNEL_BUDGET_OF = "channel_budget_of"
 CHANNEL_NOTE = "channel_note"
 HIGHLIGHTED = "highlighted"
 COMPARE_BOX = "compare_box"
+OWN_FILE = "own_file"
+UPLOADED = "uploaded"
+NEXT_MODEL = "next_model"
 VIEWPORT = "viewport"
 BEGUN = "tasks_begun"
 WATCHED = "job_watched"

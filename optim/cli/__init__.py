@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from optim.cli.background import cancel, dashboard, jobs, worker
+from optim.cli.bring import bring, shrink
 from optim.cli.inside import mixed, sensitivity, waterfall
 from optim.cli.look import candidates, export, front, tasks
 from optim.cli.look_headlines import headlines
@@ -66,8 +67,9 @@ LOOK = (tasks, candidates, front, headlines, export)
 WHY = (profile, fuse)
 MAKE = (starters, run, sweep, measure)
 INSIDE = (sensitivity, mixed, waterfall, pruning_curves, plan)
+OWN = (bring, shrink)
 BACKGROUND = (jobs, cancel, worker, dashboard)
-for _command in (*LOOK, *WHY, *MAKE, *INSIDE, *BACKGROUND):
+for _command in (*LOOK, *WHY, *MAKE, *INSIDE, *OWN, *BACKGROUND):
     cli.add_command(_command)
 cli.add_command(profile, "why")
 

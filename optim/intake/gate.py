@@ -235,7 +235,7 @@ def _check_values(model: ModelProto, name: str) -> None:
             if value.type.HasField("tensor_type"):
                 _check_type(value.type.tensor_type.elem_type, name)
             dims = value.type.tensor_type.shape.dim
-            _check_sizes([d.dim_value for d in dims if d.dim_value], name)
+            _check_sizes([d.dim_value for d in dims if d.dim_value > 0], name)  # -1: free
 
 
 # --- the standard ---------------------------------------------------------------------------------
