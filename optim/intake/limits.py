@@ -66,7 +66,7 @@ def set_limits(limits: Limits) -> None:
         (resource.RLIMIT_FSIZE, limits.file_bytes),
         (resource.RLIMIT_CORE, 0),
     ]
-    if (tasks := _tasks_of_this_user()) is not None:
+    if (tasks := tasks_of_this_user()) is not None:
         wanted.append((resource.RLIMIT_NPROC, tasks + limits.more_tasks))
     for kind, most in wanted:
         _, hard = resource.getrlimit(kind)
@@ -75,7 +75,7 @@ def set_limits(limits: Limits) -> None:
             resource.setrlimit(kind, (limit, limit))
 
 
-def _tasks_of_this_user() -> int | None:
+def tasks_of_this_user() -> int | None:
     """Processes and threads, as the system counts them against its limit; None where unknown."""
     proc, mine = Path("/proc"), os.getuid()
     if not (proc / "self" / "task").is_dir():
