@@ -53,7 +53,7 @@ check: .venv/installed-dev
 
 QUICK_BENCHES = "compression.py --only-starters" quantization.py sparsity.py "rewrites.py --remedy" \
 	noise.py responsiveness.py page_rerun.py scale.py
-SLOW_BENCHES = headlines.py "pruning.py --epochs 0.5" pruning.py \
+SLOW_BENCHES = named_presets.py "pruning.py --epochs 0.5" pruning.py \
 	"iterative_pruning.py motion-cnn --epochs 8" iterative_pruning.py \
 	criteria.py "distillation.py --epochs 2 --ways labels soft --test" distillation.py \
 	"distillation.py --student small_resnet --width 0.375 --stride 2" \

@@ -24,7 +24,7 @@ from optim.measure.measurement import Latency
 from optim.pipeline.measure import measure_latency_of, settle_latency_of
 from optim.pipeline.reference import prepare_reference
 from optim.recipe import Recipe
-from optim.search.headlines import find_headlines
+from optim.search.named_presets import find_named_presets
 from optim.task.task import load_task
 
 WITHIN = 0.05
@@ -35,11 +35,11 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", nargs="?", default="fashion-resnet")
-    parser.add_argument("--preset", help="the name of a headline whose file comes with the task")
+    parser.add_argument("--preset", help="a named preset whose file comes with the task")
     parser.add_argument("--times", type=int, default=10)
     wanted = parser.parse_args()
     task = load_task(wanted.task)
-    recipe = find_headlines(task, wanted.preset)[0].recipe if wanted.preset else Recipe()
+    recipe = find_named_presets(task, wanted.preset)[0].recipe if wanted.preset else Recipe()
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))
         (candidate,) = (c for c in workspace.take_starters(task.name) if c.recipe == recipe)

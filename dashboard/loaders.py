@@ -20,9 +20,9 @@ from optim.devices.environment import Environment
 from optim.errors import OptimError
 from optim.jobs.job import Job, JobKind, JobState
 from optim.recipe import Recipe
-from optim.search.headlines import Headline
-from optim.search.headlines import headlines as read_headlines
 from optim.search.hypervolume import HypervolumeStep, hypervolume_history
+from optim.search.named_presets import NamedPreset
+from optim.search.named_presets import named_presets as read_named_presets
 from optim.search.pareto import Front, Limits, Objective, ranked_front
 from optim.search.predict import Prediction, predict
 from optim.search.recommend import Recommendation, recommend
@@ -131,10 +131,10 @@ def lessons(task: str) -> tuple[Lesson, ...]:
     return _lessons(*now, task, _workspace=workspace(), _candidates=rows)
 
 
-def headlines(task: Task) -> tuple[Headline, ...]:
+def named_presets(task: Task) -> tuple[NamedPreset, ...]:
     """The named recipes of a task; none if their file is broken, which the picker says."""
     try:
-        return read_headlines(task)
+        return read_named_presets(task)
     except OptimError:
         return ()
 

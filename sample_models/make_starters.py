@@ -20,7 +20,7 @@ from optim.pipeline.reference import prepare_reference
 from optim.pipeline.shipped import write_starters
 from optim.pipeline.starters import take_in
 from optim.recipe import Precision, Quantize, Recipe, Step
-from optim.search.headlines import control_of, headlines
+from optim.search.named_presets import control_of, named_presets
 from optim.task.task import Task, load_task
 from optim.workspace import Workspace
 
@@ -44,7 +44,7 @@ def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
     control = replace(most, keep_weights=False)
     int8 = Quantize(precision=Precision.INT8)
     int4 = Quantize(precision=Precision.INT4)
-    presets = [headline.recipe for headline in headlines(task)]
+    presets = [preset.recipe for preset in named_presets(task)]
     controls = [control_of(task, preset) for preset in presets]
     steps: tuple[tuple[Step, ...], ...] = (
         (), (int8,), (half, int8), (most, int8), (half,), (int4,), (control, int8),

@@ -37,7 +37,7 @@ QUICK = """
     found = Workspace("w").candidates("motion-cnn")[1]
     edge_optim("candidates", "motion-cnn")
     edge_optim("front", "motion-cnn")
-    edge_optim("headlines")
+    edge_optim("presets")
     edge_optim("export", found.id, "--to", "model")
     edge_optim("fuse", "model/model.onnx", "--output", "fused.onnx")
     edge_optim("measure", "fused.onnx", "--task", "motion-cnn")

@@ -8,7 +8,7 @@ from dashboard.words.markup import plain
 from optim.candidate import Candidate, Role
 from optim.recipe import Replace
 from optim.report.sparse_words import sparse_words
-from optim.search.headlines import outcome
+from optim.search.named_presets import outcome
 from optim.search.pareto import Front
 from optim.search.recommend import Recommendation
 from optim.task.task import Task
@@ -41,8 +41,8 @@ def sentences(candidate: Candidate, front: Front, advice: Recommendation | None,
 
 
 def _promises(candidate: Candidate, baseline: Candidate | None, task: Task) -> list[str]:
-    """Whether this candidate keeps on this machine what its headline promises."""
-    found = (outcome(each, candidate, baseline) for each in loaders.headlines(task))
+    """Whether this candidate keeps on this machine what its named preset promises."""
+    found = (outcome(each, candidate, baseline) for each in loaders.named_presets(task))
     return [
         f":material/{'verified' if each.kept else 'error'}: {plain(each.words).capitalize()}."
         for each in found

@@ -81,7 +81,7 @@ def _sliders(task: Task) -> None:
         _head(task)
     with presets:
         options.presets()
-        options.headlines(task)
+        options.named_presets(task)
     with switches:
         _switches(task)
     note.caption(_precision_note(task))  # what is said comes last: it depends on every choice

@@ -24,8 +24,8 @@ from optim.errors import OptimError
 from optim.recipe import Architecture
 from optim.recipe.fields import FAMILIES
 from optim.recipe.presets import PRESETS
-from optim.search.headlines import Headline
-from optim.search.headlines import headlines as read_headlines
+from optim.search.named_presets import NamedPreset
+from optim.search.named_presets import named_presets as read_named_presets
 from optim.task.architectures import FOR_SERIES
 from optim.task.task import Task, load_task, teachers
 
@@ -50,34 +50,36 @@ def presets() -> None:
     )
 
 
-def headlines(task: Task) -> None:
+def named_presets(task: Task) -> None:
     """The named recipes of the task, where it has any; the one that is asked for is shown."""
     try:
-        known = read_headlines(task)
+        known = read_named_presets(task)
     except OptimError as error:
         st.warning(plain(str(error)), icon=":material/error:")
         return
     if not known:
         return
     asked = state.recipe(task)
-    st.session_state[state.HEADLINE_BOX] = next((h.name for h in known if h.recipe == asked), None)
+    st.session_state[state.NAMED_PRESET_BOX] = next(
+        (h.name for h in known if h.recipe == asked), None
+    )
     st.selectbox(
-        "Headlines",
+        "Named presets",
         [each.name for each in known],
         index=None,
-        placeholder="Headlines",
-        key=state.HEADLINE_BOX,
-        on_change=_take_headline,
+        placeholder="Named presets",
+        key=state.NAMED_PRESET_BOX,
+        on_change=_take_named_preset,
         args=(known, task),
         label_visibility="collapsed",
     )
-    if state.headline_recipe() is not None:
+    if state.named_preset_recipe() is not None:
         st.caption(f"Beyond the sliders: {plain(asked.words())}. Move one to leave it.")
 
 
-def _take_headline(known: tuple[Headline, ...], task: Task) -> None:
+def _take_named_preset(known: tuple[NamedPreset, ...], task: Task) -> None:
     """Set the sliders to it, or ask for it as it is; a finished one is shown, too."""
-    name = st.session_state[state.HEADLINE_BOX]
+    name = st.session_state[state.NAMED_PRESET_BOX]
     recipe = next((each.recipe for each in known if each.name == name), None)
     state.ask_for(recipe, task)
     made = None if recipe is None else loaders.candidate_of(task.name, recipe)

@@ -73,7 +73,7 @@ THREADS_BOX = "threads_box"
 ENGINE_BOX = "engine_box"
 TARGET_NOTE = "target_note"
 PRESET_BOX = "preset_box"
-HEADLINE_BOX = "headline_box"
+NAMED_PRESET_BOX = "named_preset_box"
 ASKED = "asked_beyond_sliders"
 LAYERS_BOX = "layers_box"
 MIXES = "mixes"
@@ -223,11 +223,11 @@ def settings() -> Settings:
 
 
 def recipe(task: Task) -> Recipe:
-    """What the sliders and toggles mean, or the headline that is asked for beyond them."""
-    return headline_recipe() or settings().recipe(task)
+    """What the sliders and toggles mean, or the named preset that is asked for beyond them."""
+    return named_preset_recipe() or settings().recipe(task)
 
 
-def headline_recipe() -> Recipe | None:
+def named_preset_recipe() -> Recipe | None:
     """The recipe that is asked for though no slider can show it; a moved slider forgets it."""
     asked = st.session_state.get(ASKED)
     if asked is None or asked[1:] != (model(), settings()):

@@ -19,9 +19,10 @@ from optim.cli.background import cancel, dashboard, jobs, worker
 from optim.cli.bring import bring, shrink
 from optim.cli.inside import mixed, sensitivity, waterfall
 from optim.cli.look import candidates, export, front, tasks
-from optim.cli.look_headlines import headlines
 from optim.cli.make import measure, starters, sweep
+from optim.cli.old_names import CommandGroup
 from optim.cli.output import say
+from optim.cli.presets import presets
 from optim.cli.pruning import plan, pruning_curves
 from optim.cli.run import run
 from optim.cli.why import fuse, profile
@@ -33,7 +34,10 @@ EXIT_WRONG, EXIT_STOPPED = 2, 130
 OUTPUT_FAILS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="edge-optim")
 @click.option(
     "--workspace",
@@ -63,7 +67,7 @@ def cli(workspace: Path | None) -> None:
     """
 
 
-LOOK = (tasks, candidates, front, headlines, export)
+LOOK = (tasks, candidates, front, presets, export)
 WHY = (profile, fuse)
 MAKE = (starters, run, sweep, measure)
 INSIDE = (sensitivity, mixed, waterfall, pruning_curves, plan)

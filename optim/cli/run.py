@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from optim.candidate import Candidate
 from optim.cli.asked_steps import PRESET_OPTIONS, asked_steps, preset_help
+from optim.cli.old_names import RenamedOptions
 from optim.cli.output import (
     common_options,
     known_task,
@@ -29,7 +30,7 @@ from optim.intake.reading import read_regular
 from optim.jobs.job import job_record
 from optim.recipe import MAX_RECIPE_BYTES, Recipe
 from optim.report.record import candidate_record
-from optim.search.headlines import find_headlines, outcome
+from optim.search.named_presets import find_named_presets, outcome
 from optim.task.task import Task, load_task
 from optim.workspace import Workspace
 
@@ -37,7 +38,7 @@ RECIPE_OPTIONS = (*OPTION_NAMES, "preset", "fuse", "seed")
 """Whatever says a part of a recipe."""
 
 
-@click.command()
+@click.command(cls=RenamedOptions)
 @click.argument("task", callback=known_task)
 @step_options
 @click.option("--preset", type=click.Choice(list(PRESET_OPTIONS)), help=preset_help())
@@ -50,9 +51,9 @@ RECIPE_OPTIONS = (*OPTION_NAMES, "preset", "fuse", "seed")
     help="A recipe in YAML or JSON instead of the options above.",
 )
 @click.option(
-    "--headline",
+    "--named-preset",
     metavar="NAME",
-    help="A named recipe of TASK instead of the options above, or `all`; `edge-optim headlines` "
+    help="A named preset of TASK instead of the options above, or `all`; `edge-optim presets` "
     "lists them.",
 )
 @click.option("--background", is_flag=True, help="Queue it as a job and return at once.")
@@ -67,7 +68,7 @@ def run(
     fuse: bool,
     seed: int,
     recipe_file: Path | None,
-    headline: str | None,
+    named_preset: str | None,
     background: bool,
     target: Target,
     workspace: Path | None,
@@ -100,11 +101,13 @@ def run(
       - {step: prune, ratio: 0.5, epochs: 1.0, distill: true}
       - {step: quantize, precision: int8}
     """
-    if headline is not None:
-        _refuse_beside(context, "headline", *RECIPE_OPTIONS, "recipe_file")
+    if named_preset is not None:
+        _refuse_beside(context, "named-preset", *RECIPE_OPTIONS, "recipe_file")
         recipes = tuple(
             found.recipe
-            for found in find_headlines(load_task(task, workspace_folder(workspace)), headline)
+            for found in find_named_presets(
+                load_task(task, workspace_folder(workspace)), named_preset
+            )
         )
     elif recipe_file is not None:
         _refuse_beside(context, "recipe", *RECIPE_OPTIONS)
@@ -160,9 +163,9 @@ def _print_records(records: list[dict[str, Any]]) -> None:
 
 
 def _promise(task: Task, made: Candidate, baseline: Candidate | None) -> str:
-    """A line of the card for each headline that this candidate is: was it kept here?"""
-    found = (outcome(each, made, baseline) for each in find_headlines(task, "all"))
-    return "".join(f"\n  headline  {each.words}" for each in found if each is not None)
+    """A line of the card for each named preset that this candidate is: was it kept here?"""
+    found = (outcome(each, made, baseline) for each in find_named_presets(task, "all"))
+    return "".join(f"\n  preset    {each.words}" for each in found if each is not None)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -183,7 +186,7 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _refuse_beside(context: click.Context, what: str, *names: str) -> None:
-    """Refuse these options beside --recipe or --headline, which say everything."""
+    """Refuse these options beside --recipe or --named-preset, which say everything."""
     for name in names:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = name.removesuffix("_file").replace("_", "-")

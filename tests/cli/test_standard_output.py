@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "optim"]
 
 
-@pytest.mark.parametrize("words", [["tasks", "--json"], ["headlines"], ["--help"]])
+@pytest.mark.parametrize("words", [["tasks", "--json"], ["presets"], ["--help"]])
 def test_a_reader_who_has_seen_enough_is_no_mistake(words: list[str]) -> None:
     with subprocess.Popen(
         [*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT

@@ -13,7 +13,7 @@ from optim.recipe import Distill, Prune, Quantize, Recipe, Replace, Sparsify, re
 from tests.dashboard.factories import candidate
 from tests.dashboard.fake_workspace import TASK, FakeWorkspace
 from tests.dashboard.test_pages import button, has_button, metric, row, texts
-from tests.headline_files import write_headlines
+from tests.preset_files import write_named_presets
 
 Open = Callable[..., AppTest]
 
@@ -117,7 +117,7 @@ def test_a_card_links_to_its_earlier_rounds(open_page: Open, fake: FakeWorkspace
 
 
 BEYOND = Recipe(steps=(Replace(architecture="squeezenet", width=0.5), Distill(), Quantize()))
-HEADLINES = (
+NAMED_PRESETS = (
     {"name": "gentle", "faster": 3, "smaller": 0, "drop": 0.01,
      "recipe": recipe_of(precision="int8").to_dict()},
     {"name": "bold", "faster": 30, "smaller": 0, "drop": 0.03, "recipe": BEYOND.to_dict()},
@@ -125,39 +125,39 @@ HEADLINES = (
 
 
 @pytest.fixture
-def two_headlines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_headlines(TASK, tmp_path, monkeypatch, *HEADLINES)
+def two_named_presets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_named_presets(TASK, tmp_path, monkeypatch, *NAMED_PRESETS)
 
 
-def test_a_task_without_headlines_shows_no_picker(
+def test_a_task_without_named_presets_shows_no_picker(
     open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_headlines(TASK, tmp_path, monkeypatch)
-    assert not any(box.key == state.HEADLINE_BOX for box in open_page().selectbox)
+    write_named_presets(TASK, tmp_path, monkeypatch)
+    assert not any(box.key == state.NAMED_PRESET_BOX for box in open_page().selectbox)
 
 
-@pytest.mark.usefixtures("two_headlines")
-def test_a_headline_moves_the_sliders_and_opens_its_finished_card(
+@pytest.mark.usefixtures("two_named_presets")
+def test_a_named_preset_moves_the_sliders_and_opens_its_finished_card(
     open_page: Open, fake: FakeWorkspace
 ) -> None:
     page = open_page(prune="60", precision="FP16")
-    page.selectbox(key=state.HEADLINE_BOX).set_value("gentle").run()
+    page.selectbox(key=state.NAMED_PRESET_BOX).set_value("gentle").run()
     assert page.slider(key=state.PRUNE).value == 0
     assert page.select_slider(key=state.PRECISION).value == "INT8"
     assert page.query_params["candidate"] == row(fake, recipe_of(precision="int8")).id
     assert "Promised 3x faster within 1 point: measured 3.40x faster" in texts(page)
     page.slider(key=state.PRUNE).set_value(50).run()
-    assert page.selectbox(key=state.HEADLINE_BOX).value is None
+    assert page.selectbox(key=state.NAMED_PRESET_BOX).value is None
 
 
-@pytest.mark.usefixtures("two_headlines")
-def test_a_headline_beyond_the_sliders_is_measured_as_it_is_and_forgotten_when_one_moves(
+@pytest.mark.usefixtures("two_named_presets")
+def test_a_named_preset_beyond_the_sliders_is_measured_as_it_is_and_forgotten_when_one_moves(
     open_page: Open, fake: FakeWorkspace
 ) -> None:
     page = open_page()
-    page.selectbox(key=state.HEADLINE_BOX).set_value("bold").run()
+    page.selectbox(key=state.NAMED_PRESET_BOX).set_value("bold").run()
     assert "Beyond the sliders: student squeezenet" in texts(page)
-    assert page.selectbox(key=state.HEADLINE_BOX).value == "bold"
+    assert page.selectbox(key=state.NAMED_PRESET_BOX).value == "bold"
     button(page, "measure").click().run()
     assert asked(fake) == BEYOND
     made = fake.finish(fake.queue[0].id)
@@ -166,15 +166,15 @@ def test_a_headline_beyond_the_sliders_is_measured_as_it_is_and_forgotten_when_o
     assert "not kept here" in texts(page)
     page.slider(key=state.PRUNE).set_value(55).run()
     assert "Beyond the sliders" not in texts(page)
-    assert page.selectbox(key=state.HEADLINE_BOX).value is None
+    assert page.selectbox(key=state.NAMED_PRESET_BOX).value is None
     button(page, "measure").click().run()
     assert asked(fake).pruning_ratio == 0.55
 
 
-def test_a_broken_file_of_headlines_is_one_sentence_beside_the_sliders(
+def test_a_broken_file_of_named_presets_is_one_sentence_beside_the_sliders(
     open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_headlines(TASK, tmp_path, monkeypatch, {"name": "x"})
+    write_named_presets(TASK, tmp_path, monkeypatch, {"name": "x"})
     page = open_page()
     assert "headlines.json of fashion-squeezenet cannot be read" in texts(page)
     assert metric(page, "File").value

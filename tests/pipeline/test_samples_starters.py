@@ -13,7 +13,7 @@ from optim.pipeline.make import make_candidate
 from optim.pipeline.shipped import read_starters, recorded_predictions, shipped_content
 from optim.pipeline.starters import take_in
 from optim.recipe import STEP_VERSIONS, Precision, Prune, Quantize, Recipe
-from optim.search.headlines import control_of, headlines
+from optim.search.named_presets import control_of, named_presets
 from optim.store.results import Results
 from optim.task.task import load_task, sample_tasks
 from sample_models.make_starters import FIRST, at_first_need, recipes
@@ -44,8 +44,8 @@ def test_the_first_figures_need_no_training(task):
 
 def test_every_preset_is_ready_beside_its_control(task):
     kinds = {starter.recipe for starter in read_starters(task)}
-    for headline in headlines(task):
-        assert {headline.recipe, control_of(task, headline.recipe)} - {None} <= kinds, headline.name
+    for preset in named_presets(task):
+        assert {preset.recipe, control_of(task, preset.recipe)} - {None} <= kinds, preset.name
 
 
 def test_every_record_is_of_todays_weights_recipes_and_step_versions(task):

@@ -1,4 +1,4 @@
-"""A task with headlines of its own, for tests: the file lies in a folder that is thrown away."""
+"""A task with named presets of its own, for tests: the file lies in a temporary folder."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from optim.search import headlines
+from optim.search import named_presets
 from optim.task import task
 
 
-def write_headlines(
+def write_named_presets(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *rows: object
 ) -> task.Task:
-    """Let this task have these headlines; everything else of it stays where it is."""
+    """Let this task have these named presets; everything else of it stays where it is."""
     (folder / "headlines.json").write_text(json.dumps(list(rows)), encoding="utf-8")
-    real = headlines.headlines_path
+    real = named_presets.named_presets_path
 
     def path_of(asked: task.Task) -> Path:
         return folder / "headlines.json" if asked.name == name else real(asked)
 
-    monkeypatch.setattr(headlines, "headlines_path", path_of)
+    monkeypatch.setattr(named_presets, "named_presets_path", path_of)
     return replace(task.load_task(name))

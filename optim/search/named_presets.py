@@ -20,14 +20,14 @@ from optim.task.task import Task
 from optim.words import points, times
 
 ALL = "all"
-"""Stands for every headline of a task; none may be called so."""
+"""Stands for every named preset of a task; none may be called so."""
 LONGEST_NAME = 100
 MOST_BYTES = 1_000_000
 KEYS = ("name", "faster", "smaller", "drop", "recipe")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Headline:
+class NamedPreset:
     """A named recipe.
 
     Attributes:
@@ -81,18 +81,18 @@ class Outcome:
     words: str
 
 
-def headlines_path(task: Task) -> Path:
-    """Where the headlines of a task stand; the file may be missing."""
+def named_presets_path(task: Task) -> Path:
+    """Where the named presets of a task stand; the file may be missing."""
     return task.folder / "headlines.json"
 
 
-def headlines(task: Task) -> tuple[Headline, ...]:
+def named_presets(task: Task) -> tuple[NamedPreset, ...]:
     """The named presets of a task, the gentlest first; empty if it has none.
 
     Raises:
         BrokenArtifactError: if the file cannot be read.
     """
-    path = headlines_path(task)
+    path = named_presets_path(task)
     if not path.exists():
         return ()
     try:
@@ -112,38 +112,40 @@ def headlines(task: Task) -> tuple[Headline, ...]:
     return tuple(sorted(found, key=lambda each: (each.drop, each.faster, each.smaller)))
 
 
-def find_headlines(task: Task, name: str) -> tuple[Headline, ...]:
-    """The headline of this name, or all of them for ``all``.
+def find_named_presets(task: Task, name: str) -> tuple[NamedPreset, ...]:
+    """The named preset of this name, or all of them for ``all``.
 
     Raises:
         OptimError: naming the nearest, if there is none.
         BrokenArtifactError: if the file cannot be read.
     """
-    known = headlines(task)
+    known = named_presets(task)
     found = tuple(each for each in known if name in (each.name, ALL))
     if found or name == ALL:
         return found
     near = difflib.get_close_matches(name, [each.name for each in known], n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise OptimError(
-        f"{task.name} has no headline {name!r:.120}.{hint} `edge-optim headlines {task.name}` "
+        f"{task.name} has no named preset {name!r:.120}.{hint} `edge-optim presets {task.name}` "
         "lists them."
     )
 
 
-def outcome(headline: Headline, candidate: Candidate, baseline: Candidate | None) -> Outcome | None:
-    """Whether a candidate keeps what the headline promises.
+def outcome(
+    preset: NamedPreset, candidate: Candidate, baseline: Candidate | None
+) -> Outcome | None:
+    """Whether a candidate keeps what the named preset promises.
 
     Args:
-        candidate: of any recipe; another one than the headline's says nothing of it.
+        candidate: of any recipe; another one than the preset's says nothing of it.
         baseline: the original; its file is what is smaller.
 
     Returns:
-        None unless it is this headline's recipe and everything promised is measured.
+        None unless it is this preset's recipe and everything promised is measured.
     """
-    if candidate.recipe != headline.recipe or not candidate.measured:
+    if candidate.recipe != preset.recipe or not candidate.measured:
         return None
-    if headline.smaller and (baseline is None or baseline.artifact is None):
+    if preset.smaller and (baseline is None or baseline.artifact is None):
         return None
     assert candidate.latency is not None  # measured
     assert candidate.score is not None
@@ -153,21 +155,19 @@ def outcome(headline: Headline, candidate: Candidate, baseline: Candidate | None
     if baseline is not None and baseline.artifact is not None:
         smaller = baseline.artifact.size_bytes / candidate.artifact.size_bytes
     parts = [
-        f"{times(faster)} faster" if headline.faster else "",
-        f"{times(smaller)} smaller" if headline.smaller else "",
+        f"{times(faster)} faster" if preset.faster else "",
+        f"{times(smaller)} smaller" if preset.smaller else "",
         points(difference),
     ]
     measured = ", ".join(filter(None, parts))
     kept = (
-        faster >= headline.faster
-        and smaller >= headline.smaller
-        and difference >= -headline.drop - 1e-9
+        faster >= preset.faster and smaller >= preset.smaller and difference >= -preset.drop - 1e-9
     )
     verdict = "kept" if kept else "not kept here"
     return Outcome(
         kept=kept,
         measured=measured,
-        words=f"promised {headline.promise()}: measured {measured}: {verdict}",
+        words=f"promised {preset.promise()}: measured {measured}: {verdict}",
     )
 
 
@@ -181,7 +181,7 @@ def control_of(task: Task, recipe: Recipe) -> Recipe | None:
     return trained_from_scratch(recipe, epochs=epochs)
 
 
-def _read(row: object) -> Headline:
+def _read(row: object) -> NamedPreset:
     if not isinstance(row, dict) or set(row) != set(KEYS):
-        raise ValueError(f"each headline needs the keys {', '.join(KEYS)} and no other")
-    return Headline(**{**row, "recipe": Recipe.from_dict(row["recipe"])})
+        raise ValueError(f"each named preset needs the keys {', '.join(KEYS)} and no other")
+    return NamedPreset(**{**row, "recipe": Recipe.from_dict(row["recipe"])})

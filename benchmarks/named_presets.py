@@ -1,11 +1,12 @@
 """The named presets of every task, over several seeds, each beside its honest control.
 
-    python benchmarks/headlines.py [TASK ...] [--seeds 3] [--control-seeds 1] [--workspace FOLDER]
+    python benchmarks/named_presets.py [TASK ...] [--seeds 3] [--control-seeds 1]
+        [--workspace FOLDER]
 
 Accuracy is that of the very file on the test split, as a difference from the original in points:
 mean and standard deviation over the seeds. Speed is the ratio of lower quartiles of interleaved
 runs against the FP32 original, size that of the bytes on disk; both of the last seed's file. The
-control is the same small network trained from scratch (`optim.search.headlines.control_of`).
+control is the same small network trained from scratch (`optim.search.named_presets.control_of`).
 What is trained is kept in the workspace: a run that was stopped goes on.
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from optim import Recipe, Workspace, load_task, sample_tasks
 from optim.candidate import Candidate
-from optim.search.headlines import control_of, headlines
+from optim.search.named_presets import control_of, named_presets
 from optim.task.task import Task
 
 
@@ -37,16 +38,12 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|", flush=True)
     for task in map(load_task, arguments.tasks):
-        for headline in headlines(task):
-            made = _made(workspace, task, headline.recipe, arguments.seeds)
+        for preset in named_presets(task):
+            made = _made(workspace, task, preset.recipe, arguments.seeds)
             change, faster, smaller = _figures(workspace, task, made)
-            kept = (
-                change >= -headline.drop
-                and faster >= headline.faster
-                and smaller >= headline.smaller
-            )
-            _print(task.name, headline.name, made, (faster, smaller), "yes" if kept else "no")
-            control = control_of(task, headline.recipe)
+            kept = change >= -preset.drop and faster >= preset.faster and smaller >= preset.smaller
+            _print(task.name, preset.name, made, (faster, smaller), "yes" if kept else "no")
+            control = control_of(task, preset.recipe)
             if control is not None and arguments.control_seeds:
                 made = _made(workspace, task, control, arguments.control_seeds)
                 ratios = _figures(workspace, task, made)[1:]

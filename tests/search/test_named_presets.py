@@ -10,7 +10,13 @@ import pytest
 
 from optim.errors import BrokenArtifactError, OptimError
 from optim.recipe import Architecture, Distill, Prune, Recipe, Replace, recipe_of
-from optim.search.headlines import Headline, control_of, find_headlines, headlines, outcome
+from optim.search.named_presets import (
+    NamedPreset,
+    control_of,
+    find_named_presets,
+    named_presets,
+    outcome,
+)
 from optim.task.task import Task, load_task
 from tests.dashboard.factories import sample_candidates
 
@@ -25,13 +31,13 @@ def task_with(folder: Path, content: object) -> Task:
     return replace(load_task("fashion-squeezenet"), folder=folder)
 
 
-def test_a_task_without_the_file_has_no_headline(tmp_path: Path) -> None:
-    assert headlines(replace(load_task("motion-cnn"), folder=tmp_path)) == ()
+def test_a_task_without_the_file_has_no_named_preset(tmp_path: Path) -> None:
+    assert named_presets(replace(load_task("motion-cnn"), folder=tmp_path)) == ()
 
 
-def test_headlines_come_the_gentlest_first(tmp_path: Path) -> None:
+def test_named_presets_come_the_gentlest_first(tmp_path: Path) -> None:
     rows = [{**ROW, "drop": 0.03}, {**ROW, "name": "mild"}, {**ROW, "name": "wild", "faster": 20}]
-    found = headlines(task_with(tmp_path, rows))
+    found = named_presets(task_with(tmp_path, rows))
     assert [each.name for each in found] == ["mild", "wild", "fast"]
     assert found[0].recipe == RECIPE
 
@@ -58,24 +64,24 @@ def test_a_broken_file_is_one_sentence_with_the_reason(
     tmp_path: Path, content: object, sentence: str
 ) -> None:
     with pytest.raises(BrokenArtifactError) as caught:
-        headlines(task_with(tmp_path, content))
+        named_presets(task_with(tmp_path, content))
     assert sentence in str(caught.value)
     assert "headlines.json of fashion-squeezenet" in str(caught.value)
     assert "git checkout" in str(caught.value)
 
 
-def test_a_headline_is_found_by_its_name_or_the_nearest_is_named(tmp_path: Path) -> None:
+def test_a_named_preset_is_found_by_its_name_or_the_nearest_is_named(tmp_path: Path) -> None:
     task = task_with(tmp_path, [ROW, {**ROW, "name": "other"}])
-    assert [each.name for each in find_headlines(task, "fast")] == ["fast"]
-    assert len(find_headlines(task, "all")) == 2
+    assert [each.name for each in find_named_presets(task, "fast")] == ["fast"]
+    assert len(find_named_presets(task, "all")) == 2
     with pytest.raises(OptimError, match="Did you mean 'fast'"):
-        find_headlines(task, "fasd")
+        find_named_presets(task, "fasd")
 
 
 def test_a_promise_says_what_it_promises() -> None:
-    promise = Headline(name="x", faster=12, smaller=0, drop=0.01, recipe=RECIPE).promise()
+    promise = NamedPreset(name="x", faster=12, smaller=0, drop=0.01, recipe=RECIPE).promise()
     assert promise == "12x faster within 1 point"
-    both = Headline(name="x", faster=12.5, smaller=60, drop=0.025, recipe=RECIPE).promise()
+    both = NamedPreset(name="x", faster=12.5, smaller=60, drop=0.025, recipe=RECIPE).promise()
     assert both == "12.5x faster, 60x smaller within 2.5 points"
 
 
@@ -87,26 +93,26 @@ def test_a_promise_says_what_it_promises() -> None:
 def test_a_promise_is_kept_only_if_every_part_of_it_is(
     faster: float, smaller: float, drop: float, kept: bool
 ) -> None:
-    headline = Headline(name="x", faster=faster, smaller=smaller, drop=drop, recipe=RECIPE)
-    found = outcome(headline, MADE, BASELINE)
+    preset = NamedPreset(name="x", faster=faster, smaller=smaller, drop=drop, recipe=RECIPE)
+    found = outcome(preset, MADE, BASELINE)
     assert found is not None
     assert found.kept is kept
-    assert found.words.startswith(f"promised {headline.promise()}: measured ")
+    assert found.words.startswith(f"promised {preset.promise()}: measured ")
     assert found.words.endswith("kept" if kept else "not kept here")
 
 
 def test_nothing_is_said_of_another_recipe_or_of_what_is_not_measured() -> None:
-    headline = Headline(name="x", faster=10, smaller=0, drop=0.01, recipe=RECIPE)
-    assert outcome(headline, replace(MADE, latency=None), BASELINE) is None
-    assert outcome(headline, replace(MADE, recipe=Recipe()), BASELINE) is None
-    assert outcome(replace(headline, smaller=5), MADE, None) is None
-    assert outcome(headline, MADE, None) is not None
+    preset = NamedPreset(name="x", faster=10, smaller=0, drop=0.01, recipe=RECIPE)
+    assert outcome(preset, replace(MADE, latency=None), BASELINE) is None
+    assert outcome(preset, replace(MADE, recipe=Recipe()), BASELINE) is None
+    assert outcome(replace(preset, smaller=5), MADE, None) is None
+    assert outcome(preset, MADE, None) is not None
 
 
 @pytest.mark.parametrize("name", ["fashion-resnet", "fashion-squeezenet", "motion-cnn"])
 def test_every_preset_that_removes_something_has_a_control(name: str) -> None:
     task = load_task(name)
-    for each in headlines(task):
+    for each in named_presets(task):
         control = control_of(task, each.recipe)
         if each.recipe.training_steps():
             assert control is not None
