@@ -2,11 +2,11 @@
 
     python benchmarks/compression.py [TASK ...] [--workspace FOLDER] [--only-starters]
 
-Each line is one ONNX file: its latency is timed in turn with the original's (A B A'), its accuracy
+Each line is one ONNX file: its latency is interleaved with the original's (A B A'), its accuracy
 is computed by running it over the test split, its size is the bytes on disk. `null` is the original
 against itself in the same run. Lines marked with * are controls: the same small network trained
 from scratch for the same number of epochs, with the same teacher. ~ is a latency from a moment that
-was restless or busy to the end (docs/measuring.md). The second table names the best
+was noisy to the end (docs/measuring.md). The second table names the best
 file at each loss; it is read off the test split, so it is a summary of the table above and not a
 promise about other data.
 """
@@ -54,7 +54,7 @@ def _recipes(name: str, *, only_starters: bool) -> list[Recipe]:
 
 
 def _measure(workspace: Workspace, name: str, *, only_starters: bool) -> list[Candidate]:
-    """Make and measure; what was timed in a busy moment is timed again when all are through."""
+    """Make and measure; what was timed under system load is timed again when all are through."""
     workspace.take_starters(name)
     made = []
     print(f"\n{load_task(name).title}, {workspace.environment.words()}")
@@ -82,7 +82,7 @@ def _line(candidate: Candidate, baseline: Candidate) -> str:
     return (
         f"{words:52s} {accuracy.value:7.2%} {100 * accuracy.difference:+6.2f}"
         f"  ({100 * low:+.2f} {100 * high:+.2f})"
-        f"  {'~' if latency.unrest > 1 else ' '}{latency.speedup:6.2f}x ({slow:.2f}-{fast:.2f})"
+        f"  {'~' if latency.noise > 1 else ' '}{latency.speedup:6.2f}x ({slow:.2f}-{fast:.2f})"
         f"  {latency.null_ratio:5.3f}  {_smaller(candidate, baseline):6.2f}x {seconds}"
     )
 

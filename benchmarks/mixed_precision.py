@@ -3,7 +3,7 @@
     python benchmarks/mixed_precision.py [TASK ...] [--workspace FOLDER]
 
 Sensitivity is measured on the validation split, the precisions follow from the integer program, and
-each line is one ONNX file: accuracy over the whole test split, bytes on disk, latency in turn with
+each line is one ONNX file: accuracy over the whole test split, bytes on disk, latency beside
 the original's. `predicted` is the signal to noise that the sum over layers foretells. `changed` is
 against the FP32 original, paired, with its 95 % interval. Budgets are the bytes of the two uniform
 files, and some between and around them.

@@ -5,7 +5,7 @@
 Without a preset the original stands against itself: A/B is what a candidate would get, A/A' is the
 null that stands beside every latency, and in a quiet hour nine of ten lie within 0.95-1.05. With
 one, the preset's shipped file stands against the original. `busy` is how much longer than usual the
-original took; where the moment was restless or busy, the figure is taken again two seconds later
+original took; where it is noisy, the figure is taken again two seconds later
 (`then`), as it is in the dashboard after the accuracy was measured.
 """
 
@@ -63,7 +63,7 @@ def main() -> None:
             settled.append(then.speedup)
             print(
                 f"  {once.speedup:6.3f}  {once.null_ratio:.3f}  {once.spread_of_ratios:.1%}  "
-                f"{once.busyness:4.0%}  {then.speedup:6.3f}",
+                f"{once.system_load:4.0%}  {then.speedup:6.3f}",
                 flush=True,
             )
     for name, ratios in (("timed once", first), ("settled", settled)):

@@ -2,7 +2,7 @@
 
     python benchmarks/rewrites.py [NETWORK ...] [--remedy] [--rounds 40]
 
-Random weights, 224 x 224 pixels, batch 1, one thread. All files of a network are timed in turn, a
+Random weights, 224 x 224 pixels, batch 1, one thread. All files of a network are interleaved, a
 few runs each, round after round; a figure is how many times faster than the network's own FP32
 file, which is loaded with all of ONNX Runtime's optimizations, like every other. `stock` is
 `onnxruntime.quantization.quantize_static` on the exported file, unsigned activations, a scale per

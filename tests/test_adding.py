@@ -1,4 +1,4 @@
-"""The field and the step that docs/adding.md adds are there, with nothing touched but its files."""
+"""What docs/adding.md adds is there, with nothing touched but the files it lists."""
 
 from __future__ import annotations
 
@@ -109,6 +109,45 @@ print("all of it")
 """
 
 
+KNOWS_THE_ENGINE = """
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from optim.analysis.analyses import analyse
+from optim.cli import run_command_line
+from optim.devices.target import Target
+from optim.errors import RefusedError
+from optim.measure.latency import measure
+from optim.pipeline.make import make_candidate
+from optim.pipeline.reference import prepare_reference
+from optim.recipe import recipe_of
+from optim.store.analyses import AnalysisKind
+from optim.store.results import Results
+from optim.task.task import load_task
+
+TASK, TARGET = load_task("motion-cnn"), Target(engine="reference")
+RESULTS = Results(Path(sys.argv[1]))
+made = make_candidate(RESULTS, TASK, recipe_of(precision="fp16"))
+original = prepare_reference(RESULTS, TASK, TARGET).artifact
+example = np.ascontiguousarray(TASK.split("calibration").inputs[:1])
+latency = measure(
+    made.artifact, original, TARGET, example=example, rounds=3, budget_s=0.1, max_restarts=0
+)
+RESULTS.add_latency(made.id, latency)
+found = RESULTS.candidate(made.id, TARGET.fingerprint)
+assert found.latency_on(TARGET).p50_ms == latency.p50_ms
+assert found.latency_on(Target()) is None
+with pytest.raises(RefusedError, match="ONNX reference does not tell the times of operators"):
+    analyse(RESULTS, TASK, found, AnalysisKind.PROFILE, TARGET)
+words = ["--workspace", sys.argv[1], "candidates", "motion-cnn", "--engine", "reference"]
+assert run_command_line(words) == 0
+print("all of it")
+"""
+
+
 def written_diff(section: str) -> str:
     text = (ROOT / "docs" / "adding.md").read_text().partition(f"## {section}\n")[2]
     found = re.search(r"```diff\n(.*?)```", text, re.DOTALL)
@@ -167,9 +206,13 @@ def run_in(copy: Path, code: str) -> str:
                 "optim/search/predict.py",
             ],
         ),
+        (
+            "A new engine",
+            ["optim/engines/__init__.py", "optim/engines/reference.py"],
+        ),
     ],
 )
-def test_a_field_and_a_step_are_a_short_list_of_files(section: str, files: list[str]) -> None:
+def test_each_addition_is_a_short_list_of_files(section: str, files: list[str]) -> None:
     diff = written_diff(section)
     changed = [line for line in diff.splitlines() if re.match(r"[+-](?!(\+\+|--) )", line)]
     assert len(changed) < MOST_LINES
@@ -187,3 +230,8 @@ def test_a_new_field_is_known_everywhere_by_its_description(tmp_path: Path) -> N
 def test_a_new_step_makes_a_file_and_has_its_words(tmp_path: Path) -> None:
     copy = changed_copy(tmp_path, "A new step")
     assert run_in(copy, KNOWS_THE_STEP) == "all of it"
+
+
+def test_a_new_engine_measures_after_its_file_and_its_line(tmp_path: Path) -> None:
+    copy = changed_copy(tmp_path, "A new engine")
+    assert run_in(copy, KNOWS_THE_ENGINE).endswith("all of it")

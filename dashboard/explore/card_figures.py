@@ -15,7 +15,7 @@ def metrics(candidate: Candidate, baseline: Candidate | None) -> None:
     """Draw accuracy, latency, size and changed answers."""
     accuracy, latency, artifact = candidate.score, candidate.latency, candidate.artifact
     original = candidate.role is Role.BASELINE
-    unrest = latency is not None and latency.unrest > 1
+    noisy = latency is not None and latency.noise > 1
     boxes = st.columns(4, gap="small")
     boxes[0].metric(
         "Accuracy",
@@ -29,7 +29,7 @@ def metrics(candidate: Candidate, baseline: Candidate | None) -> None:
         "Latency, p50",
         words.latency(latency.p50_ms if latency else None),
         None if original or not latency else words.faster(latency.speedup),
-        delta_color="normal" if latency and latency.speedup > 1.05 and not unrest else "off",
+        delta_color="normal" if latency and latency.speedup > 1.05 and not noisy else "off",
         delta_arrow="off",
         help=f"{what_is('p50')} {words.latency_spread(latency)}.",
     )

@@ -26,7 +26,7 @@ def sentences(candidate: Candidate, front: Front, advice: Recommendation | None,
         said.append(_difference(candidate))
     latency = candidate.latency
     if advice is None and latency is not None:
-        said.append(latency.unrest_words())
+        said.append(latency.noise_words())
     tied = front.tied_with(candidate.id)
     known = {c.id: c.words() for c in front.measured}
     said += _promises(candidate, front.baseline, task)

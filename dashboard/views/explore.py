@@ -93,7 +93,7 @@ def _empty(task: Task) -> None:
         st.markdown("## The first points are on their way")
         st.markdown(
             f"{plain(task.title)} comes with ready candidates. They are timed on this machine now, "
-            "in turn with the original; the first appears within seconds. Latency belongs to a "
+            "interleaved with the original; the first appears within seconds. Latency belongs to a "
             "machine, so none is shipped."
         )
         st.caption("You may close this tab: the work goes on, and this address shows it again.")

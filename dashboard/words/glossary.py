@@ -160,7 +160,7 @@ GLOSSARY: dict[str, str] = {
         "never come late."
     ),
     "Speed-up": (
-        "The original's time over this candidate's, both timed in turn, so that whatever else the "
+        "The original's time over this candidate's, interleaved, so that whatever else the "
         "machine was doing hit both. It is more trustworthy than the milliseconds themselves."
     ),
     "Confidence interval": (
@@ -182,7 +182,7 @@ GLOSSARY: dict[str, str] = {
     ),
     "A/A null": (
         "The original timed against itself. The result should be 1.00x; how far it is off shows "
-        "how restless the machine was. Smaller differences than that mean nothing."
+        "how noisy the measurement is. Smaller differences than that mean nothing."
     ),
     "Parameters": "The numbers that the network has learned: its weights and biases.",
     "MACs": (

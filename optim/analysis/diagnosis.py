@@ -73,7 +73,7 @@ def diagnose(
         parent: of the same network in FP32, timed on the same machine.
         recipe: how the file was made.
         explainer: of the engine; None if it says nothing of itself.
-        speedup: how many times faster than that parent it is, timed in turn; by default the
+        speedup: how many times faster than that parent it is, timed interleaved; by default the
             profiles' totals are compared, which is less exact.
         measured: how many times faster than the original other recipes are, by fingerprint.
     """

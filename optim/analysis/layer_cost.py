@@ -185,7 +185,7 @@ def measure_ends(
     sums: Mapping[Precision, tuple[float, ...]],
     calibration: np.ndarray,
 ) -> tuple[Ends, ...]:
-    """Time the widest and the narrowest network in turn, in each precision.
+    """Time the widest and the narrowest network, interleaved, in each precision.
 
     Args:
         whole, least: of the same architecture.

@@ -1,7 +1,7 @@
 """Measured placement: what is slower in INT8 on this engine and machine stays in FP32.
 
 A profile says which layers these are. Leaving one in FP32 can also add conversions around it, which
-no profile of the two uniform files shows; so the placed file is timed in turn with the INT8 file,
+no profile of the two uniform files shows; so the placed file is interleaved with the INT8 file,
 and kept only if it is really faster.
 """
 
@@ -37,7 +37,7 @@ RESOLUTION_MS = 0.001
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A file with some layers in FP32, timed in turn with the INT8 file.
+    """A file with some layers in FP32, timed interleaved with the INT8 file.
 
     Attributes:
         layers: that stay in FP32.
@@ -88,7 +88,7 @@ def tries(fp32: Profile, int8: Profile) -> tuple[tuple[str, ...], ...]:
 
 
 def compared(layers: tuple[str, ...], placed: Latency, plain: Latency) -> Trial:
-    """A trial of two files that were timed in turn with the original, each on its own.
+    """A trial of two files that were timed interleaved with the original, each on its own.
 
     Both ratios vary, so the interval is the widest that theirs allow.
     """

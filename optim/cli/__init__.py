@@ -47,7 +47,7 @@ OUTPUT_FAILS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG,
 def cli(workspace: Path | None) -> None:
     """Make neural networks small and fast for edge devices, and see what it costs.
 
-    Every accuracy is taken on the test split, every latency on this machine, in turn with the
+    Every accuracy is taken on the test split, every latency on this machine, interleaved with the
     original network. Each command takes --json, which prints plain data with stable keys.
 
     \b

@@ -144,7 +144,7 @@ def waterfall(candidate: str, target: Target, workspace: Path | None, as_json: b
 
     From FP32 over quantized weights down to the file, on validation examples. Then the layers that
     carry most of the noise: what keeping each in FP32 gives and costs, measured on a file of its
-    own that is timed in turn with CANDIDATE's.
+    own that is timed interleaved with CANDIDATE's.
 
     \b
     Examples:

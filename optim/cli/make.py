@@ -106,7 +106,7 @@ def sweep(
 def measure(file: Path, task: str, target: Target, workspace: Path | None, as_json: bool) -> None:
     """Measure any ONNX FILE on a task.
 
-    Accuracy is taken on the task's test split, latency in turn with the task's original network.
+    Accuracy is taken on the task's test split, latency interleaved with the task's original.
     The file must take the task's input and give one logit per class; it is not kept.
 
     \b

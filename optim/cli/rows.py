@@ -50,8 +50,8 @@ def candidate_card(candidate: Candidate, baseline: Candidate | None) -> str:
             f"            the original against itself: {latency.null_ratio:.3f}x",
             f"            on {latency.environment.words()}",
         ]
-        if latency.unrest_words():
-            lines.append(f"            {latency.unrest_words()}")
+        if latency.noise_words():
+            lines.append(f"            {latency.noise_words()}")
     if artifact is not None:
         ratio = ""
         if baseline is not None and baseline.artifact is not None:

@@ -129,7 +129,7 @@ def fuse(file: Path, output: Path, target: Target, workspace: Path | None, as_js
 
     Batch norms and constants are folded, means become pools. A file with INT8 activations is
     rewritten for integer kernels instead. The report says what ONNX Runtime does anyway, and both
-    files are timed in turn, each with all of the engine's own optimizations.
+    files are timed interleaved, each with all of the engine's own optimizations.
 
     \b
     Examples:
@@ -160,7 +160,7 @@ def fuse(file: Path, output: Path, target: Target, workspace: Path | None, as_js
 def _timing_words(latency: Latency) -> str:
     low, high = latency.speedup_interval
     words = (
-        f"Timed in turn: {times(latency.speedup)} as fast as before "
+        f"Timed, interleaved: {times(latency.speedup)} as fast as before "
         f"(95 % interval {between((low, high), times)}; the file against itself "
         f"{times(latency.null_ratio)})."
     )

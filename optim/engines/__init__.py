@@ -30,7 +30,9 @@ def _onnxruntime() -> Engine:
 
 DEFAULT_ENGINE = "onnxruntime"
 
-ENGINES: dict[str, EngineEntry] = {DEFAULT_ENGINE: EngineEntry("ONNX Runtime", _onnxruntime)}
+ENGINES: dict[str, EngineEntry] = {
+    DEFAULT_ENGINE: EngineEntry("ONNX Runtime", _onnxruntime),
+}
 """The engines by name, as files and addresses name them."""
 
 

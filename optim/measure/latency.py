@@ -1,4 +1,4 @@
-"""Latency at batch 1, candidate and baseline taken in turn.
+"""Latency, candidate and baseline interleaved.
 
 Absolute times move by a factor of two when somebody else needs the processor, but they move for
 both:
@@ -9,7 +9,7 @@ Each letter is a run of single inferences; A' is the baseline's file in a second
 inference in whose middle another program got the core is repeated: on two cores with two training
 threads that hits 7 of 10 inferences of 2.2 ms, and 1 of 40 of 40 us. The ratio of lower quartiles
 is taken within a round, and the median over rounds is the speed-up. A against A' shows how far two
-equal things differ here: the noise floor. A restless measurement is repeated, and the calmest kept.
+equal things differ here: the noise floor. Unstable measurements are repeated, the least noisy kept.
 
 What the ratio cannot show is a neighbour who slows one file more than the other
 for as long as the measurement takes (on a rented machine a network of 40 us by 1.65, one of 2.3 ms
@@ -71,12 +71,12 @@ def measure(
         file, baseline: both exist; the same file is loaded three times.
         target: the engine, and with how many threads it runs.
         example: as many examples as the target's batch, (N, ...), or such for each input by name.
-        usual_ms: what the baseline's file takes here in a quiet moment, if it is known.
+        usual_ms: what the baseline's file takes here without system load, if it is known.
         rounds: how often each session gets its turn.
         budget_s: seconds of timing; heavy models take longer, for at least 5 runs a round.
         clock: seconds, rising.
         switches: how often others took the core, rising.
-        max_restarts: how often a measurement in a restless or busy moment is taken anew.
+        max_restarts: how often an unstable measurement, or one under system load, is repeated.
 
     Raises:
         EngineError: if the engine cannot load or run a file.
@@ -111,7 +111,7 @@ def measure(
             for role, seconds in typical.items()
         }
         attempts: list[Latency] = []
-        while not attempts or (len(attempts) <= max_restarts and attempts[-1].unrest > 1):
+        while not attempts or (len(attempts) <= max_restarts and attempts[-1].noise > 1):
             times = _time_rounds(sessions, runs, rounds, example, clock, switches)
             attempts.append(
                 Latency(
@@ -124,7 +124,7 @@ def measure(
                     usual_ms=usual_ms,
                 )
             )
-    return min(attempts, key=lambda attempt: attempt.unrest)
+    return min(attempts, key=lambda attempt: attempt.noise)
 
 
 def _warm_up(session: Session, example: Feeds, clock: Clock) -> float:

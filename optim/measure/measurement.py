@@ -23,15 +23,15 @@ from optim.measure.statistics import (
 )
 from optim.task.metric import ACCURACY, Metric, metric_named
 
-RESTLESS = 0.05
-"""Rounds that spread by more, or a null further from 1: something moved between the sessions."""
-BUSY = 0.1
-"""A baseline slower than usual by more than this share: others use the core, or its caches."""
+UNSTABLE = 0.05
+"""Rounds that spread by more, or a null further from 1, make a measurement unstable."""
+LOADED = 0.1
+"""System load from which on the ratio is not trusted: others use the core, or its caches."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Latency:
-    """Times of single runs at batch 1, baseline and candidate taken in turn (A B A' A B A' ...).
+    """Times of single runs, baseline and candidate interleaved (A B A' A B A' ...).
 
     Attributes:
         baseline_ms, candidate_ms: milliseconds, float32, shape (rounds, runs); a quicker file gets
@@ -40,7 +40,7 @@ class Latency:
         baseline_sha256: the file the ratio refers to.
         cold_start_ms: time to load the candidate's file and to give the first answer.
         environment: machine, engine, threads.
-        usual_ms: what the baseline's file takes here in a quiet moment, as far as earlier
+        usual_ms: what the baseline's file takes here without system load, as far as earlier
             measurements know; None if there are none.
     """
 
@@ -105,8 +105,8 @@ class Latency:
         return float((high - low) / self.speedup)
 
     @property
-    def restlessness(self) -> float:
-        """The larger of the rounds' spread and the null's distance from 1; 0 is calm."""
+    def instability(self) -> float:
+        """The larger of the rounds' spread and the null's distance from 1; 0 is stable."""
         return max(self.spread_of_ratios, abs(self.null_ratio - 1.0))
 
     @cached_property
@@ -115,14 +115,14 @@ class Latency:
         return float(np.median(self._baseline_by_round))
 
     @property
-    def busyness(self) -> float:
+    def system_load(self) -> float:
         """How much longer than usual the baseline took, as a share; 0 is as usual, or unknown."""
         return max(0.0, self.baseline_quiet_ms / self.usual_ms - 1.0) if self.usual_ms else 0.0
 
     @property
-    def unrest(self) -> float:
-        """How far from calm the machine was; above 1 the measurement is worth repeating."""
-        return max(self.restlessness / RESTLESS, self.busyness / BUSY)
+    def noise(self) -> float:
+        """Measurement noise against what is accepted; above 1 it is worth measuring again."""
+        return max(self.instability / UNSTABLE, self.system_load / LOADED)
 
     def to_dict(self) -> dict[str, Any]:
         """The raw samples and what they belong to as plain data, ready for JSON."""
@@ -148,16 +148,16 @@ class Latency:
         environment = Environment.from_dict(data["environment"])
         return cls(**{**data, **arrays, "environment": environment})
 
-    def unrest_words(self) -> str:
-        """What was wrong with the moment and what to do; nothing if it was calm."""
-        if self.busyness > BUSY:
+    def noise_words(self) -> str:
+        """What disturbed the measurement and what to do; nothing if it is good."""
+        if self.system_load > LOADED:
             return (
-                "The machine was busy while it was timed: the original took "
-                f"{1 + self.busyness:.1f} times as long as in a quiet moment. That can slow "
-                "small networks more than large ones; measure again."
+                "Other programs used the machine while it was timed: the original took "
+                f"{1 + self.system_load:.1f} times as long as usual. System load can slow small "
+                "networks more than large ones; measure again."
             )
-        if self.restlessness > RESTLESS:
-            return "The machine was restless while it was timed; measure again."
+        if self.instability > UNSTABLE:
+            return "The measurement is unstable: equal runs took unequal times; measure again."
         return ""
 
 

@@ -100,11 +100,11 @@ def settle_latency_of(
         latency = measure_latency_of(results, task, candidate, target, reference, progress=progress)
         return replace(candidate, latency=latency)
     known = replace(found, usual_ms=reference.usual_ms)
-    if known.unrest <= 1:
+    if known.noise <= 1:
         return candidate
     progress(0.0, "the machine was loaded while it was timed: timing it again")
     again = _timed(task, candidate, target, reference)
-    kept = min(known, again, key=lambda each: each.unrest)
+    kept = min(known, again, key=lambda each: each.noise)
     results.add_latency(candidate.id, kept)
     return replace(candidate, latency=kept)
 

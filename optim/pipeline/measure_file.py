@@ -138,7 +138,7 @@ def _look(argument: Plain, progress: Progress) -> Plain:
 
 
 def _measure(argument: Plain, progress: Progress) -> Plain:
-    """Answer the test split, time the file in turn with the original, and count in it."""
+    """Answer the test split, time the file, interleaved with the original, and count in it."""
     task, path = _task(argument), Path(argument["path"])
     target, artifact = Target.from_dict(argument["target"]), artifact_at(_model_path(path))
     answers = predictions_of(

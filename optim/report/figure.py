@@ -111,7 +111,7 @@ def _staircase(measured: pd.DataFrame) -> go.Scatter:
 
 
 def _layout(title: str, latency_ms: pd.Series[float]) -> go.Layout:
-    """Axes that hold every point; the error bars of a restless measurement may be cut off."""
+    """Axes that hold every point; the error bars of an unstable measurement may be cut off."""
     low, high = float(latency_ms.min()), float(latency_ms.max())
     wide = high > LOG_FROM * low
     limits = [math.log10(low / 1.3), math.log10(high * 1.3)] if wide else [0, 1.15 * high]

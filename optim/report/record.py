@@ -58,7 +58,7 @@ def score_record(accuracy: Score) -> dict[str, Any]:
 
 
 def latency_record(latency: Latency) -> dict[str, Any]:
-    """Percentiles, the interleaved ratio, how calm the moment was, and where it was measured."""
+    """Percentiles, the interleaved ratio, how noisy it is, and where it was measured."""
     low, high = latency.spread_ms
     return {
         "p10_ms": low,
@@ -69,8 +69,8 @@ def latency_record(latency: Latency) -> dict[str, Any]:
         "speedup": latency.speedup,
         "speedup_interval": list(latency.speedup_interval),
         "null_ratio": latency.null_ratio,
-        "restlessness": latency.restlessness,
-        "busyness": latency.busyness,
+        "restlessness": latency.instability,
+        "busyness": latency.system_load,
         "cold_start_ms": latency.cold_start_ms,
         "baseline_sha256": latency.baseline_sha256,
         "environment": asdict(latency.environment),

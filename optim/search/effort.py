@@ -11,7 +11,7 @@ from optim.recipe import Prune, Quantize, Recipe, Rounding
 from optim.search.predict import channel_ratio, student_of
 
 MEASURING_S = 8.0
-"""Latency in turn with the original, and the test split once."""
+"""Latency interleaved with the original, and the test split once."""
 GRAPH_STEPS_S = 5.0
 """Export, fuse and quantize."""
 LEARNED_ROUNDING_S = 60.0

@@ -185,7 +185,7 @@ def _doubt(
             "Its accuracy is recorded with the file and not yet measured on this machine."
         )
     if choice.latency is not None:
-        doubts.append(choice.latency.unrest_words())
+        doubts.append(choice.latency.noise_words())
     return " ".join(filter(None, doubts))
 
 

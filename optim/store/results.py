@@ -282,8 +282,8 @@ class Results:
     def usual_baseline_ms(self, baseline_sha256: str, environment_fingerprint: str) -> float | None:
         """What a baseline takes in a quiet moment: the least of its latest dozen measurements.
 
-        Only the latest, because a processor that has become warm or was set otherwise is no busy
-        one. None if it was never timed there.
+        Only the latest, because a processor that has become warm or was set otherwise is under
+        no load. None if it was never timed there.
         """
         with reading(self.folder) as store:
             return _usual_ms(store, baseline_sha256, environment_fingerprint)

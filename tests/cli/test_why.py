@@ -49,7 +49,7 @@ def test_fusing_writes_a_file_and_says_what_changed(run: Run, tmp_path: Path) ->
     code, out, _ = run("fuse", source, "--output", target)
     assert code == 0
     assert "Rewritten 1 times: depthwise convolutions in INT8" in out
-    assert "Timed in turn: " in out
+    assert "Timed, interleaved: " in out
     assert onnx.load(target).graph.node
 
 

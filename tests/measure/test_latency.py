@@ -153,8 +153,8 @@ def test_a_busy_machine_does_not_flatter_the_quicker_file():
     assert latency.speedup == pytest.approx(100)
 
 
-def restless_for(runs):
-    """Noise that changes every seven runs, for so many runs; calm afterwards."""
+def unstable_for(runs):
+    """Noise that changes every seven runs, for so many runs; none afterwards."""
     factors = np.random.default_rng(0).uniform(1.0, 3.0, 10_000)
 
     def noise(engine):
@@ -164,23 +164,23 @@ def restless_for(runs):
     return noise
 
 
-def test_a_restless_measurement_is_repeated_and_the_calmest_kept(files):
-    once = FakeEngine(SECONDS, noise=restless_for(100_000))
-    restless = measured(once, files["slow"], files["fast"], max_restarts=0)
-    repeated = FakeEngine(SECONDS, noise=restless_for(len(once.order)))
+def test_an_unstable_measurement_is_repeated_and_the_least_noisy_kept(files):
+    once = FakeEngine(SECONDS, noise=unstable_for(100_000))
+    unstable = measured(once, files["slow"], files["fast"], max_restarts=0)
+    repeated = FakeEngine(SECONDS, noise=unstable_for(len(once.order)))
     latency = measured(repeated, files["slow"], files["fast"])
-    assert restless.restlessness > 0.05
-    assert restless.unrest > 1
-    assert latency.restlessness < 0.001
+    assert unstable.instability > 0.05
+    assert unstable.noise > 1
+    assert latency.instability < 0.001
     assert len(once.order) < len(repeated.order) < 2 * len(once.order)
 
 
 def test_it_gives_up_after_the_allowed_restarts(files):
-    once, thrice = (FakeEngine(SECONDS, noise=restless_for(100_000)) for _ in range(2))
+    once, thrice = (FakeEngine(SECONDS, noise=unstable_for(100_000)) for _ in range(2))
     measured(once, files["slow"], files["fast"], max_restarts=0)
     latency = measured(thrice, files["slow"], files["fast"], max_restarts=2)
     assert 2 * len(once.order) < len(thrice.order) < 3 * len(once.order)
-    assert latency.restlessness > 0.05
+    assert latency.instability > 0.05
 
 
 def other_programs(engine):
@@ -226,11 +226,11 @@ def neighbour_for(runs):
 def test_a_neighbour_shows_in_the_time_of_the_baseline_alone(files):
     busy = FakeEngine(SECONDS, noise=neighbour_for(100_000))
     latency = measured(busy, files["slow"], files["fast"], usual_ms=3.0)
-    assert latency.restlessness < 0.001
+    assert latency.instability < 0.001
     assert latency.speedup == pytest.approx(6 * 1.3 / 1.65, rel=1e-3)
-    assert latency.busyness == pytest.approx(0.3, abs=1e-3)
-    assert "busy" in latency.unrest_words()
-    assert "1.3 times" in latency.unrest_words()
+    assert latency.system_load == pytest.approx(0.3, abs=1e-3)
+    assert "Other programs" in latency.noise_words()
+    assert "1.3 times" in latency.noise_words()
 
 
 def test_a_busy_measurement_is_repeated_and_the_quietest_kept(files):
@@ -239,14 +239,14 @@ def test_a_busy_measurement_is_repeated_and_the_quietest_kept(files):
     twice = FakeEngine(SECONDS, noise=neighbour_for(len(once.order)))
     latency = measured(twice, files["slow"], files["fast"], usual_ms=3.0)
     assert latency.speedup == pytest.approx(6.0, rel=1e-3)
-    assert latency.unrest < 0.1
-    assert latency.unrest_words() == ""
+    assert latency.noise < 0.1
+    assert latency.noise_words() == ""
 
 
 def test_where_no_usual_time_is_known_nothing_is_busy(files):
     busy = FakeEngine(SECONDS, noise=neighbour_for(100_000))
     latency = measured(busy, files["slow"], files["fast"])
-    assert (latency.usual_ms, latency.busyness, latency.unrest_words()) == (None, 0.0, "")
+    assert (latency.usual_ms, latency.system_load, latency.noise_words()) == (None, 0.0, "")
 
 
 def test_garbage_is_not_collected_while_the_clock_runs(files):

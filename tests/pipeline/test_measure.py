@@ -1,4 +1,4 @@
-"""A figure from a busy moment is taken again; the original's own time says what was busy."""
+"""A noisy figure is taken again; the original's own time tells the system load."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def results(tmp_path):
 
 @pytest.fixture
 def candidate(tiny, results, moments):
-    """Made and measured in a calm moment, the original taking 1 ms."""
+    """Made and measured without system load, the original taking 1 ms."""
     moments[:] = [moment(1.0, 0.5)]
     return make_and_measure(results, tiny, recipe_of(precision="int8"), Target(), _silent)
 
@@ -85,7 +85,7 @@ def test_asking_again_for_a_candidate_times_a_busy_moment_again(tiny, results, c
     again = make_and_measure(results, tiny, candidate.recipe, Target(), _silent)
     assert moments == []
     assert again.latency.speedup == pytest.approx(2.0)
-    assert make_and_measure(results, tiny, candidate.recipe, Target(), _silent).latency.unrest <= 1
+    assert make_and_measure(results, tiny, candidate.recipe, Target(), _silent).latency.noise <= 1
 
 
 def test_of_two_busy_moments_the_quieter_stays_whatever_the_candidate_took(
@@ -95,7 +95,7 @@ def test_of_two_busy_moments_the_quieter_stays_whatever_the_candidate_took(
     measuring.measure_candidate(results, tiny, candidate, Target())
     latency = known(results, candidate)
     assert latency.speedup == pytest.approx(1.2 / 0.9)
-    assert "1.2 times" in latency.unrest_words()
+    assert "1.2 times" in latency.noise_words()
 
 
 def test_a_first_figure_that_turns_out_busy_says_so_if_the_second_is_no_better(
@@ -108,13 +108,13 @@ def test_a_first_figure_that_turns_out_busy_says_so_if_the_second_is_no_better(
     moments[:] = [moment(1.5, 0.9)]
     settled(results, tiny, first)
     assert known(results, first).speedup == pytest.approx(1.3 / 0.825)
-    assert "1.3 times" in known(results, first).unrest_words()
+    assert "1.3 times" in known(results, first).noise_words()
 
 
 def test_the_first_figure_ever_is_judged_by_what_became_usual_later(tiny, results, moments):
     moments[:] = [moment(1.3, 0.825)]
     first = make_and_measure(results, tiny, recipe_of(precision="int8"), Target(), _silent)
-    assert known(results, first).unrest_words() == ""
+    assert known(results, first).noise_words() == ""
     moments[:] = [moment(1.0, 0.6)]
     make_and_measure(results, tiny, recipe_of(precision="fp16"), Target(), _silent)
     moments[:] = [moment(1.0, 0.5)]

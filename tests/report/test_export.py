@@ -79,7 +79,7 @@ def test_the_card_holds_hashes_figures_and_what_a_device_needs(
     assert said["accuracy"]["value"] == made.score.value
     assert said["accuracy"]["difference_interval"] == list(made.score.difference_interval)
     assert said["latency"]["speedup_interval"] == list(made.latency.speedup_interval)
-    assert said["latency"]["busyness"] == made.latency.busyness
+    assert said["latency"]["busyness"] == made.latency.system_load
     assert said["latency"]["environment"]["cpu"] == made.latency.environment.cpu
     assert said["labels"] == list(task.labels)
     assert said["input"]["shape"] == [1, 28, 28]
