@@ -23,7 +23,7 @@ def tiny(tmp_path, monkeypatch):
     folder = tmp_path / "task"
     folder.mkdir()
     task = small_task(folder, windows=64)
-    monkeypatch.setattr(jobs, "load_task", lambda name: task)
+    monkeypatch.setattr(jobs, "load_task", lambda name, workspace: task)
     return task
 
 
