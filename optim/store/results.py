@@ -25,7 +25,7 @@ from optim.devices.environment import Environment
 from optim.errors import Refusal, StaleClaimError, WorkspaceError
 from optim.measure.measurement import Latency, Moments, Score
 from optim.recipe import Recipe
-from optim.store.schema import reading, writing
+from optim.store.schema import STORE_NAME, reading, writing
 from optim.store.unread import DamagedRowError, Unread, parsed, read_or_leave, unread_words
 
 PLOTTED_SPLIT = "test"
@@ -96,6 +96,7 @@ class Results:
     ) -> None:
         self.folder = folder
         self._claim = claim
+        self._rows: tuple[object, tuple[Candidate | Unread, ...]] | None = None
         self.artifacts = folder / "artifacts"
         self._clock = clock
 
@@ -224,7 +225,7 @@ class Results:
         latency in every other environment comes as well, in ``elsewhere``. What a newer version
         wrote is left out; ``unread`` tells of it.
         """
-        rows = self._read("c.task = :task", {"task": task, "environment": environment_fingerprint})
+        rows = self._of_task(task, environment_fingerprint)
         return tuple(row for row in rows if isinstance(row, Candidate))
 
     def candidate(self, candidate_id: str, environment_fingerprint: str | None) -> Candidate | None:
@@ -241,7 +242,7 @@ class Results:
 
         They are missing from ``candidates`` and ``environments``.
         """
-        rows = self._read("c.task = :task", {"task": task, "environment": environment_fingerprint})
+        rows = self._of_task(task, environment_fingerprint)
         found = (*rows, *self._environments(task))
         return tuple(each for each in found if isinstance(each, Unread))
 
@@ -330,6 +331,20 @@ class Results:
                     )
             yield store
 
+    def _of_task(
+        self, task: str, environment_fingerprint: str | None
+    ) -> tuple[Candidate | Unread, ...]:
+        """Every row of a task; read again only if the store has changed.
+
+        Whoever asks for the candidates asks next what was left out, and thousands take seconds.
+        """
+        files = (self.folder / STORE_NAME, self.folder / f"{STORE_NAME}-wal")
+        key = (task, environment_fingerprint, self.version(), *map(_stamp, files))
+        if self._rows is None or self._rows[0] != key:
+            values = {"task": task, "environment": environment_fingerprint}
+            self._rows = (key, self._read("c.task = :task", values))
+        return self._rows[1]
+
     def _read(
         self, condition: str, values: dict[str, str | None]
     ) -> tuple[Candidate | Unread, ...]:
@@ -414,7 +429,16 @@ class Results:
         )
 
 
-@lru_cache(maxsize=4096)
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """When a file was changed last, and its size; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=32_768)
 def _recipe(text: str) -> Recipe:
     return Recipe.from_dict(parsed(text))
 

@@ -290,7 +290,7 @@ def test_the_version_grows_with_candidates_and_figures_but_not_with_jobs(
     assert results.version() == seen[-1]
 
 
-def test_a_thousand_candidates_come_back_by_two_statements(
+def test_a_thousand_candidates_come_back_by_three_statements(
     quick_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = Results(quick_folder)
@@ -311,7 +311,9 @@ def test_a_thousand_candidates_come_back_by_two_statements(
 
     monkeypatch.setattr(schema, "connect", traced)
     found = results.candidates("task", HERE.fingerprint)
-    assert len(statements) == 2
+    assert len(statements) == 3  # the version, the rows, and the latencies of other targets
+    assert results.unread("task", HERE.fingerprint) == ()
+    assert len(statements) == 5  # the version, and the environments
     assert [candidate.recipe.seed for candidate in found] == list(range(1000))
     assert all(candidate.measured for candidate in found)
     assert [candidate.score.correct for candidate in found] == [i % 100 for i in range(1000)]
