@@ -175,6 +175,7 @@ def _report_lines(report: FuseReport) -> Sequence[str]:
         f"Size: {megabytes(report.size_before)} before, {megabytes(report.size_after)} after.",
         f"Folded as ONNX Runtime does at load: {folded or 'nothing'}.",
     ]
+    lines += [f"Folding was taken back: {why}." for why in report.taken_back]
     lines += [f"Not folded: {count(n)} batch norms, {why}." for why, n in report.not_folded.items()]
     for rule in report.rules:
         if rule.applied or rule.refusals:

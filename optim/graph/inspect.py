@@ -115,9 +115,8 @@ def _zero_points(model: ModelProto) -> dict[str, np.ndarray]:
         else:
             continue
         if name in stored and point is not None:
-            shape = [1] * stored[name].ndim
-            shape[axis] = -1
-            found[name] = point.reshape(shape if point.ndim else ())
+            shape = [-1 if i == axis % stored[name].ndim else 1 for i in range(stored[name].ndim)]
+            found[name] = point.reshape(shape) if point.ndim else point
     return found
 
 
@@ -137,8 +136,10 @@ def count_macs(model: ModelProto) -> int:
 
 
 def _macs(node: NodeProto, shapes: dict[str, tuple[int | None, ...]]) -> int:
-    elements = prod(size or 1 for size in shapes[node.output[0]])  # the batch is None: one example
-    weight = [size or 1 for size in shapes[node.input[1]]]
+    elements = prod(
+        size or 1 for size in shapes.get(node.output[0], ())
+    )  # the batch is None: one example
+    weight = [size or 1 for size in shapes.get(node.input[1], (1, 1))]
     if node.op_type in ("Conv", "ConvInteger"):
         return elements * prod(weight[1:])  # (O, I / groups, K, K)
     transposed = node.op_type == "Gemm" and attribute(node, "transB") == 1

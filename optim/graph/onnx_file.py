@@ -7,14 +7,17 @@ network. Layers keep their names (as node names); tensors get short ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import onnx
+import onnx.inliner
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx.shape_inference import InferenceError
 
 from optim.errors import BrokenArtifactError
+from optim.graph.subgraphs import defined_inside, reads, rename_reads
 
 IR_VERSION = 10
 """The oldest that holds INT4 and opset 21; older runtimes can still read the file."""
@@ -25,11 +28,16 @@ INTEGER_LAYERS = ("ConvInteger", "MatMulInteger")
 """What they become where activations are quantized anew in every run."""
 
 
+STANDARD = ("", "ai.onnx")
+"""Both names of the domain of the standard operators."""
+
+
 def read_model(content: bytes) -> ModelProto:
-    """Parse the bytes of an ONNX file.
+    """Parse the bytes of an ONNX file; functions of its own are inlined.
 
     Raises:
-        BrokenArtifactError: if they are not a model with a graph.
+        BrokenArtifactError: if they are not a model with a graph, or its functions were written for
+            other versions of the operators.
     """
     try:
         model = onnx.load_model_from_string(content)
@@ -39,14 +47,30 @@ def read_model(content: bytes) -> ModelProto:
         ) from error
     if not model.graph.node:
         raise BrokenArtifactError("the ONNX file holds no operators. Was it copied in full?")
-    return model
+    return _inlined(model) if model.functions else model
+
+
+def _inlined(model: ModelProto) -> ModelProto:
+    """The same network with the bodies of its functions in the place of their calls."""
+    try:
+        inlined = onnx.inliner.inline_local_functions(model)
+    except (RuntimeError, ValueError) as error:
+        raise BrokenArtifactError(
+            f"the functions of the ONNX file cannot be inlined: {_first_line(error)}"
+        ) from error
+    if inlined.functions:
+        names = ", ".join(sorted(function.name for function in inlined.functions))
+        raise BrokenArtifactError(
+            "the functions of an ONNX file must use the same versions of the operators as its "
+            f"graph; {names:.200} use others. Export the network without functions."
+        )
+    return inlined
 
 
 def opset(model: ModelProto) -> int:
-    """Version of the standard operators that the file uses."""
-    return next(
-        int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")
-    )
+    """Version of the standard operators that the file uses; 0 if it uses none of them."""
+    versions = (int(entry.version) for entry in model.opset_import if entry.domain in STANDARD)
+    return next(versions, 0)
 
 
 def constants(model: ModelProto) -> dict[str, np.ndarray]:
@@ -60,10 +84,10 @@ def attribute(node: NodeProto, name: str, default: int = 0) -> int:
 
 
 def consumers(nodes: Iterable[NodeProto]) -> dict[str, list[NodeProto]]:
-    """Who reads each tensor."""
+    """Who reads each tensor, itself or in a subgraph; a node that reads it twice comes twice."""
     readers: dict[str, list[NodeProto]] = {}
     for node in nodes:
-        for name in node.input:
+        for name in reads(node):
             readers.setdefault(name, []).append(node)
     return readers
 
@@ -73,38 +97,58 @@ def producers(nodes: Iterable[NodeProto]) -> dict[str, NodeProto]:
     return {name: node for node in nodes for name in node.output}
 
 
+def tensor_shapes(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
+    """Shapes of the tensors whose number of dimensions is known, None for a free dimension."""
+    return {value.name: shape for value, shape in _inferred(model)}
+
+
 def float_tensor_shapes(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
     """Shapes of all float tensors, None for the batch, by ONNX's shape inference."""
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16)
     return {
-        value.name: tuple(
-            dim.dim_value if dim.HasField("dim_value") else None
-            for dim in value.type.tensor_type.shape.dim
-        )
-        for value in (*inferred.input, *inferred.value_info, *inferred.output)
-        if value.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.FLOAT16)
+        value.name: shape
+        for value, shape in _inferred(model)
+        if value.type.tensor_type.elem_type in floats
     }
+
+
+def _inferred(
+    model: ModelProto,
+) -> Iterator[tuple[onnx.ValueInfoProto, tuple[int | None, ...]]]:
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    for value in (*inferred.input, *inferred.value_info, *inferred.output):
+        if value.type.tensor_type.HasField("shape"):
+            yield (
+                value,
+                tuple(
+                    dim.dim_value if dim.HasField("dim_value") else None
+                    for dim in value.type.tensor_type.shape.dim
+                ),
+            )
 
 
 def tidy(model: ModelProto) -> bytes:
     """Strip, share equal constants, shorten names, check, and serialize; ``model`` is left alone.
 
+    Inputs and outputs keep their names, and tensors inside subgraphs theirs. A declared output
+    shape that contradicts the operators is dropped.
+
     Returns:
         Bytes that are equal for equal networks.
 
     Raises:
-        BrokenArtifactError: if the model breaks the standard.
+        BrokenArtifactError: if the model breaks the standard, or keeps weights elsewhere or sparse.
     """
+    _refuse_unusual_storage(model)
     nodes = [_copy_node(node) for node in model.graph.node]
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = list(_lift_constants(nodes, tensors))
     _name_layers(nodes)
     _share_equal(nodes, tensors)
     inputs = [value for value in model.graph.input if value.name not in tensors]
-    kept = {value.name for value in (*inputs, *model.graph.output)}
-    names = _short_names(nodes, kept)
+    names = _short_names(nodes, [value.name for value in (*inputs, *model.graph.output)])
     for node in nodes:
-        node.input[:] = [names.get(name, name) for name in node.input]
+        rename_reads(node, names)
         node.output[:] = [names.get(name, name) for name in node.output]
     graph = helper.make_graph(
         nodes,
@@ -117,16 +161,50 @@ def tidy(model: ModelProto) -> bytes:
         graph,
         producer_name="edge-optim",
         ir_version=IR_VERSION,
-        opset_imports=[helper.make_opsetid("", opset(model))]
-        + [entry for entry in model.opset_import if entry.domain not in ("", "ai.onnx")],
+        opset_imports=([helper.make_opsetid("", opset(model))] if opset(model) else [])
+        + [entry for entry in model.opset_import if entry.domain not in STANDARD],
     )
+    _check(clean)
+    return bytes(clean.SerializeToString(deterministic=True))
+
+
+def _check(model: ModelProto) -> None:
+    """Check against the standard; drop declared output shapes, in place, if they are wrong."""
     try:
-        onnx.checker.check_model(clean, full_check=True)
+        try:
+            onnx.checker.check_model(model, full_check=True)
+        except InferenceError:  # engines run such files, with a warning
+            for value in model.graph.output:
+                if value.type.HasField("tensor_type"):
+                    value.type.tensor_type.ClearField("shape")
+            onnx.checker.check_model(model, full_check=True)
     except onnx.checker.ValidationError as error:
         raise BrokenArtifactError(
-            f"the network cannot stand in an ONNX file: {str(error).strip().splitlines()[0]:.200}"
+            f"the network cannot stand in an ONNX file: {_first_line(error):.200}"
         ) from error
-    return bytes(clean.SerializeToString(deterministic=True))
+    except InferenceError as error:
+        raise BrokenArtifactError(
+            f"the shapes in the network contradict each other: {_first_line(error):.200}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _refuse_unusual_storage(model: ModelProto) -> None:
+    if model.graph.sparse_initializer:
+        raise BrokenArtifactError(
+            "an ONNX file must store its constants as dense tensors; this one has "
+            f"{len(model.graph.sparse_initializer)} sparse ones. Export the network with dense "
+            "weights."
+        )
+    outside = [t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
+    if outside:
+        raise BrokenArtifactError(
+            f"an ONNX file must hold its weights itself; {len(outside)} tensors of this one lie in "
+            "a second file. Save it again as one file."
+        )
 
 
 def _copy_node(node: NodeProto) -> NodeProto:
@@ -134,11 +212,14 @@ def _copy_node(node: NodeProto) -> NodeProto:
     copy.CopyFrom(node)
     copy.ClearField("doc_string")
     copy.ClearField("metadata_props")
+    for names in (copy.input, copy.output):  # an absent optional at the end says nothing
+        while len(names) > 1 and not names[-1]:
+            del names[-1]
     return copy
 
 
 def _lift_constants(nodes: list[NodeProto], tensors: dict[str, TensorProto]) -> Iterator[NodeProto]:
-    """Turn Constant nodes into initializers and drop Identity nodes inside the graph."""
+    """Turn Constant nodes into initializers."""
     for node in nodes:
         value = next((item for item in node.attribute if item.name == "value"), None)
         if node.op_type == "Constant" and value is not None:
@@ -162,26 +243,40 @@ def _share_equal(nodes: list[NodeProto], tensors: dict[str, TensorProto]) -> Non
     first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
     alias: dict[str, str] = {}
     for name, tensor in tensors.items():
+        if tensor.data_type == TensorProto.STRING:  # an array of them holds addresses
+            continue
         array = numpy_helper.to_array(tensor)
         key = (tensor.data_type, tuple(tensor.dims), array.tobytes())
         alias[name] = first.setdefault(key, name)
     for node in nodes:
-        node.input[:] = [alias.get(name, name) for name in node.input]
+        rename_reads(node, alias)
 
 
-def _short_names(nodes: list[NodeProto], kept: set[str]) -> dict[str, str]:
-    """Number the tensors in the order of use; unused constants get no name and fall away."""
+def _short_names(nodes: list[NodeProto], kept: Sequence[str]) -> dict[str, str]:
+    """Number the tensors in the order of use, past every name that stays.
+
+    Unused constants get no name and fall away.
+    """
     names: dict[str, str] = {name: name for name in kept}
+    taken = names.keys() | {name for node in nodes for name in defined_inside(node)}
+    number = len(names)
     for node in nodes:
-        for name in (*node.input, *node.output):
-            if name and name not in names:
-                names[name] = np.base_repr(len(names), 36).lower()
+        for name in (*reads(node), *filter(None, node.output)):
+            if name in names:
+                continue
+            while (short := np.base_repr(number, 36).lower()) in taken:
+                number += 1
+            names[name] = short
+            number += 1
     return names
 
 
 def _plain_value(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
     plain = onnx.ValueInfoProto(name=value.name)
     plain.type.CopyFrom(value.type)
+    for dim in plain.type.tensor_type.shape.dim:
+        if dim.dim_value < 0:  # some exporters write a free dimension so
+            dim.Clear()
     return plain
 
 

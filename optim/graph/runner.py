@@ -16,7 +16,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from optim.engines.onnxruntime.sentences import plain_reason
-from optim.errors import BrokenArtifactError
+from optim.errors import BrokenArtifactError, EngineError
 
 THREADS = 2
 """The results are the same with any number; only few machines have a single core."""
@@ -31,6 +31,7 @@ class Runner:
         model: an ONNX model; every tensor that is asked for must be an output of it.
         shared: constants that the model only names, of ``share``; they are not copied.
         fuse_quantizers: False to calculate every Quantize- and DequantizeLinear as it stands.
+        optimize: False to calculate every operator as it stands.
 
     Raises:
         BrokenArtifactError: if ONNX Runtime cannot load the model.
@@ -42,8 +43,11 @@ class Runner:
         *,
         shared: Mapping[str, ort.OrtValue] = NOTHING_SHARED,
         fuse_quantizers: bool = True,
+        optimize: bool = True,
     ) -> None:
         options = _options()
+        if not optimize:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if not fuse_quantizers:
             options.add_session_config_entry("session.disable_quant_qdq", "1")
         if shared:
@@ -51,8 +55,17 @@ class Runner:
         self._session = _session(model.SerializeToString(), options)
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """The wanted outputs, in their order."""
-        found: list[np.ndarray] = self._session.run(list(outputs), dict(feeds))
+        """The wanted outputs, in their order.
+
+        Raises:
+            EngineError: if the model cannot run with these inputs.
+        """
+        try:
+            found: list[np.ndarray] = self._session.run(list(outputs), dict(feeds))
+        except Exception as error:  # ONNX Runtime's exceptions share no narrower base
+            raise EngineError(
+                f"ONNX Runtime cannot run the model: {plain_reason(error):.200}"
+            ) from error
         return found
 
 

@@ -23,11 +23,12 @@ from typing import assert_never
 import numpy as np
 from onnx import ModelProto, helper
 
-from optim.graph.examples import Examples, feeds_of
+from optim.errors import EngineError, Refusal, RefusedError
+from optim.graph.examples import Examples, batches, feeds_of
+from optim.graph.quantization.int8 import LEAST
 from optim.graph.runner import Runner
 from optim.recipe import Calibration
 
-BATCH = 32
 BINS = 2048
 KEPT_SHARE = 0.9999
 MEMORY = 0.9
@@ -52,18 +53,26 @@ def activation_ranges(
         method: how outliers are treated.
 
     Raises:
-        ArithmeticError: if a tensor takes a value that is not a finite number.
+        ArithmeticError: if a tensor takes a value that is not a finite number, or all of its values
+            are so small that no grid can be told from 0.
+        RefusedError: if the model cannot run the examples.
     """
     run = expose(model, tensors)
     extremes = [
         ([value.min() for value in values], [value.max() for value in values])
-        for values in _batches(run, calibration)
+        for values in map(run, batches(model, calibration))
     ]
     lows, highs = np.array(extremes, np.float64).transpose(1, 0, 2)  # each (batches, tensors)
     if not np.isfinite(lows).all() or not np.isfinite(highs).all():
         raise ArithmeticError(
             "every activation must be a finite number on the calibration examples; this network "
             "gives inf or nan. Check the weights and the examples."
+        )
+    largest = np.maximum(highs.max(axis=0), -lows.min(axis=0))
+    if ((largest > 0) & (largest < LEAST)).any():
+        raise ArithmeticError(
+            f"the activations of a layer must reach {LEAST:.0e} at least to be told from 0; in "
+            f"this network some end at {largest[largest > 0].min():.1e}. Scale its weights."
         )
     if method is Calibration.MOVING_AVERAGE:
         lows, highs = moving_average(lows), moving_average(highs)
@@ -73,7 +82,7 @@ def activation_ranges(
     cut = _cut(method)
     if cut is not None:
         every = -(-len(calibration) // HISTOGRAM_EXAMPLES)
-        counts = _histograms(_batches(run, calibration[::every]), bounds)
+        counts = _histograms(map(run, batches(model, calibration[::every])), bounds)
         bounds = [cut(count, *bound) for count, bound in zip(counts, bounds, strict=True)]
     return dict(zip(tensors, bounds, strict=True))
 
@@ -189,7 +198,11 @@ def _histograms(
 
 
 def expose(model: ModelProto, tensors: Sequence[str]) -> Run:
-    """A function from a batch of examples to the values of the tensors."""
+    """A function from a batch, as ``batches`` gives it, to the values of the tensors.
+
+    Raises:
+        RefusedError: from the function, if the model cannot run on the batch.
+    """
     given = {value.name for value in model.graph.input}
     inner = [name for name in tensors if name not in given]
     if not inner:
@@ -202,12 +215,16 @@ def expose(model: ModelProto, tensors: Sequence[str]) -> Run:
 
     def run(batch: Examples) -> list[np.ndarray]:
         feeds = feeds_of(model, batch)
-        found = feeds | dict(zip(inner, runner.run(inner, feeds), strict=True))
+        try:
+            values = runner.run(inner, feeds)
+        except EngineError as error:
+            raise RefusedError(
+                Refusal(
+                    reason=f"the network must run on the calibration examples; {error}",
+                    remedy="Give examples as the network wants them.",
+                )
+            ) from error
+        found = feeds | dict(zip(inner, values, strict=True))
         return [found[name] for name in tensors]
 
     return run
-
-
-def _batches(run: Run, examples: Examples) -> Iterator[list[np.ndarray]]:
-    for start in range(0, len(examples), BATCH):
-        yield run(examples[start : start + BATCH])

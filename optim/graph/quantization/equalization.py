@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from optim.graph.examples import Examples
+from optim.graph.examples import Examples, batches
 from optim.graph.onnx_file import (
     LAYERS,
     attribute,
@@ -35,7 +35,7 @@ from optim.graph.onnx_file import (
     float_tensor_shapes,
     producers,
 )
-from optim.graph.quantization.calibrate import BATCH, expose
+from optim.graph.quantization.calibrate import expose
 from optim.graph.quantization.layer_inputs import grouped, ungrouped
 from optim.graph.quantization.layers import clamp_bounds, is_quantizable_layer
 from optim.graph.quantization.unshared_initializers import bias_name, replaced, weight_name
@@ -124,13 +124,19 @@ def smooth(model: ModelProto, examples: Examples, strength: float) -> ModelProto
 
 
 def _by_input(model: ModelProto, kinds: Sequence[str]) -> dict[str, list[NodeProto]]:
-    """Layers of these kinds by the tensor that they read, in the order of the graph."""
+    """Layers of these kinds by the tensor that they read, in the order of the graph.
+
+    A tensor that meets a stack of matrices does not come: its channels have no single scale.
+    """
     values = constants(model)
     found: dict[str, list[NodeProto]] = {}
+    stacked: set[str] = set()
     for node in model.graph.node:
         if node.op_type in kinds and is_quantizable_layer(node, values):
             found.setdefault(node.input[0], []).append(node)
-    return found
+            if node.op_type == "MatMul" and values[node.input[1]].ndim > 2:
+                stacked.add(node.input[0])
+    return {name: layers for name, layers in found.items() if name not in stacked}
 
 
 def largest_by_input(values: dict[str, np.ndarray], layers: Sequence[NodeProto]) -> np.ndarray:
@@ -155,8 +161,8 @@ def _largest_activations(
     """max|x| of each channel, the last axis, over all examples."""
     run = expose(model, names)
     largest: dict[str, np.ndarray] = {}
-    for start in range(0, len(examples), BATCH):
-        for name, x in zip(names, run(examples[start : start + BATCH]), strict=True):
+    for batch in batches(model, examples):
+        for name, x in zip(names, run(batch), strict=True):
             seen = np.abs(x).reshape(-1, x.shape[-1]).max(axis=0).astype(np.float64)
             largest[name] = np.maximum(largest.get(name, 0.0), seen)
     return largest

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from optim.graph.quantization.int8 import LEAST
+
 LOW, HIGH = -8, 7
 
 
@@ -28,4 +30,4 @@ def int4_scale(weight: np.ndarray, axis: int | None) -> np.ndarray:
     """
     others = tuple(i for i in range(weight.ndim) if i != axis)
     largest = np.abs(weight).max(axis=others)
-    return np.asarray(np.where(largest > 0, largest, 1) / np.float32(7.5), np.float32)
+    return np.asarray(np.where(largest > LEAST, largest, 1) / np.float32(7.5), np.float32)

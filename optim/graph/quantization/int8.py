@@ -9,26 +9,33 @@ from __future__ import annotations
 
 import numpy as np
 
+LEAST = 1e-30
+"""Numbers below cannot be told from 0: their steps, and products of these, would leave float32."""
+
 
 def activation_grid(low: float, high: float) -> tuple[np.float32, np.uint8]:
     """Scale and zero point of the unsigned 8-bit grid over a range that contains 0.
+
+    A range that holds nothing else stands in for one that reaches to 1.
 
     >>> scale, zero_point = activation_grid(0.0, 2.55)
     >>> round(float(scale), 4), int(zero_point)
     (0.01, 0)
     """
-    scale = np.float32(max(high - low, 1e-6) / 255)
+    scale = np.float32((high - low if high - low > LEAST else 1.0) / 255)
     return scale, np.uint8(np.clip(np.rint(-low / scale), 0, 255))
 
 
 def signed_activation_grid(low: float, high: float) -> tuple[np.float32, np.int8]:
     """Scale and zero point of the signed 8-bit grid, which lies evenly around 0.
 
+    A range that holds nothing else stands in for one that reaches to 1.
+
     >>> scale, zero_point = signed_activation_grid(-1.27, 0.5)
     >>> round(float(scale), 4), int(zero_point)
     (0.01, 0)
     """
-    return np.float32(max(-low, high, 5e-7) / 127), np.int8(0)
+    return np.float32((max(-low, high) if high - low > LEAST else 1.0) / 127), np.int8(0)
 
 
 def quantize_weight_int8(weight: np.ndarray, axis: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -43,6 +50,6 @@ def quantize_weight_int8(weight: np.ndarray, axis: int | None) -> tuple[np.ndarr
     """
     others = tuple(i for i in range(weight.ndim) if i != axis)
     largest = np.abs(weight).max(axis=others, keepdims=True)
-    scale = (np.where(largest > 0, largest, 1) / 127).astype(np.float32)
+    scale = (np.where(largest > LEAST, largest, 1) / 127).astype(np.float32)
     rounded = np.clip(np.rint(weight / scale), -127, 127).astype(np.int8)
     return rounded, scale.reshape(() if axis is None else (-1,))

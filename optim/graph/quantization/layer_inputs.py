@@ -7,14 +7,15 @@ product.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from onnx import ModelProto, NodeProto, helper
 
-from optim.graph.examples import Examples
+from optim.graph.examples import Examples, batches
 from optim.graph.onnx_file import attribute, constants
-from optim.graph.quantization.calibrate import BATCH, expose
+from optim.graph.quantization.calibrate import expose
 from optim.graph.quantization.layers import output_axis
 
 EXAMPLES = 256
@@ -44,8 +45,7 @@ def second_moments(
     examples = calibration[:EXAMPLES]
     sums: dict[str, np.ndarray] = {}
     counts = dict.fromkeys((node.output[0] for node in layers), 0)
-    for start in range(0, len(examples), BATCH):
-        batch = examples[start : start + BATCH]
+    for batch in batches(model, examples):
         seen = dict(zip(names, run(batch), strict=True))
         for node in layers:
             weight, key = values[node.input[1]], node.output[0]
@@ -67,18 +67,25 @@ def products(rows: np.ndarray) -> np.ndarray:
 
 
 def grouped(weight: np.ndarray, node: NodeProto) -> np.ndarray:
-    """A layer's weights as (G, O, d): groups, outputs per group, inputs per output."""
+    """A layer's weights as (G, O, d): groups, outputs per group, inputs per output.
+
+    A product with a stack of matrices has a group for each of them.
+    """
     if node.op_type == "Conv":
         groups = attribute(node, "group", 1)
         return weight.reshape(groups, weight.shape[0] // groups, -1)
-    return (weight if output_axis(node, weight) == 0 else weight.T)[None]
+    if output_axis(node, weight) == 0:
+        return weight[None]
+    return weight.reshape(-1, *weight.shape[-2:]).transpose(0, 2, 1)
 
 
 def ungrouped(matrix: np.ndarray, node: NodeProto, shape: tuple[int, ...]) -> np.ndarray:
     """The inverse of ``grouped``."""
     if node.op_type == "Conv":
         return np.reshape(matrix, shape)
-    return np.asarray(matrix[0] if attribute(node, "transB") else matrix[0].T)
+    if attribute(node, "transB"):
+        return np.asarray(matrix[0])
+    return np.asarray(matrix.transpose(0, 2, 1).reshape(shape))
 
 
 def rows_and_outputs(
@@ -101,9 +108,9 @@ def rows_and_outputs(
     """
     groups, outputs, inputs = grouped(weight, node).shape
     if node.op_type != "Conv":
-        rows, results = x.reshape(-1, inputs), y.reshape(-1, outputs)
+        rows, results = _product_rows(x, weight), _by_matrix(y, weight)
         chosen = rng.choice(len(rows), min(wanted, len(rows)), replace=False)
-        return rows[chosen, None], results[chosen, None]
+        return rows[chosen], results[chosen]
     windows = _windows(x, node, weight)
     places = _draw_places(windows, weight, wanted, rng)
     results = np.moveaxis(y, 1, -1)[places]
@@ -115,10 +122,24 @@ def _rows(
 ) -> np.ndarray:
     """Some rows of the matrix product, (S, G, d)."""
     if node.op_type != "Conv":
-        return x.reshape(-1, 1, x.shape[-1])
+        return _product_rows(x, weight)
     windows = _windows(x, node, weight)
     patches: np.ndarray = windows[_draw_places(windows, weight, wanted, rng)]  # (S, C, kernel...)
     return patches.reshape(len(patches), attribute(node, "group", 1), -1)
+
+
+def _product_rows(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The rows of the left factor of a matrix product, by the matrix that they meet: (S, G, d)."""
+    lead = np.broadcast_shapes(x.shape[:-2], weight.shape[:-2])
+    return _by_matrix(np.broadcast_to(x, (*lead, *x.shape[-2:])), weight)
+
+
+def _by_matrix(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(..., stack of matrices..., M, d) -> (S, G, d)."""
+    if not weight.shape[:-2]:
+        return y.reshape(-1, 1, y.shape[-1])
+    rows = y.reshape(-1, prod(weight.shape[:-2]), *y.shape[-2:])
+    return rows.swapaxes(1, 2).reshape(-1, rows.shape[1], y.shape[-1])
 
 
 def _windows(x: np.ndarray, node: NodeProto, weight: np.ndarray) -> np.ndarray:
@@ -127,12 +148,31 @@ def _windows(x: np.ndarray, node: NodeProto, weight: np.ndarray) -> np.ndarray:
     space = len(kernel)
     strides = _attribute_list(node, "strides", [1] * space)
     dilations = _attribute_list(node, "dilations", [1] * space)
-    pads = _attribute_list(node, "pads", [0] * 2 * space)
+    pads = _pads(node, x.shape[2:], kernel, strides, dilations)
     around = [(0, 0), (0, 0), *zip(pads[:space], pads[space:], strict=True)]
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     windows = sliding_window_view(np.pad(x, around), reach, axis=tuple(range(2, 2 + space)))
     steps = tuple(slice(None, None, step) for step in (1, 1, *strides, *dilations))
     return np.moveaxis(windows[steps], 1, 1 + space)
+
+
+def _pads(
+    node: NodeProto,
+    size: Sequence[int],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> list[int]:
+    """Zeros around the input of a convolution: before each axis of space, then behind each."""
+    automatic = next((item.s for item in node.attribute if item.name == "auto_pad"), b"NOTSET")
+    if automatic not in (b"SAME_UPPER", b"SAME_LOWER"):
+        return _attribute_list(node, "pads", [0] * 2 * len(kernel))
+    missing = [
+        max(0, (-(-n // step) - 1) * step + (k - 1) * d + 1 - n)
+        for n, k, step, d in zip(size, kernel, strides, dilations, strict=True)
+    ]
+    less, more = [n // 2 for n in missing], [n - n // 2 for n in missing]
+    return [*less, *more] if automatic == b"SAME_UPPER" else [*more, *less]
 
 
 def _draw_places(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from onnx import NodeProto
 
-from optim.graph.onnx_file import LAYERS, attribute
+from optim.graph.onnx_file import LAYERS, STANDARD, attribute
 
 CLIPPING = ("Relu", "Clip")
 
 
 def is_quantizable_layer(node: NodeProto, values: dict[str, np.ndarray]) -> bool:
     """True for Conv, Gemm and MatMul whose weights (and bias) are constant float32."""
-    fixed = list(node.input[1:]) if node.op_type in LAYERS else ()
+    standard = node.op_type in LAYERS and node.domain in STANDARD
+    fixed = list(node.input[1:]) if standard else ()
     plain = node.op_type != "Gemm" or (
         attribute(node, "transA") == 0
         and all(item.f == 1.0 for item in node.attribute if item.name in ("alpha", "beta"))
@@ -22,6 +23,8 @@ def is_quantizable_layer(node: NodeProto, values: dict[str, np.ndarray]) -> bool
         and len(fixed) > 0
         and all(name in values and values[name].dtype == np.float32 for name in fixed if name)
         and values[fixed[0]].ndim >= 2
+        and values[fixed[0]].size > 0
+        and node.input[0] not in values
     )
 
 
@@ -41,6 +44,9 @@ def clamp_bounds(node: NodeProto, values: dict[str, np.ndarray]) -> tuple[float,
         return 0.0, np.inf
     if node.op_type != "Clip" or any(name and name not in values for name in node.input[1:]):
         return None
+    bounds = {item.name: item.f for item in node.attribute}  # up to opset 10
+    if bounds:
+        return bounds.get("min", -np.inf), bounds.get("max", np.inf)
     given = [*node.input[1:], "", ""]
     low, high = (values[name].item() if name else None for name in given[:2])
     return (-np.inf if low is None else low, np.inf if high is None else high)

@@ -19,6 +19,7 @@ from onnx import ModelProto, NodeProto
 
 from optim.graph.onnx_file import LAYERS, constants, consumers
 from optim.graph.quantization.layers import clamp_bounds, following_clamp, is_quantizable_layer
+from optim.graph.subgraphs import reads
 
 ARITHMETIC = ("Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool")
 """Operators beside the layers that engines compute in INT8."""
@@ -142,5 +143,5 @@ def _read_in_int8(model: ModelProto, floats: frozenset[str]) -> set[str]:
         is_layer = is_quantizable_layer(node, values)
         stays = is_layer and node.output[0] in floats
         if not stays and (is_layer or wanted.intersection(node.output)):
-            wanted.update(node.input)
+            wanted.update(reads(node))
     return wanted - values.keys()

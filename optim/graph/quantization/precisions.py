@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 
+import numpy as np
 from onnx import ModelProto
 
 from optim.errors import Refusal, RefusedError
-from optim.graph.onnx_file import constants, opset
+from optim.graph.onnx_file import LAYERS, constants, opset
+from optim.graph.quantization.int8 import LEAST
 from optim.graph.quantization.layers import is_quantizable_layer
 from optim.recipe import Activations, Precision, Quantize, Rounding
 from optim.recipe.edit import usual_precisions
@@ -119,7 +121,8 @@ def _check_names(known: set[str], named: Collection[str]) -> None:
 
 def _refuse_unquantizable(model: ModelProto, precision: Precision) -> None:
     values = constants(model)
-    if opset(model) < OLDEST_OPSET:
+    _refuse_broken_constants(model, values, whole=precision is not Precision.FP16)
+    if 0 < opset(model) < OLDEST_OPSET:
         raise _refused(
             f"{precision.upper()} needs ONNX opset {OLDEST_OPSET} or later, "
             f"this file has {opset(model)}.",
@@ -137,6 +140,32 @@ def _refuse_unquantizable(model: ModelProto, precision: Precision) -> None:
             f"{precision.upper()} needs convolutions or matrix products with constant float32 "
             "weights, this network has none."
         )
+
+
+def _refuse_broken_constants(
+    model: ModelProto, values: dict[str, np.ndarray], *, whole: bool
+) -> None:
+    """Refuse NaN anywhere, infinite weights and, for integers, those that no grid tells from 0."""
+    for node in model.graph.node:
+        for name in filter(values.__contains__, node.input):
+            value = values[name]
+            if value.dtype.kind != "f" or value.size == 0:
+                continue
+            broken = np.isnan(value) if node.op_type not in LAYERS else ~np.isfinite(value)
+            if broken.any():
+                raise _refused(
+                    "every weight must be a finite number; "
+                    f"{node.name or node.op_type!r:.80} has {int(broken.sum())} that are not.",
+                    "Train or export the network again.",
+                )
+            if not whole or name != node.input[1] or not is_quantizable_layer(node, values):
+                continue
+            if 0 < np.abs(value).max() < LEAST:
+                raise _refused(
+                    f"the weights of a layer must reach {LEAST:.0e} at least to be told from 0; "
+                    f"{node.name or node.op_type!r:.80} ends at {np.abs(value).max():.1e}.",
+                    "Scale its weights.",
+                )
 
 
 def _refused(reason: str, remedy: str = "") -> RefusedError:

@@ -18,13 +18,15 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from optim.graph.examples import Examples, feeds_of
+from optim.errors import BrokenArtifactError, EngineError, Refusal, RefusedError
+from optim.graph.examples import Examples, batches, feeds_of, fixed_batch
 from optim.graph.onnx_file import constants, consumers
 from optim.graph.quantization.calibrate import Ranges
 from optim.graph.quantization.int8 import activation_grid, signed_activation_grid
 from optim.graph.quantization.layers import clamp_bounds, following_clamp
 from optim.graph.quantization.plan import Plan
 from optim.graph.runner import Runner
+from optim.graph.subgraphs import reads
 from optim.recipe import Activations
 
 OnGrid = Callable[[str, np.ndarray], np.ndarray]
@@ -84,8 +86,8 @@ def meetings(
         bounds = None if clamp is None else clamp_bounds(clamp, values)
         yield PairedActivations(
             node=node,
-            reads=alive[planned.input[0]],
-            target=target,
+            reads=np.concatenate(alive[planned.input[0]]),
+            target=np.concatenate(target),
             clamp=bounds or (-np.inf, np.inf),
         )
 
@@ -119,8 +121,19 @@ def run_node(
     Args:
         model: for its opset.
         node: all of its inputs are in ``feeds``.
+
+    Raises:
+        RefusedError: if it cannot run by itself.
     """
-    names = [name for name in dict.fromkeys(node.input) if name]
+    return _run_each(model, node, [feeds])[0]
+
+
+def _run_each(
+    model: ModelProto, node: NodeProto, portions: Sequence[Mapping[str, np.ndarray]]
+) -> list[tuple[np.ndarray, ...]]:
+    """The outputs of a single operator for several feeds of the same shapes."""
+    feeds = portions[0]
+    names = list(dict.fromkeys(reads(node)))
     outputs = [name for name in node.output if name]
     graph = helper.make_graph(
         [node],
@@ -134,7 +147,17 @@ def run_node(
         [helper.make_empty_tensor_value_info(name) for name in outputs],
     )
     one = helper.make_model(graph, ir_version=model.ir_version, opset_imports=model.opset_import)
-    return tuple(Runner(one).run(outputs, {name: feeds[name] for name in names}))
+    try:
+        runner = Runner(one)
+        return [tuple(runner.run(outputs, {n: feeds[n] for n in names})) for feeds in portions]
+    except (BrokenArtifactError, EngineError) as error:
+        raise RefusedError(
+            Refusal(
+                reason="learned rounding and bias correction run each operator by itself, and "
+                f"{node.op_type} does not: {error}",
+                remedy="Choose nearest or compensated rounding without bias correction.",
+            )
+        ) from error
 
 
 def _alive_before_each(
@@ -143,25 +166,31 @@ def _alive_before_each(
     on_grid: OnGrid,
     settled: Mapping[str, np.ndarray],
     examples: Examples,
-) -> Iterator[tuple[NodeProto | None, dict[str, np.ndarray]]]:
-    """Each operator with the tensors that are needed from there on, then None with the last."""
+) -> Iterator[tuple[NodeProto | None, dict[str, list[np.ndarray]]]]:
+    """Each operator with the tensors that are needed from there on, then None with the last.
+
+    A tensor has an array for each portion of the examples: one for all if the batch is free.
+    """
     values = {tensor.name: tensor for tensor in model.graph.initializer}
-    last = {name: place for place, node in enumerate(nodes) for name in node.input}
-    alive = {name: on_grid(name, x) for name, x in feeds_of(model, examples).items()}
+    last = {name: place for place, node in enumerate(nodes) for name in reads(node)}
+    portions = [examples] if fixed_batch(model) is None else list(batches(model, examples))
+    feeds = [feeds_of(model, portion) for portion in portions]
+    alive = {name: [on_grid(name, given[name]) for given in feeds] for name in feeds[0]}
     for place, node in enumerate(nodes):
         yield node, alive
-        feeds = {
-            name: alive[name] if name in alive
-            else settled[name] if name in settled
-            else numpy_helper.to_array(values[name])
-            for name in node.input if name
+        fixed = {
+            name: settled[name] if name in settled else numpy_helper.to_array(values[name])
+            for name in reads(node) if name not in alive
         }  # fmt: skip
-        found = run_node(model, node, feeds)
-        alive.update(
-            (name, on_grid(name, value))
-            for name, value in zip(filter(None, node.output), found, strict=True)
+        moving = [name for name in reads(node) if name in alive]
+        found = _run_each(
+            model,
+            node,
+            [fixed | {name: alive[name][i] for name in moving} for i in range(len(portions))],
         )
-        for name in node.input:
+        for name, column in zip(filter(None, node.output), zip(*found, strict=True), strict=True):
+            alive[name] = [on_grid(name, value) for value in column]
+        for name in reads(node):
             if last[name] == place:
                 alive.pop(name, None)
     yield None, alive
@@ -182,7 +211,7 @@ def _each_on_its_own_grid(x: np.ndarray) -> np.ndarray:
     axes = tuple(range(1, x.ndim))
     low = np.minimum(x.min(axis=axes, keepdims=True), 0)
     high = np.maximum(x.max(axis=axes, keepdims=True), 0)
-    scale = np.maximum(high - low, 1e-6) / np.float32(255)
+    scale = np.where(high > low, high - low, 1) / np.float32(255)
     zero = np.clip(np.rint(-low / scale), 0, 255)
     levels = np.clip(np.rint(x / scale) + zero, 0, 255) - zero
     return np.asarray(levels * scale, np.float32)

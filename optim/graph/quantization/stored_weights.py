@@ -60,12 +60,15 @@ class Choice:
         rounding: to which neighbouring level.
         per_channel: one scale per output channel instead of one per tensor.
         scale: trained with the network, shape (channels,) or (); None to find it.
+        least_scale: by channel, below which the layer's bias would leave its 32 bits; None if it
+            has no such bias. It is taken from ``least_scales``.
     """
 
     precision: Precision
     rounding: Rounding
     per_channel: bool
     scale: np.ndarray | None = None
+    least_scale: np.ndarray | None = None
 
     @property
     def is_learned(self) -> bool:
@@ -113,8 +116,12 @@ def spread(scale: np.ndarray, ndim: int, axis: int | None) -> np.ndarray:
 
 
 def by_row(scale: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Scales in a shape that multiplies ``grouped`` weights (G, O, d); float64."""
-    return scale.reshape((*rows.shape[:2], 1) if scale.ndim else (1, 1, 1)).astype(np.float64)
+    """Scales in a shape that multiplies ``grouped`` weights (G, O, d); float64.
+
+    A stack of matrices has a group for each, and scales by output alone.
+    """
+    groups = 1 if scale.size == rows.shape[1] else rows.shape[0]
+    return scale.reshape((groups, -1, 1) if scale.ndim else (1, 1, 1)).astype(np.float64)
 
 
 def _stored(
@@ -124,6 +131,9 @@ def _stored(
     fine = choice.per_channel if choice.scale is None else choice.scale.ndim == 1
     axis = output_axis(node, weight) if fine else None
     scale = _scale(weight, axis, choice)
+    if choice.least_scale is not None:
+        least = choice.least_scale if axis is not None else choice.least_scale.max()
+        scale = np.maximum(scale, np.asarray(least, np.float32))
     if moments is None:
         levels = np.rint(weight / spread(scale, weight.ndim, axis))
         if choice.scale is not None:

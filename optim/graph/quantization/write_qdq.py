@@ -21,12 +21,20 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from optim.graph.onnx_file import constants, tidy
+from optim.graph.onnx_file import LAYERS, constants, tidy
 from optim.graph.quantization.calibrate import Ranges
 from optim.graph.quantization.int8 import activation_grid, signed_activation_grid
-from optim.graph.quantization.plan import Plan
+from optim.graph.quantization.plan import ARITHMETIC, Plan
 from optim.graph.quantization.stored_weights import StoredWeights
+from optim.graph.subgraphs import reads
 from optim.recipe import Precision
+
+BIAS_LIMIT = 2.0**31 - 128
+"""In units of the integer sum, which has 32 bits."""
+ROOM = 2.0**30
+"""What biases may take when the scales are chosen; bias correction moves them afterwards."""
+LEAST_UNIT = 1e-35
+"""Of an integer sum; smaller ones leave the normal numbers of float32."""
 
 
 def write_qdq(
@@ -64,6 +72,48 @@ def write_weight_only(model: ModelProto, weights: Mapping[str, StoredWeights]) -
     return writer.file(list(writer.nodes()))
 
 
+def least_scales(
+    model: ModelProto, plan: Plan, ranges: Ranges, *, signed: bool
+) -> dict[str, np.ndarray]:
+    """The scales of weights below which the bias of a layer would not fit into 32 bits.
+
+    Biases become integers in units of scale_x * scale_w, here or when the engine loads the file.
+    Where the input's scale is tiny, as behind a ReLU that is never active, the unit is too.
+
+    Args:
+        model, plan, ranges, signed: as ``write_qdq`` takes them.
+
+    Returns:
+        By the layer's output name, float64, shape (channels,).
+    """
+    grid_of, grids = signed_activation_grid if signed else activation_grid, plan.grids
+    values = constants(model)
+    found = {}
+    for node in model.graph.node:
+        bias = values.get(node.input[2]) if len(node.input) > 2 else None
+        if node.op_type in LAYERS and bias is not None and node.input[0] in grids:
+            step = float(grid_of(*ranges[grids[node.input[0]]])[0])
+            unit = np.maximum(np.abs(bias.astype(np.float64)) / ROOM, LEAST_UNIT)
+            found[node.output[0]] = unit / step
+    return found
+
+
+def _before_subgraphs(plan: Plan) -> set[str]:
+    """Outputs of operators that lead to a subgraph without a layer between.
+
+    These read floats, not what a DequantizeLinear gives: ONNX Runtime 1.32 moves that behind a
+    Transpose, finds a subgraph as its reader, and ends the process.
+    """
+    wanted: set[str] = set()
+    found: set[str] = set()
+    for node in reversed(plan.nodes):
+        wanted.update(name for name in reads(node) if name not in node.input)
+        if wanted.intersection(node.output) and node.op_type not in (*LAYERS, *ARITHMETIC):
+            wanted.update(node.input)
+            found.update(node.output)
+    return found - {""}
+
+
 class _Writer:
     """Writes the quantized graph; initializers are added to the model as they come up."""
 
@@ -83,6 +133,7 @@ class _Writer:
         self.grid_of = signed_activation_grid if signed else activation_grid
         self.values = constants(model)
         self.inputs = [value.name for value in model.graph.input]
+        self.before_subgraphs = _before_subgraphs(plan)
 
     def file(self, nodes: list[NodeProto]) -> bytes:
         del self.model.graph.node[:]
@@ -99,7 +150,8 @@ class _Writer:
             node.CopyFrom(planned)
             if len(node.input) > 1 and node.input[1] in self.weights:
                 yield from self._quantize_weights(node, grids.get(node.input[0]))
-            node.input[:] = [f"{name}.dq" if name in grids else name for name in node.input]
+            if not self.before_subgraphs.intersection(node.output):
+                node.input[:] = [f"{name}.dq" if name in grids else name for name in node.input]
             yield node
             for name in node.output:
                 if name in grids:
@@ -135,8 +187,10 @@ class _Writer:
         name = node.input[2]
         bias = self.values[name]
         unit = (self.grid_of(*self.ranges[input_grid])[0] * scale).astype(np.float32)
-        limit = 2.0**31 - 128
-        rounded = np.clip(np.rint(bias / unit.astype(np.float64)), -limit, limit).astype(np.int32)
+        rounded = np.rint(bias / unit.astype(np.float64))
+        if np.abs(rounded).max(initial=0) > BIAS_LIMIT:
+            raise AssertionError("the scales of the weights must leave room for the bias")
+        rounded = rounded.astype(np.int32)
         parameters = [self._constant(f"{name}.q", rounded), self._constant(f"{name}.scale", unit)]
         node.input[2] = f"{name}.dq"
         return _dequantize_node(parameters, node.input[2], 0 if unit.ndim else None)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 
 import numpy as np
-from onnx import ModelProto, NodeProto, numpy_helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from optim.graph.onnx_file import float_tensor_shapes
+from optim.graph.onnx_file import float_tensor_shapes, tensor_shapes
+from optim.graph.subgraphs import defined_inside, reads
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 UNPACKERS = (DEQUANTIZE, "Cast")
+OUTPUT = "Output"
+"""Kind of the reader that stands for the world outside: each output of the network has one."""
 
 
 class Draft:
@@ -23,6 +25,9 @@ class Draft:
         self.nodes: list[NodeProto] = list(self.model.graph.node)
         self.tensors = {tensor.name: tensor for tensor in self.model.graph.initializer}
         self.outputs = {value.name for value in model.graph.output}
+        self._shapes: dict[str, tuple[int | None, ...]] | None = None
+        self._float_shapes: dict[str, tuple[int | None, ...]] | None = None
+        self._fixed = self.outputs | {value.name for value in model.graph.input}
         self._index()
 
     def writer(self, name: str) -> NodeProto | None:
@@ -30,13 +35,13 @@ class Draft:
         return self._writers.get(name)
 
     def readers(self, name: str) -> Sequence[NodeProto]:
-        """Who reads a tensor."""
+        """Who reads a tensor: nodes, also out of their subgraphs, and ``OUTPUT`` for an output."""
         return self._readers.get(name, ())
 
     def only_reader(self, name: str, kind: str) -> NodeProto | None:
         """The one reader of a tensor, if it is of this kind and nobody else sees the tensor."""
         readers = self.readers(name)
-        fits = len(readers) == 1 and readers[0].op_type == kind and name not in self.outputs
+        fits = len(readers) == 1 and readers[0].op_type == kind
         return readers[0] if fits else None
 
     def array(self, name: str) -> np.ndarray | None:
@@ -57,14 +62,32 @@ class Draft:
 
     def rank(self, name: str) -> int | None:
         """How many dimensions a float tensor has; None if nothing says so."""
-        shape = self._shapes.get(name)
+        if self._float_shapes is None:
+            self._float_shapes = float_tensor_shapes(self.finished())
+        shape = self._float_shapes.get(name)
         return None if shape is None else len(shape)
+
+    def shape(self, name: str) -> tuple[int | None, ...] | None:
+        """Shape of a tensor of any type, None for a free dimension; None if nothing says so."""
+        if self._shapes is None:
+            self._shapes = tensor_shapes(self.finished())
+        return self._shapes.get(name)
+
+    def unused(self, stem: str) -> str:
+        """A name like ``stem`` that nothing in the model has."""
+        name = stem
+        while (
+            name in self.tensors
+            or name in self._fixed
+            or name in self._inside
+            or self.writer(name) is not None
+        ):
+            name += "_"
+        return name
 
     def constant(self, stem: str, value: np.ndarray | np.generic) -> str:
         """Store a new constant; returns its name."""
-        name = stem
-        while name in self.tensors or self.writer(name) is not None:
-            name += "_"
+        name = self.unused(stem)
         self.tensors[name] = numpy_helper.from_array(np.asarray(value), name)
         return name
 
@@ -100,22 +123,20 @@ class Draft:
         finished.CopyFrom(self.model)
         del finished.graph.node[:]
         finished.graph.node.extend(ordered)
-        read = {name for node in ordered for name in node.input} | self.outputs
+        read = {name for node in ordered for name in reads(node)} | self.outputs
         del finished.graph.initializer[:]
         kept = [tensor for name, tensor in self.tensors.items() if name in read]
         finished.graph.initializer.extend(kept)
         finished.graph.ClearField("value_info")
         return finished
 
-    @cached_property
-    def _shapes(self) -> dict[str, tuple[int | None, ...]]:
-        return float_tensor_shapes(self.model)
-
     def _index(self) -> None:
+        self._shapes = self._float_shapes = None
+        self._inside = {name for node in self.nodes for name in defined_inside(node)}
         self._writers = {name: node for node in self.nodes for name in node.output if name}
         self._readers: dict[str, list[NodeProto]] = {}
-        for node in self.nodes:
-            for name in filter(None, node.input):
+        for node in (*self.nodes, *(helper.make_node(OUTPUT, [name], []) for name in self.outputs)):
+            for name in reads(node):
                 self._readers.setdefault(name, []).append(node)
 
 
@@ -126,7 +147,7 @@ def _in_running_order(nodes: Sequence[NodeProto], inputs: set[str]) -> list[Node
     while waiting:
         later = []
         for node in waiting:
-            if all(name in ready for name in node.input if name in written):
+            if all(name in ready for name in reads(node) if name in written):
                 ordered.append(node)
                 ready.update(node.output)
             else:

@@ -27,6 +27,8 @@ from optim.graph.rules.draft import DEQUANTIZE, QUANTIZE, Draft, number
 from optim.graph.rules.rule import Rule
 
 LEVELS = 255
+LARGEST_BIAS = 2.0**30
+"""In units of the integer sum; half of what 32 bits hold, for the bias that is there already."""
 COARSER = 1.1
 """How much coarser the grid of x may become."""
 
@@ -46,11 +48,15 @@ def _refuses(draft: Draft, node: NodeProto) -> str | None:
     grid = draft.grid(result)
     if grid is None or grid[1] != 0 or grid[0] * LEVELS > 1.001:
         return "the grid of its result does not end where it clips"
-    if len(draft.readers(quantize.output[0])) != 1 or quantize.output[0] in draft.outputs:
+    if number(node, "alpha", 0.2) <= 0:
+        return "it does not rise with its input"
+    if len(draft.readers(quantize.output[0])) != 1:
         return "its input's integers have other readers"
     others = [reader for reader in draft.readers(source.output[0]) if reader is not node]
     if not others:
-        return _refuses_alone(draft, quantize)
+        return _refuses_alone(draft, node, quantize)
+    if number(node, "beta", 0.5) <= 0:
+        return "it starts above zero, where no product with its input is 0"
     gated = draft.only_reader(result.output[0], DEQUANTIZE)
     assert gated is not None
     product = draft.only_reader(gated.output[0], "Mul")
@@ -59,7 +65,7 @@ def _refuses(draft: Draft, node: NodeProto) -> str | None:
     return None
 
 
-def _refuses_alone(draft: Draft, quantize: NodeProto) -> str | None:
+def _refuses_alone(draft: Draft, node: NodeProto, quantize: NodeProto) -> str | None:
     layer = draft.writer(quantize.input[0])
     if layer is None or layer.op_type != "Conv" or len(draft.readers(layer.output[0])) != 1:
         return "no convolution before it can take up its offset"
@@ -67,7 +73,24 @@ def _refuses_alone(draft: Draft, quantize: NodeProto) -> str | None:
         return "the convolution before it has no constant weights"
     if len(layer.input) > 2 and draft.array(layer.input[2]) is None:
         return "the convolution before it has no bias in float"
+    offset = abs(number(node, "beta", 0.5) / number(node, "alpha", 0.2))
+    if offset > LARGEST_BIAS * _least_unit(draft, layer):
+        return "the bias of the convolution before it cannot hold its offset in 32 bits"
     return None
+
+
+def _least_unit(draft: Draft, layer: NodeProto) -> float:
+    """The smallest unit of a convolution's integer sums; infinite if it computes in float."""
+    steps = []
+    for name in layer.input[:2]:
+        writer = draft.writer(name)
+        scale = (
+            draft.array(writer.input[1]) if writer is not None and len(writer.input) > 1 else None
+        )
+        if scale is None:
+            return np.inf
+        steps.append(float(scale.min()))
+    return steps[0] * steps[1]
 
 
 def _rewrite(draft: Draft, node: NodeProto) -> None:
@@ -133,7 +156,8 @@ def _as_scale(draft: Draft, gate: _Gate, scale: float, zero: int) -> None:
     clips = []
     if top < LEVELS:
         limit = draft.constant(f"{integers}.top", np.uint8(top))
-        clips = [helper.make_node("Clip", [integers, "", limit], [f"{integers}.clipped"])]
+        clipped = draft.unused(f"{integers}.clipped")
+        clips = [helper.make_node("Clip", [integers, "", limit], [clipped])]
     _set_grid(draft, gate.quantize, scale, zero)
     _set_grid(draft, gate.source, scale, zero)
     _set_grid(draft, gate.gated, scale * gate.slope, 0)
@@ -143,7 +167,7 @@ def _as_scale(draft: Draft, gate: _Gate, scale: float, zero: int) -> None:
 
 def _as_sum(draft: Draft, gate: _Gate, grid: tuple[float, int]) -> None:
     integers = gate.quantize.output[0]
-    line, offset = f"{integers}.line", f"{integers}.offset"
+    line, offset = draft.unused(f"{integers}.line"), draft.unused(f"{integers}.offset")
     scaled = helper.make_node("DequantizeLinear", [integers], [line])
     _set_grid(draft, scaled, grid[0] * gate.slope, grid[1])
     stored = draft.constant(f"{offset}.q", np.uint8(LEVELS))

@@ -31,7 +31,8 @@ def _refuses(draft: Draft, node: NodeProto) -> str | None:
 
 
 def _rewrite(draft: Draft, node: NodeProto) -> None:
-    x, name = node.input[0], f"{node.output[0]}.gate"
+    x, name = node.input[0], draft.unused(f"{node.output[0]}.gate")
+    quantized, gate = draft.unused(f"{name}.q"), draft.unused(f"{name}.dq")
     grid = [
         draft.constant(f"{name}.scale", np.float32(1 / 255)),
         draft.constant(f"{name}.zero", np.uint8(0)),
@@ -40,9 +41,9 @@ def _rewrite(draft: Draft, node: NodeProto) -> None:
         remove=[node],
         add=[
             helper.make_node("HardSigmoid", [x], [name], alpha=1 / 6, beta=0.5),
-            helper.make_node(QUANTIZE, [name, *grid], [f"{name}.q"]),
-            helper.make_node(DEQUANTIZE, [f"{name}.q", *grid], [f"{name}.dq"]),
-            helper.make_node("Mul", [x, f"{name}.dq"], node.output),
+            helper.make_node(QUANTIZE, [name, *grid], [quantized]),
+            helper.make_node(DEQUANTIZE, [quantized, *grid], [gate]),
+            helper.make_node("Mul", [x, gate], node.output),
         ],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from onnx import ModelProto, NodeProto
 
@@ -51,6 +51,20 @@ def apply_rules(model: ModelProto, rules: Sequence[Rule]) -> tuple[ModelProto, l
     draft = Draft(model)
     reports = [_apply(draft, rule) for rule in rules]
     return draft.finished(), reports
+
+
+def taken_back(reports: Sequence[RuleReport], reason: str) -> list[RuleReport]:
+    """What the rules did, if all of it is taken back for a reason."""
+    return [
+        replace(
+            report,
+            applied=0,
+            nodes_before=reports[0].nodes_before,
+            nodes_after=reports[0].nodes_before,
+            refusals=report.refusals | ({reason: report.applied} if report.applied else {}),
+        )
+        for report in reports
+    ]
 
 
 def _apply(draft: Draft, rule: Rule) -> RuleReport:

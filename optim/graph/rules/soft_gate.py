@@ -54,7 +54,7 @@ def _rewrite(draft: Draft, node: NodeProto) -> None:
     grid = draft.grid(source)
     assert grid is not None
     scale, zero = grid
-    together = f"{source.output[0]}.clipped"
+    together = draft.unused(f"{source.output[0]}.clipped")
     lowest = draft.constant(f"{together}.low", np.float32(-zero) * np.float32(scale))
     clip = helper.make_node("Clip", [source.output[0], lowest], [together])
     renamed = {source.output[0]: together, dequantize.output[0]: node.output[0]}

@@ -76,6 +76,7 @@ def _is_blocked(node: NodeProto) -> bool:
 def _region(draft: Draft, start: NodeProto) -> _Region | str:
     """Everything that shares its channels, or why it cannot be widened."""
     found = _Region()
+    channels, shape = integer(start, "group", 1), draft.shape(start.input[0])
     waiting = [start.input[0], start.output[0]]
     while waiting:
         name = waiting.pop()
@@ -84,6 +85,11 @@ def _region(draft: Draft, start: NodeProto) -> _Region | str:
         found.tensors.add(name)
         if name in draft.outputs:
             return "its channels leave the network"
+        own = draft.shape(name)
+        if own is None or shape is None:
+            return "nothing says how many channels a tensor beside it has"
+        if len(own) != len(shape) or own[1] != channels:
+            return "a tensor of another shape meets its channels"
         writer = draft.writer(name)
         if writer is None:
             return "its channels are the network's input"
@@ -94,13 +100,21 @@ def _region(draft: Draft, start: NodeProto) -> _Region | str:
             elif node.op_type == "Conv" and integer(node, "group", 1) == 1:
                 side = found.openers if node is writer else found.closers
                 side[node.output[0]] = node
-            elif node.op_type in CHANNELWISE:
+            elif node.op_type in CHANNELWISE and _is_channelwise(draft, node):
                 waiting += [*draft.moving(node), *node.output]
                 if len(draft.moving(node)) < 2 and node.op_type == "Mul":
                     return "a product with a constant has its channels"
             else:
                 return f"{node.op_type} has its channels, too"
     return found
+
+
+def _is_channelwise(draft: Draft, node: NodeProto) -> bool:
+    """False for a conversion with a scale per channel and a pool that gives indices as well."""
+    if node.op_type in (QUANTIZE, DEQUANTIZE):
+        scale = draft.array(node.input[1])
+        return scale is not None and scale.size == 1
+    return len(node.output) == 1
 
 
 def _rewrite(draft: Draft, node: NodeProto) -> None:
@@ -130,7 +144,7 @@ def _padded(draft: Draft, name: str, *, axis: int, extra: int) -> str:
     copy = NodeProto()
     copy.CopyFrom(unpack)
     copy.input[0] = _padded(draft, unpack.input[0], axis=axis, extra=extra)
-    copy.output[0] = f"{name}.wide"
+    copy.output[0] = draft.unused(f"{name}.wide")
     for place in range(1, len(unpack.input)):
         parameter = draft.array(unpack.input[place])
         assert parameter is not None

@@ -27,6 +27,8 @@ from optim.graph.quantization.layer_inputs import grouped
 from optim.graph.quantization.layers import is_quantizable_layer
 from optim.graph.quantization.plan import Plan, plan_int8
 from optim.graph.quantization.precisions import rounding_of
+from optim.graph.quantization.prepare import with_biases_by_channel
+from optim.graph.quantization.safe_names import with_safe_names
 from optim.graph.quantization.stored_weights import Choice, StoredWeights, store_weights
 from optim.graph.quantization.unshared_initializers import weight_name, with_unshared_initializers
 from optim.graph.runner import Runner
@@ -103,7 +105,8 @@ def calibrate_layers(model: ModelProto, step: Quantize, examples: np.ndarray) ->
     Raises:
         ArithmeticError: if an activation is not a finite number on the examples.
     """
-    own = with_unshared_initializers(model, biases=False)
+    safe, _ = with_safe_names(model)
+    own = with_unshared_initializers(with_biases_by_channel(safe), biases=False)
     values = constants(own)
     plan = plan_int8(own)
     ranges = activation_ranges(own, plan.own_grid, examples, step.calibration)

@@ -12,6 +12,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from optim.graph.runner import Runner, share
+from optim.graph.subgraphs import reads as needed
 
 BATCH = 32
 LARGE = 1024
@@ -40,7 +41,7 @@ class Loader:
         outputs: Sequence[str],
     ) -> Runner:
         """Load some nodes of the model, with the constants that they read."""
-        used = {name for node in nodes for name in node.input}
+        used = {name for node in nodes for name in needed(node)}
         tensors = [tensor for tensor in self.tensors if tensor.name in used]
         info = helper.make_tensor_value_info
         graph = helper.make_graph(
@@ -103,4 +104,4 @@ def run(
 
 def reads(nodes: Sequence[NodeProto], name: str) -> bool:
     """True if one of the nodes reads this tensor."""
-    return any(name in node.input for node in nodes)
+    return any(name in needed(node) for node in nodes)
