@@ -7,13 +7,13 @@ network. Layers keep their names (as node names); tensors get short ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import onnx
 import onnx.inliner
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, TypeProto, helper, numpy_helper
 from onnx.shape_inference import InferenceError
 
 from optim.errors import BrokenArtifactError
@@ -130,8 +130,8 @@ def _inferred(
 def tidy(model: ModelProto) -> bytes:
     """Strip, share equal constants, shorten names, check, and serialize; ``model`` is left alone.
 
-    Inputs and outputs keep their names, and tensors inside subgraphs theirs. A declared output
-    shape that contradicts the operators is dropped.
+    Inputs and outputs keep their names, and tensors inside subgraphs theirs. Where the declared
+    shape of an output is missing or contradicts the operators, it is what they give.
 
     Returns:
         Bytes that are equal for equal networks.
@@ -169,14 +169,13 @@ def tidy(model: ModelProto) -> bytes:
 
 
 def _check(model: ModelProto) -> None:
-    """Check against the standard; drop declared output shapes, in place, if they are wrong."""
+    """Check against the standard; correct declared output shapes, in place, if they are wrong."""
     try:
         try:
+            _correct_outputs(model, lambda tensor: not tensor.HasField("shape"))
             onnx.checker.check_model(model, full_check=True)
         except InferenceError:  # engines run such files, with a warning
-            for value in model.graph.output:
-                if value.type.HasField("tensor_type"):
-                    value.type.tensor_type.ClearField("shape")
+            _correct_outputs(model, lambda tensor: True)
             onnx.checker.check_model(model, full_check=True)
     except onnx.checker.ValidationError as error:
         raise BrokenArtifactError(
@@ -186,6 +185,22 @@ def _check(model: ModelProto) -> None:
         raise BrokenArtifactError(
             f"the shapes in the network contradict each other: {_first_line(error):.200}"
         ) from error
+
+
+def _correct_outputs(model: ModelProto, wrong: Callable[[TypeProto.Tensor], bool]) -> None:
+    """Give outputs the shapes that the operators give them, in place, where these are known."""
+    chosen = [
+        value for value in model.graph.output
+        if value.type.HasField("tensor_type") and wrong(value.type.tensor_type)
+    ]  # fmt: skip
+    if not chosen:
+        return
+    for value in chosen:
+        value.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    found = {value.name: value.type for value in inferred.graph.output}
+    for value in chosen:
+        value.type.CopyFrom(found[value.name])
 
 
 def _first_line(error: Exception) -> str:

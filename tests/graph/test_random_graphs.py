@@ -27,7 +27,7 @@ PROMISES = (
     (Quantize(precision="int8", equalize=True), 14),
     (Quantize(precision="int8", smooth=0.5), 14),
     (Quantize(precision="int8", calibration="percentile"), 14),
-    (Quantize(precision="int8", rounding="compensated", activations="int8"), 14),
+    (Quantize(precision="int8", rounding="gptq", activations="int8"), 14),
     (Quantize(precision="int4"), 0),
     (Quantize(precision="int4", activations="float"), 0),
     (Quantize(precision="int4", activations="dynamic", rounding="nearest"), 0),

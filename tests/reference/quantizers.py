@@ -35,14 +35,14 @@ def symmetric(weight, axis, *, low, high, largest_level):
 
 def asymmetric(values, low, high):
     """What an unsigned 8-bit grid over [low, high] makes of each value."""
-    scale = np.float32((high - low if high - low > 1e-30 else 1) / 255)
+    scale = np.float32((high - low if high - low > 1e-30 else 1e-6) / 255)
     zero = nearest(-low / scale, 0, 255)
     return [(nearest(float(v / scale) + zero, 0, 255) - zero) * float(scale) for v in values]
 
 
 def signed(values, low, high):
     """What a signed 8-bit grid around zero makes of each value."""
-    scale = np.float32((max(-low, high) if high - low > 1e-30 else 1) / 127)
+    scale = np.float32((max(-low, high) if high - low > 1e-30 else 5e-7) / 127)
     return [nearest(float(v / scale), -128, 127) * float(scale) for v in values]
 
 
