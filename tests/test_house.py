@@ -117,7 +117,7 @@ def test_lines_of_code_are_counted_without_words_and_blanks(tmp_path: Path) -> N
 
 
 def test_reads_are_counted_and_writes_are_not() -> None:
-    tree = ast.parse("a.accuracy = b.accuracy + c.accuracy.value; words.accuracy(a)")
+    tree = ast.parse("a.accuracy = b.accuracy + c.accuracy.value; words.score(a)")
     assert reads_of(tree, "accuracy", but_of="words") == 2
 
 

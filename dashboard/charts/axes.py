@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from optim.candidate import Candidate
 from optim.search.pareto import Objective
+from optim.task.metric import Metric
+from optim.task.metric_words import axis_title
 
 XAxis = Literal["latency", "size"]
 LOG_ABOVE = 20.0
@@ -105,35 +107,53 @@ def x_axis(
 
 
 def y_axis(
-    values: Sequence[float], *, baseline: float | None, n: int | None, also: Sequence[float] = ()
+    metric: Metric,
+    values: Sequence[float],
+    *,
+    baseline: float | None,
+    n: int | None,
+    also: Sequence[float] = (),
 ) -> Axis:
-    """The accuracy axis in percent, from shares.
+    """The axis of the scores. Up is better, so it is turned where lower is better.
 
     Args:
-        values: what should be in view, if it is not hopelessly deep.
-        baseline: accuracy of the original; nothing more than 15 points below it widens the view.
+        values: scores that should be in view, if they are not hopelessly deep.
+        baseline: of the original; no share more than 15 points below it widens the view.
         n: test examples, for the title.
         also: must be in view.
     """
+    if metric.right_or_wrong:
+        low, high, ticks = _share_ends(values, baseline=baseline, also=also)
+    else:
+        shown = [metric.scale * value for value in (*values, *also)] or [0.0, 1.0]
+        pad = 0.08 * (max(shown) - min(shown)) or 0.1 * abs(max(shown)) or 1.0
+        low, high = min(shown) - pad, max(shown) + pad
+        ticks = even_ticks(low, high, 8)
+    places = 0 if all(tick == round(tick) for tick in ticks) else 1
+    places = places if all(abs(t * 10 - round(t * 10)) < 1e-6 for t in ticks) else 2
+    texts = (f"{tick:.{places}f}" if metric.right_or_wrong else f"{tick:g}" for tick in ticks)
+    return Axis(
+        title=axis_title(metric, n),
+        scale=metric.scale,
+        log=False,
+        low=low if metric.higher_is_better else high,
+        high=high if metric.higher_is_better else low,
+        ticks=ticks,
+        tick_texts=tuple(texts),
+    )
+
+
+def _share_ends(
+    values: Sequence[float], *, baseline: float | None, also: Sequence[float]
+) -> tuple[float, float, tuple[float, ...]]:
+    """Ends and ticks in percent, from shares."""
     floor = -math.inf if baseline is None else 100 * baseline - DEEPEST
     inside = [100 * v for v in values if 100 * v >= floor] or [100 * v for v in values] or [50.0]
     inside += [100 * v for v in also]
     low, high = min(inside), max(inside)
     pad = max(0.07 * (high - low), 0.25)
     low, high = max(low - pad, -1.0), min(high + 1.6 * pad, 101.0)
-    ticks = even_ticks(low, high, 8)
-    places = 0 if all(tick == round(tick) for tick in ticks) else 1
-    places = places if all(abs(t * 10 - round(t * 10)) < 1e-6 for t in ticks) else 2
-    among = "" if n is None else f" of {n:,}"
-    return Axis(
-        title=f"Accuracy, %{among} (higher is better ↑)",
-        scale=100.0,
-        log=False,
-        low=low,
-        high=high,
-        ticks=ticks,
-        tick_texts=tuple(f"{tick:.{places}f}" for tick in ticks),
-    )
+    return low, high, even_ticks(low, high, 8)
 
 
 def log_ticks(low: float, high: float, *, dense: bool) -> tuple[float, ...]:

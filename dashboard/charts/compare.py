@@ -199,6 +199,7 @@ def _panels(
     """Title, bar lengths and texts; what is not measured has no length and says so."""
     latency, size, lost = [], [], []
     words_of: tuple[list[str], list[str], list[str]] = ([], [], [])
+    metric = words.metric_of(candidates)
     base_size = baseline.artifact.size_bytes if baseline.artifact else None
     for c in candidates:
         latency.append(c.latency.p50_ms if c.latency else 0.0)
@@ -215,11 +216,10 @@ def _panels(
             if c.artifact
             else "no file"
         )
-        lost.append(-100 * c.score.difference if c.score else 0.0)
-        words_of[2].append(
-            words.lost(c.score.difference, n=c.score.n) if c.score else "not measured"
-        )
-    titles = ("Latency p50", "File size", "Accuracy lost, points")
+        lost.append(metric.scale * c.score.drop if c.score else 0.0)
+        words_of[2].append(words.score_lost(c.score) if c.score else "not measured")
+    step = f", {metric.step}" if metric.step else ""
+    titles = ("Latency p50", "File size", f"{metric.title} lost{step}")
     return list(zip(titles, (latency, size, lost), words_of, strict=True))
 
 

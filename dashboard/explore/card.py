@@ -96,8 +96,7 @@ def _rounds(candidate: Candidate, task: Task) -> None:
     ):
         st.caption("Earlier rounds:", width="content")
         for each in reversed(found):
-            accuracy = each.score
-            lost = words.lost(accuracy.difference, n=accuracy.n) if accuracy else words.NOTHING
+            lost = words.score_lost(each.score)
             st.button(
                 f"{words.percent(each.recipe.pruning_ratio, n=100)}: {lost}",
                 key=f"round_{each.id}",

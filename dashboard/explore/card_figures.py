@@ -8,22 +8,23 @@ from dashboard.words import words
 from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate, Role
+from optim.measure.measurement import Score
 from optim.recipe import Recipe
 
 
 def metrics(candidate: Candidate, baseline: Candidate | None) -> None:
-    """Draw accuracy, latency, size and changed answers."""
-    accuracy, latency, artifact = candidate.score, candidate.latency, candidate.artifact
+    """Draw score, latency, size and changed answers."""
+    score, latency, artifact = candidate.score, candidate.latency, candidate.artifact
     original = candidate.role is Role.BASELINE
     noisy = latency is not None and latency.noise > 1
     boxes = st.columns(4, gap="small")
     boxes[0].metric(
-        "Accuracy",
-        words.accuracy(accuracy),
-        None if original or not accuracy else words.lost(accuracy.difference, n=accuracy.n),
+        words.metric_of([candidate]).title,
+        words.score(score),
+        None if original or not score else words.score_lost(score),
         delta_color="off",
         delta_arrow="off",
-        help=f"{what_is('Accuracy')} {words.accuracy_interval(accuracy)}.",
+        help=f"{what_scores(score)} {words.score_interval(score)}.",
     )
     boxes[1].metric(
         "Latency, p50",
@@ -45,23 +46,26 @@ def metrics(candidate: Candidate, baseline: Candidate | None) -> None:
     )
     boxes[3].metric(
         "Changed answers",
-        "–" if accuracy is None else f"{accuracy.changed:,}",
-        None
-        if original or not accuracy
-        else f"{accuracy.worse:,} worse, {accuracy.better:,} better",
+        "–" if score is None else f"{score.changed:,}",
+        None if original or not score else f"{score.worse:,} worse, {score.better:,} better",
         delta_color="off",
         delta_arrow="off",
         help=what_is("Changed answers"),
     )
 
 
+def what_scores(score: Score | None) -> str:
+    """The glossary's sentence on the metric."""
+    return what_is("Accuracy" if score is None else score.scored_by.title)
+
+
 def facts(candidate: Candidate, baseline: Candidate | None) -> dict[str, list[str]]:
     """Everything else that is known, as names and values."""
-    latency, accuracy = candidate.latency, candidate.score
+    latency, score = candidate.latency, candidate.score
     artifact, graph = candidate.artifact, candidate.facts
     rows = {
-        "Accuracy": words.accuracy_interval(accuracy),
-        "Relative change": words.relative_change(accuracy, baseline.score if baseline else None),
+        words.metric_of([candidate]).title: words.score_interval(score),
+        "Relative change": words.relative_change(score, baseline.score if baseline else None),
         "Speed-up": words.speedup_interval(latency),
         "Latency": words.latency_spread(latency),
         "Noise floor (A/A)": words.noise_floor(latency),

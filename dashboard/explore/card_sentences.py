@@ -51,12 +51,13 @@ def _promises(candidate: Candidate, baseline: Candidate | None, task: Task) -> l
 
 
 def _difference(candidate: Candidate) -> str:
-    accuracy = candidate.score
-    assert accuracy is not None  # asked by the caller
-    if accuracy.changed == 0:
+    score = candidate.score
+    assert score is not None  # asked by the caller
+    name = score.scored_by.title.lower()
+    if score.changed == 0:
         return "Every answer is as before."
-    chance = f"p = {accuracy.p_value:.2g}" if accuracy.p_value >= 1e-6 else "p < 0.000001"
-    if accuracy.tied_with_baseline:
-        return f"The accuracy is **tied** with the original: the difference may be luck ({chance})."
-    kind = "loss" if accuracy.difference < 0 else "gain"
-    return f"The {kind} of accuracy is **real**, not luck ({chance})."
+    chance = f"p = {score.p_value:.2g}" if score.p_value >= 1e-6 else "p < 0.000001"
+    if score.tied_with_baseline:
+        return f"The {name} is **tied** with the original: the difference may be luck ({chance})."
+    kind = "loss" if score.drop > 0 else "gain"
+    return f"The {kind} of {name} is **real**, not luck ({chance})."

@@ -208,12 +208,13 @@ def _measure(task: str, recipe: Recipe) -> None:
     live.watch(job)
 
 
-def limits() -> None:
+def limits(task: Task) -> None:
     """What the user cannot accept: points lost, milliseconds, megabytes."""
+    step = f", {task.metric.step}" if task.metric.step else ""
     with st.container(border=True, key="limits_panel"):
         st.markdown("**Limits**")
         st.select_slider(
-            "Accuracy I may lose, points",
+            f"{task.metric.title} I may lose{step}",
             state.DROPS,
             value=state.DEFAULT_DROP,
             key=state.MAX_DROP,

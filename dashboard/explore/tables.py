@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -14,6 +15,7 @@ from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.candidate import Candidate
 from optim.search.pareto import Front
+from optim.task.metric import Metric
 
 
 def candidate_table(
@@ -42,7 +44,7 @@ def candidate_table(
         on_select=select,
         selection_mode="single-row",
         selection_default={"selection": {"rows": [ids.index(chosen)]}} if chosen in ids else None,
-        column_config=COLUMNS,
+        column_config=columns(words.metric_of(rows)),
         alt="The candidates of the plot as a table; choose a row to open its card.",
     )
 
@@ -55,12 +57,13 @@ def table_of(rows: Sequence[Candidate], front: Front, baseline: Candidate | None
         **{c.id: "dominated" for c in front.dominated},
         **{c.id: "out of limits" for c in front.out_of_limits},
     }
+    metric = words.metric_of(rows)
     base_bytes = baseline.artifact.size_bytes if baseline and baseline.artifact else None
     return pd.DataFrame(
         {
             "Candidate": [c.words() for c in rows],
-            "Accuracy": [100 * c.score.value if c.score else None for c in rows],
-            "Points": [100 * c.score.difference if c.score else None for c in rows],
+            "Accuracy": [metric.scale * c.score.value if c.score else None for c in rows],
+            "Points": [metric.scale * c.score.difference if c.score else None for c in rows],
             "Latency": [c.latency.p50_ms if c.latency else None for c in rows],
             "Faster": [c.latency.speedup if c.latency else None for c in rows],
             "Size": [c.artifact.size_bytes / 1e6 if c.artifact else None for c in rows],
@@ -78,14 +81,15 @@ def table_of(rows: Sequence[Candidate], front: Front, baseline: Candidate | None
 def metrics_table(chosen: list[Candidate]) -> dict[str, list[str]]:
     """One column of figures per candidate, in words."""
     rows = (
-        "Accuracy", "Against the original", "Changed answers", "Latency, p50", "Speed-up",
+        words.metric_of(chosen).title, "Against the original", "Changed answers", "Latency, p50",
+        "Speed-up",
         "File", "Compressed", "Parameters", "Left in float", "Figures",
     )  # fmt: skip
     table = {"": list(rows)}
     for c in chosen:
         table[plain(_name(c, table))] = [
-            f"{words.accuracy(c.score)}: {words.accuracy_interval(c.score)}",
-            words.accuracy_change(c.score),
+            f"{words.score(c.score)}: {words.score_interval(c.score)}",
+            words.score_change(c.score),
             words.changed_answers(c.score),
             words.latency(c.latency.p50_ms if c.latency else None),
             words.speedup_interval(c.latency),
@@ -104,10 +108,8 @@ def _name(candidate: Candidate, taken: dict[str, list[str]]) -> str:
 
 
 _number = st.column_config.NumberColumn
-COLUMNS = {
+_COLUMNS = {
     "Candidate": st.column_config.TextColumn("Candidate", width="medium"),
-    "Accuracy": _number("Accuracy, %", format="%.2f", help=what_is("Accuracy")),
-    "Points": _number("Points", format="%+.2f", help=what_is("Points")),
     "Latency": _number("Latency, ms", format="%.3g", help=what_is("Latency")),
     "Faster": _number("Faster", format="%.3gx", help=what_is("Speed-up")),
     "Size": _number("Size, MB", format="%.3g", help=what_is("File size")),
@@ -116,3 +118,18 @@ COLUMNS = {
     "Figures": st.column_config.TextColumn("Figures", help=what_is("Recorded")),
     "Id": st.column_config.TextColumn("Id", width="small"),
 }
+
+
+def columns(metric: Metric) -> dict[str, Any]:
+    """How the columns are shown; what is scored has the metric's own name and unit."""
+    digits = "%.2f" if metric.right_or_wrong else "%.3g"
+    title = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
+    return {
+        **_COLUMNS,
+        "Accuracy": _number(title, format=digits, help=what_is(metric.title)),
+        "Points": _number(
+            metric.step.capitalize() if metric.right_or_wrong else "Change",
+            format=digits.replace("%", "%+"),
+            help=what_is("Points"),
+        ),
+    }

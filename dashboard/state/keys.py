@@ -22,6 +22,7 @@ from optim.errors import OptimError, TargetError
 from optim.recipe import Architecture, Precision, PruningUnit, Recipe
 from optim.recipe.steps import STEP_ORDER
 from optim.search.pareto import Limits
+from optim.task.metric import Metric
 from optim.task.task import SAMPLE_ORDER, Task
 
 # --- pages, as streamlit names them ---------------------------------------------------------------
@@ -303,13 +304,13 @@ _KINDS: dict[str, type[StrEnum]] = {
 
 
 # --- limits ---------------------------------------------------------------------------------------
-def limits() -> Limits:
-    """What the user will not accept."""
+def limits(metric: Metric) -> Limits:
+    """What the user will not accept; a drop is chosen in the steps of the metric."""
     state = st.session_state
     drop = state.get(MAX_DROP, DEFAULT_DROP)
     max_mb = state.get(MAX_MB)
     return Limits(
-        max_score_drop=None if drop == NO_LIMIT else float(drop) / 100,
+        max_score_drop=None if drop == NO_LIMIT else float(drop) / metric.scale,
         max_latency_ms=state.get(MAX_MS),
         max_size_bytes=None if max_mb is None else max_mb * 1e6,
     )

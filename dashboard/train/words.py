@@ -191,7 +191,7 @@ def _tested(row: Training) -> str:
     if not row.tested:
         return words.NOTHING
     precision, accuracy = next(iter(row.tested.items()))
-    return f"{words.accuracy(accuracy)} ({precision.upper()})"
+    return f"{words.score(accuracy)} ({precision.upper()})"
 
 
 def _at(data: DataEfficiency, share: float) -> list[DataPoint]:

@@ -33,7 +33,7 @@ def page() -> None:
             icon=":material/hourglass_empty:",
         )
         return
-    chosen = [measured[name] for name in _choose(measured)]
+    chosen = [measured[name] for name in _choose(task, measured)]
     if len(chosen) < 2:
         st.info("Choose at least two candidates above.", icon=":material/compare_arrows:")
         return
@@ -55,10 +55,10 @@ def page() -> None:
     flips.panel(task, chosen, known)
 
 
-def _choose(measured: dict[str, Candidate]) -> list[str]:
+def _choose(task: Task, measured: dict[str, Candidate]) -> list[str]:
     """The picked ids; the link decides with which it opens."""
     if state.COMPARE_BOX not in st.session_state:
-        st.session_state[state.COMPARE_BOX] = state.compared(measured) or _opening(measured)
+        st.session_state[state.COMPARE_BOX] = state.compared(measured) or _opening(task, measured)
     kept = [name for name in st.session_state[state.COMPARE_BOX] if name in measured]
     st.session_state[state.COMPARE_BOX] = kept
     return st.multiselect(
@@ -72,9 +72,9 @@ def _choose(measured: dict[str, Candidate]) -> list[str]:
     )
 
 
-def _opening(measured: dict[str, Candidate]) -> list[str]:
+def _opening(task: Task, measured: dict[str, Candidate]) -> list[str]:
     """The original and the candidate that Explore recommends."""
-    advice = loaders.recommendation(state.model(), state.limits())
+    advice = loaders.recommendation(task.name, state.limits(task.metric))
     best = advice.candidate if advice else None
     ids = [name for name, c in measured.items() if c.role is Role.BASELINE]
     ids += [best.id] if best else []

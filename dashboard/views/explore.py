@@ -28,8 +28,8 @@ def page() -> None:
     if state.is_narrow():  # where columns become rows, the plot comes before the limits
         limits_place = st.container()
     with limits_place:  # first in the script: a link's limits are known once their fields are
-        controls.limits()
-    limits = state.limits()
+        controls.limits(task)
+    limits = state.limits(task.metric)
     front = loaders.front(task.name, limits)
     advice = loaders.recommendation(task.name, limits) if front.measured else None
     with header:

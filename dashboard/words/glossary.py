@@ -171,6 +171,18 @@ GLOSSARY: dict[str, str] = {
         "The share of test examples that get the right answer. The test examples were kept apart: "
         "they were used neither for training nor for choosing."
     ),
+    "Agreement with the original": (
+        "The share of test examples that get the class that the original gives them. It needs no "
+        "labels, and says nothing of how often the original is right."
+    ),
+    "Signal to noise against the original": (
+        "How loud the original's output is against the error of this one, in decibels, averaged "
+        "over the test examples: 20 dB are an error of a tenth. 120 dB stand for no difference."
+    ),
+    "Mean absolute error": (
+        "How far the output lies from its target, averaged over the test examples, in the target's "
+        "own unit. Lower is better."
+    ),
     "Points": (
         "Percentage points: from 94 % to 93 % is 1 point lost, that is, one more wrong answer in "
         "a hundred."

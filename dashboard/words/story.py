@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from dashboard.words import step_words, words
 from optim.candidate import Candidate, Role
+from optim.measure.measurement import Score
 from optim.recipe import (
     INTEGER_PRECISIONS,
     Architecture,
@@ -185,12 +187,17 @@ def _told(
 def _best(
     candidates: tuple[Candidate, ...], wanted: Callable[[Candidate], bool]
 ) -> Candidate | None:
-    """The fastest of the wanted ones that loses at most two points, else the most accurate."""
+    """The fastest of the wanted ones that loses little, else the best scored."""
     found = [c for c in candidates if c.measured and c.role is not Role.CONTROL and wanted(c)]
-    kind = [c for c in found if c.score and c.score.difference >= -0.02]
+    kind = [c for c in found if c.score and c.score.drop <= _small_drop(c.score)]
     if kind:
         return max(kind, key=lambda c: c.latency.speedup if c.latency else 0.0)
-    return max(found, key=lambda c: c.score.value if c.score else 0.0, default=None)
+    return max(found, key=lambda c: -c.score.cost if c.score else -math.inf, default=None)
+
+
+def _small_drop(score: Score) -> float:
+    """Two points; of a score that is no share, a tenth of the original's."""
+    return 0.02 if score.moments is None else 0.1 * abs(score.value - score.difference)
 
 
 def another_architecture(recipe: Recipe) -> str:

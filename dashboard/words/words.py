@@ -6,6 +6,7 @@ What a term means is explained in ``dashboard.words.glossary``; single numbers b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from dashboard.words.quantities import (
@@ -32,6 +33,8 @@ from optim.jobs.job import Job, JobKind, JobState
 from optim.measure.measurement import Latency, Score
 from optim.recipe import Distill, Precision, Prune, Recipe, Replace, ReplaceActivation, Sparsify
 from optim.search.predict import Prediction
+from optim.task.metric import ACCURACY, Metric
+from optim.task.metric_words import half_width_words, lost_words, value_words
 from optim.task.task import sample_tasks
 from optim.words import decimals, digits
 
@@ -39,10 +42,6 @@ __all__ = [
     "NOTHING",
     "TIED",
     "about",
-    "accuracy",
-    "accuracy_change",
-    "accuracy_half_width",
-    "accuracy_interval",
     "ago",
     "between",
     "changed_answers",
@@ -59,6 +58,7 @@ __all__ = [
     "latency_spread",
     "lost",
     "method",
+    "metric_of",
     "networks",
     "noise_floor",
     "percent",
@@ -66,6 +66,10 @@ __all__ = [
     "predicted",
     "provenance",
     "relative_change",
+    "score",
+    "score_change",
+    "score_half_width",
+    "score_interval",
     "size",
     "smaller",
     "speedup_interval",
@@ -77,37 +81,46 @@ TIED = "not distinguishable"
 
 
 # --- measurements --------------------------------------------------------------------------------
-def accuracy(value: Score | None) -> str:
-    """The share of right answers."""
-    return NOTHING if value is None else percent(value.value, n=value.n)
+def metric_of(candidates: Iterable[Candidate]) -> Metric:
+    """What scores these candidates of one task; accuracy while none has a score."""
+    return next((c.score.scored_by for c in candidates if c.score is not None), ACCURACY)
 
 
-def accuracy_interval(value: Score | None) -> str:
-    """The 95 % interval of the share of right answers, with n."""
+def score(value: Score | None) -> str:
+    """The mean score with its unit, such as the share of right answers."""
+    return NOTHING if value is None else value_words(value.scored_by, value.value, value.n)
+
+
+def score_interval(value: Score | None) -> str:
+    """The 95 % interval of the mean score, with n."""
     if value is None:
         return NOTHING
-    span = between(*value.interval, lambda share: percent(share, n=value.n))
+    span = between(*value.interval, lambda end: value_words(value.scored_by, end, value.n))
     return f"{span} (95 % interval, n = {value.n:,})"
 
 
-def accuracy_half_width(value: Score) -> str:
-    """Half of the 95 % interval, to stand after a percentage."""
-    low, high = value.interval
-    return f"± {50 * (high - low):.{max(1, decimals(value.n))}f}"
+def score_half_width(value: Score) -> str:
+    """Half of the 95 % interval, to stand after the mean score."""
+    return half_width_words(value.scored_by, value.interval, value.n)
 
 
-def accuracy_change(value: Score | None) -> str:
+def score_lost(value: Score | None) -> str:
+    """What is lost or gained against the original."""
+    return NOTHING if value is None else lost_words(value.scored_by, value.difference, value.n)
+
+
+def score_change(value: Score | None) -> str:
     """The change against the original, and whether it is more than noise."""
     if value is None:
         return NOTHING
-    words = lost(value.difference, n=value.n)
+    words = score_lost(value)
     if value.worse == value.better == value.changed == 0:
         return "every answer as before"
     return f"{words}, {TIED} from the original" if value.tied_with_baseline else words
 
 
 def relative_change(value: Score | None, baseline: Score | None) -> str:
-    """The change relative to the original's accuracy.
+    """The change relative to the original's score.
 
     The paired difference of 0.69 points at 93.65 % is a relative loss of 0.74 %.
     """
@@ -134,7 +147,8 @@ def provenance(candidate: Candidate) -> str:
         return "latency not measured yet"
     if candidate.score is None:
         return "accuracy not measured yet"
-    return "measured, accuracy recorded" if candidate.score.recorded else "measured"
+    recorded = f"measured, {candidate.score.scored_by.title.lower()} recorded"
+    return recorded if candidate.score.recorded else "measured"
 
 
 def latency_spread(value: Latency | None) -> str:
@@ -212,7 +226,7 @@ def versus_baseline(candidate: Candidate, baseline: Candidate | None) -> str:
     if candidate.artifact and baseline and baseline.artifact:
         parts.append(smaller(baseline.artifact.size_bytes / candidate.artifact.size_bytes))
     if candidate.score is not None:
-        parts.append(lost(candidate.score.difference, n=candidate.score.n))
+        parts.append(score_lost(candidate.score))
     return ", ".join(parts) or NOTHING
 
 

@@ -21,9 +21,10 @@ from optim.cli.rows import candidate_row
 from optim.cli.target_options import target_options
 from optim.devices.target import Target
 from optim.report.record import candidate_record
+from optim.report.score_text import change_text, interval_text, value_text
 from optim.search.grid import Grid
 from optim.sweeps import make_each
-from optim.words import between, count, megabytes, milliseconds, points, share, times
+from optim.words import between, count, megabytes, milliseconds, times
 
 EPOCHS_HELP = "Fine-tuning after pruning, in passes over the data. Default: what suits TASK."
 
@@ -123,12 +124,12 @@ def measure(file: Path, task: str, target: Target, workspace: Path | None, as_js
     if as_json:
         print_json(measured_record(found))
         return
-    accuracy, latency = found.score, found.latency
+    score, latency = found.score, found.latency
     say(
         f"{file.name} on {task}\n"
-        f"  accuracy  {share(accuracy.value)}, 95 % interval {between(accuracy.interval, share)}, "
-        f"n = {count(accuracy.n)}\n"
-        f"            {points(accuracy.difference)} against the task's original\n"
+        f"  {score.scored_by.name:9s} {value_text(score)}, 95 % interval {interval_text(score)}, "
+        f"n = {count(score.n)}\n"
+        f"            {change_text(score)} against the task's original\n"
         f"  latency   {milliseconds(latency.p50_ms)} at the median, "
         f"{times(latency.speedup)} as fast as the original, 95 % interval "
         f"{between(latency.speedup_interval, times)}\n"

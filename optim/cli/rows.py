@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from optim.candidate import Candidate
-from optim.words import between, count, megabytes, milliseconds, points, share, times
+from optim.report.score_text import change_text, interval_text, value_text
+from optim.words import between, count, megabytes, milliseconds, times
 
 NOT_KNOWN = "-"
 
 
 def candidate_row(candidate: Candidate) -> dict[str, str]:
     """A row of a table; what is not known is a dash."""
-    accuracy, latency, artifact = candidate.score, candidate.latency, candidate.artifact
+    score, latency, artifact = candidate.score, candidate.latency, candidate.artifact
     row = dict.fromkeys(
         ("id", "recipe", "accuracy", "change", "latency", "speed-up", "size", "state"), NOT_KNOWN
     )
     row |= {"id": candidate.id, "recipe": candidate.words(), "state": _state(candidate)}
-    if accuracy is not None:
-        row |= {"accuracy": share(accuracy.value), "change": points(accuracy.difference)}
+    if score is not None:
+        row |= {"accuracy": value_text(score), "change": change_text(score)}
     if latency is not None:
         row |= {"latency": milliseconds(latency.p50_ms), "speed-up": times(latency.speedup)}
     if artifact is not None:
@@ -31,15 +32,16 @@ def candidate_card(candidate: Candidate, baseline: Candidate | None) -> str:
         baseline: for the ratio of sizes; left out if it has no file.
     """
     lines = [f"{candidate.words()}  ({candidate.id})"]
-    accuracy, latency, artifact = candidate.score, candidate.latency, candidate.artifact
-    if accuracy is not None:
-        tie = "; may be chance" if accuracy.tied_with_baseline and accuracy.changed else ""
-        origin = ", recorded when the file was made" if accuracy.recorded else ""
+    score, latency, artifact = candidate.score, candidate.latency, candidate.artifact
+    if score is not None:
+        tie = "; may be chance" if score.tied_with_baseline and score.changed else ""
+        origin = ", recorded when the file was made" if score.recorded else ""
+        name = score.scored_by.name
         lines += [
-            f"  accuracy  {share(accuracy.value)}, 95 % interval "
-            f"{between(accuracy.interval, share)}, n = {count(accuracy.n)}{origin}",
-            f"            {points(accuracy.difference)} against the original "
-            f"({count(accuracy.changed)} answers changed{tie})",
+            f"  {name:9s} {value_text(score)}, 95 % interval {interval_text(score)}, "
+            f"n = {count(score.n)}{origin}",
+            f"            {change_text(score)} against the original "
+            f"({count(score.changed)} answers changed{tie})",
         ]
     if latency is not None:
         lines += [
@@ -73,4 +75,5 @@ def _state(candidate: Candidate) -> str:
         return "not timed here"
     if candidate.score is None:
         return "accuracy not measured"
-    return "accuracy recorded" if candidate.score.recorded else "measured"
+    name = candidate.score.scored_by.name
+    return f"{name} recorded" if candidate.score.recorded else "measured"

@@ -269,6 +269,10 @@ class Score:
         """How much worse than the baseline, whichever way is better; below 0 if it is better."""
         return -self.difference if self.scored_by.higher_is_better else self.difference
 
+    def worse_by(self, drop: float) -> float:
+        """The value that is so much worse than this one."""
+        return self.value - drop if self.scored_by.higher_is_better else self.value + drop
+
     @property
     def cost(self) -> float:
         """``value`` turned so that lower is better."""

@@ -146,7 +146,7 @@ def python_code(task: Task, recipe: Recipe, target: Target | None = None) -> str
         f'workspace = optim.Workspace(".workspace"{on})\n'
         f"recipe = {made}\n"
         f"candidate = workspace.make({task.name!r}, recipe)\n"
-        "print(candidate.latency.p50_ms, candidate.accuracy.value, candidate.artifact.path)"
+        "print(candidate.latency.p50_ms, candidate.score.value, candidate.artifact.path)"
     )
 
 

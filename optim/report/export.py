@@ -19,10 +19,11 @@ from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.recipe import Activations, Precision, Quantize, Recipe
 from optim.report.record import candidate_record
+from optim.report.score_text import change_text, interval_text, value_text
 from optim.task.datasets import normalisation
 from optim.task.task import Task
 from optim.version import __version__
-from optim.words import between, count, megabytes, milliseconds, points, share, times
+from optim.words import between, count, megabytes, milliseconds, times
 
 MODEL, RECIPE, CARD, README = "model.onnx", "recipe.yaml", "card.json", "README.txt"
 
@@ -160,17 +161,16 @@ def _figures(candidate: Candidate, artifact: Artifact) -> list[str]:
         f"Size      {megabytes(artifact.size_bytes)} "
         f"({megabytes(artifact.compressed_bytes)} compressed)"
     ]
-    accuracy, latency = candidate.score, candidate.latency
-    if accuracy is not None:
-        origin = "recorded when the file was made" if accuracy.recorded else "measured here"
+    score, latency = candidate.score, candidate.latency
+    if score is not None:
+        origin = "recorded when the file was made" if score.recorded else "measured here"
         lines.append(
-            f"Accuracy  {share(accuracy.value)} (95 % interval "
-            f"{between(accuracy.interval, share)}) on {count(accuracy.n)} test examples, {origin}"
+            f"{score.scored_by.name.capitalize():9s} {value_text(score)} (95 % interval "
+            f"{interval_text(score)}) on {count(score.n)} test examples, {origin}"
         )
-        lines.append(
-            f"          {points(accuracy.difference)} against the original "
-            f"(95 % interval {between(accuracy.difference_interval, points)})"
-        )
+        low, high = score.difference_interval
+        span = between((low, high), lambda end: change_text(score, end))
+        lines.append(f"          {change_text(score)} against the original (95 % interval {span})")
     if latency is not None:
         lines.append(
             f"Latency   {milliseconds(latency.p50_ms)} at the median "

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from optim.candidate import Candidate, Role
+from optim.measure.measurement import Score
 from optim.recipe import Prune, Recipe, Replace
 from optim.search.pareto import Objective, costs_of, distinguishable
+from optim.task.metric_words import drop_words
 
 SIMILAR_LATENCY = 1.25
 
@@ -97,13 +99,20 @@ def _log_latency(candidate: Candidate) -> float:
     return math.log(costs_of(candidate, [Objective.LATENCY])[0])
 
 
+def _more_and_less(score: Score) -> tuple[str, str]:
+    """How a better and a worse score are called."""
+    return ("more accurate", "less accurate") if score.metric == "accuracy" else ("better", "worse")
+
+
 def _compare(control: Candidate, compressed: Candidate) -> ControlComparison:
     own, other = costs_of(compressed, [Objective.SCORE]), costs_of(control, [Objective.SCORE])
     difference = other[0] - own[0]
     name = f"{compressed.words()} against {control.words()}"
     training = "training" if _is_student(control) else "fine-tuning"
     effort = f"{_epochs(compressed)} of {training} against {_epochs(control)} of training"
-    points = f"{abs(100 * difference):.2f} points"
+    assert compressed.score is not None  # it is measured
+    points = drop_words(compressed.score.scored_by, abs(difference))
+    more, less = _more_and_less(compressed.score)
     if not distinguishable(compressed, control, Objective.SCORE):
         verdict = Verdict.TIED
         words = (
@@ -112,12 +121,12 @@ def _compare(control: Candidate, compressed: Candidate) -> ControlComparison:
     elif difference > 0:
         verdict = Verdict.COMPRESSED
         winner = "The teacher" if _is_student(control) else "Compressing"
-        words = f"{winner} wins: {name}, {points} more accurate at similar latency ({effort})."
+        words = f"{winner} wins: {name}, {points} {more} at similar latency ({effort})."
     else:
         verdict = Verdict.CONTROL
         better = "without a teacher" if _is_student(control) else "trained from scratch"
         words = (
-            f"The small network {better} wins: {name}, {points} less accurate at "
+            f"The small network {better} wins: {name}, {points} {less} at "
             f"similar latency ({effort}). Fine-tune longer, or take the small network."
         )
     return ControlComparison(

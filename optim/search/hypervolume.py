@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optim.candidate import Candidate, Role
+from optim.measure.measurement import Score
 from optim.search.dominance import pareto_front
 from optim.search.pareto import Objective, costs_of
 
@@ -56,8 +57,13 @@ def reference_of(baseline: Candidate) -> Reference:
     return Reference(
         latency_ms=REFERENCE_FACTOR * baseline.latency.p50_ms,
         size_bytes=REFERENCE_FACTOR * baseline.artifact.size_bytes,
-        score=baseline.score.value - REFERENCE_DROP,
+        score=baseline.score.worse_by(_reference_drop(baseline.score)),
     )
+
+
+def _reference_drop(score: Score) -> float:
+    """Five points; of a score that is no share, as much as the baseline's own."""
+    return REFERENCE_DROP if score.moments is None else abs(score.value) or 1.0
 
 
 def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
@@ -148,7 +154,8 @@ def _scaled(
     )
     for objective, cost, base in costs:
         if objective is Objective.SCORE:
-            scaled.append((cost - base) / REFERENCE_DROP - 1.0)
+            assert baseline.score is not None  # it is measured
+            scaled.append((cost - base) / _reference_drop(baseline.score) - 1.0)
         elif cost > 0 and base > 0:
             scaled.append(math.log2(cost / base) - math.log2(REFERENCE_FACTOR))
         else:

@@ -17,6 +17,8 @@ import numpy as np
 from optim.candidate import Candidate, Role
 from optim.measure.measurement import Latency
 from optim.search.dominance import clearly_dominated, dominated, overlapping, pareto_front
+from optim.task.metric import ACCURACY
+from optim.task.metric_words import drop_words
 
 
 class Objective(StrEnum):
@@ -32,7 +34,8 @@ class Limits:
     """What a user will not accept; None means no limit.
 
     Attributes:
-        max_score_drop: share of right answers that may be lost against the baseline, 0..1.
+        max_score_drop: how much worse than the baseline the score may be, in the metric's own
+            measure: for accuracy the share of right answers that may be lost, 0..1.
         max_latency_ms: median time of one run.
         max_size_bytes: bytes on disk.
     """
@@ -63,11 +66,12 @@ class Limits:
         broken = []
         if self.max_score_drop is not None:
             drop = score_drop(candidate, baseline)
-            limit = f"your limit is {100 * self.max_score_drop:g}"
+            metric = ACCURACY if candidate.score is None else candidate.score.scored_by
+            limit = f"your limit is {metric.scale * self.max_score_drop:g}"
             if drop is None:
                 broken.append(f"accuracy is not measured yet; {limit} points lost")
             elif drop > self.max_score_drop + 1e-12:
-                broken.append(f"loses {100 * drop:.2f} points, {limit}")
+                broken.append(f"loses {drop_words(metric, drop)}, {limit}")
         if self.max_latency_ms is not None:
             limit = f"your limit is {self.max_latency_ms:g} ms"
             if candidate.latency is None:

@@ -114,14 +114,19 @@ def predict(recipe: Recipe, measured: Sequence[Candidate]) -> Prediction | None:
         measured: any candidates of the task; the unmeasured and the controls are ignored.
 
     Returns:
-        None if fewer than two candidates, or not the baseline, are measured, or if it is about a
-        student and none like it is.
+        None if fewer than two candidates, or not the baseline, are measured, if it is about a
+        student and none like it is, or if their score is no share: of others the model knows
+        nothing.
     """
     like = (None, student_of(recipe))
     usable = [
         c
         for c in measured
-        if c.measured and c.role is not Role.CONTROL and student_of(c.recipe) in like
+        if c.measured
+        and c.score is not None
+        and c.score.moments is None
+        and c.role is not Role.CONTROL
+        and student_of(c.recipe) in like
     ]
     if len(usable) < 2 or not any(not c.recipe.steps for c in usable):
         return None

@@ -15,6 +15,8 @@ from optim.search.pareto import (
     not_clearly_beaten,
     score_drop,
 )
+from optim.task.metric import ACCURACY, Metric
+from optim.task.metric_words import drop_words
 from optim.words import megabytes, milliseconds
 
 SUPERLATIVE = {
@@ -158,8 +160,9 @@ def _price(choice: Candidate, runner_up: Candidate | None) -> str:
     slower, worse, larger = (b - a for a, b in zip(own, other, strict=True))
     if slower:
         told.append(f"{milliseconds(abs(slower))} {'slower' if slower > 0 else 'faster'}")
-    if round(1e4 * worse):
-        told.append(f"{abs(100 * worse):.2f} points {'worse' if worse > 0 else 'better'}")
+    amount = drop_words(_metric(choice), abs(worse))
+    if amount != drop_words(_metric(choice), 0.0):
+        told.append(f"{amount} {'worse' if worse > 0 else 'better'}")
     if larger:
         told.append(f"{megabytes(abs(larger))} {'larger' if larger > 0 else 'smaller'}")
     return f"The runner-up is {runner_up.words()}: {', '.join(told) or 'the same figures'}."
@@ -195,12 +198,12 @@ def _edge(choice: Candidate, limits: Limits, baseline: Candidate | None) -> str:
     if limit is None or drop is None or choice.score is None or choice.role is Role.BASELINE:
         return ""
     low, high = choice.score.difference_interval
-    half = (high - low) / 2
+    half, metric = (high - low) / 2, _metric(choice)
     if drop + half <= limit:
         return ""
     return (
-        f"It is at the edge of your limit: it loses {100 * drop:.2f} points, 95 % interval "
-        f"{100 * (drop - half):.2f} to {100 * (drop + half):.2f}."
+        f"It is at the edge of your limit: it loses {drop_words(metric, drop)}, 95 % interval "
+        f"{_bare(metric, drop - half)} to {_bare(metric, drop + half)}."
     )
 
 
@@ -215,7 +218,9 @@ def _relaxation(measured: Sequence[Candidate], limits: Limits, baseline: Candida
         fitting = [c for c in measured if not rest.broken_by(c, baseline)]
         if fitting:
             needed = min(_needed(c, name, baseline) for c in fitting)
-            options.append((needed / max(limit, 1e-9), _relax_words(name, needed)))
+            options.append(
+                (needed / max(limit, 1e-9), _relax_words(name, needed, _metric(fitting[0])))
+            )
     if options:
         return min(options)[1]
     nearest = min(measured, key=lambda c: (len(limits.broken_by(c, baseline)), c.id))
@@ -233,11 +238,15 @@ def _needed(candidate: Candidate, name: str, baseline: Candidate | None) -> floa
     return costs_of(candidate, [objective])[0]
 
 
-def _relax_words(name: str, needed: float) -> str:
+def _relax_words(name: str, needed: float, metric: Metric) -> str:
     """Rounded up, so that the limit as written lets the candidate in."""
     match name:
         case "max_score_drop":
-            return f"Allow {math.ceil(needed * 1e4 - 1e-6) / 100:g} points of accuracy to be lost."
+            if metric.right_or_wrong:
+                points = math.ceil(needed * 1e4 - 1e-6) / 100
+                return f"Allow {points:g} points of {metric.title.lower()} to be lost."
+            worse = f"{_round_up(metric.scale * needed):g} {metric.step}".rstrip()
+            return f"Allow {metric.title.lower()} to become worse by {worse}."
         case "max_latency_ms":
             return f"Allow {_round_up(needed):g} ms."
         case _:
@@ -248,3 +257,12 @@ def _round_up(value: float) -> float:
     """Three digits, never below the value."""
     step = 10.0 ** (math.floor(math.log10(value)) - 2) if value > 0 else 1.0
     return math.ceil(value / step - 1e-9) * step
+
+
+def _metric(candidate: Candidate) -> Metric:
+    return ACCURACY if candidate.score is None else candidate.score.scored_by
+
+
+def _bare(metric: Metric, drop: float) -> str:
+    """A drop without its unit."""
+    return drop_words(metric, drop).removesuffix(metric.step).rstrip()

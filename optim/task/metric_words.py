@@ -67,15 +67,30 @@ def lost_words(metric: Metric, difference: float | None, n: int) -> str:
     return f"{'better' if better else 'worse'} by {text[1:]}"
 
 
-def axis_title(metric: Metric, *, among: str = "") -> str:
-    """The title of an axis: name, unit, and which way is better.
+def drop_words(metric: Metric, drop: float) -> str:
+    """How much worse something is, two decimals of a percentage at most.
 
-    >>> axis_title(ACCURACY, among=" of 10,000"), axis_title(MEAN_ABSOLUTE_ERROR)
-    ('Accuracy, % of 10,000 (higher is better ↑)', 'Mean absolute error (lower is better ↓)')
+    >>> drop_words(ACCURACY, 0.0123), drop_words(SQNR, 12.345)
+    ('1.23 points', '12.3 dB')
+    """
+    shown = metric.scale * drop
+    text = f"{shown:.2f}" if metric.right_or_wrong else digits(shown)
+    return f"{text} {metric.step}".rstrip()
+
+
+def axis_title(metric: Metric, n: int | None = None) -> str:
+    """The title of an upright axis: name, unit, and which way is better; up is always better.
+
+    Args:
+        n: examples that each score is the mean of, where they are as many.
+
+    >>> axis_title(ACCURACY, 10_000), axis_title(MEAN_ABSOLUTE_ERROR)
+    ('Accuracy, % of 10,000 (higher is better ↑)', 'Mean absolute error (lower is better ↑)')
     """
     name = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
-    better = "higher is better ↑" if metric.higher_is_better else "lower is better ↓"
-    return f"{name}{among} ({better})"
+    among = "" if n is None else f" of {n:,}" if metric.unit == "%" else f", {n:,} examples"
+    better = "higher" if metric.higher_is_better else "lower"
+    return f"{name}{among} ({better} is better ↑)"
 
 
 def _digits(metric: Metric, value: float, n: int, sign: str = "") -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.charts import PLOT_CONFIG, Pending, pareto_figure, theme
+from dashboard.charts.axes import y_axis
 from dashboard.charts.pareto.points import staircase_of
 from dashboard.charts.theme import METHOD_SYMBOLS
 from optim.candidate import Candidate
@@ -13,6 +14,7 @@ from optim.jobs.job import JobState
 from optim.recipe import recipe_of
 from optim.search.pareto import Front, Limits, Objective, ranked_front
 from optim.search.predict import Prediction
+from optim.task.metric import MEAN_ABSOLUTE_ERROR
 from tests.dashboard.factories import candidate, control, many_candidates
 from tests.dashboard.figures import clickable, labels, legend, listed, names, trace
 
@@ -339,3 +341,11 @@ def test_a_control_beyond_the_limits_is_still_seen_as_a_control() -> None:
 def test_the_configuration_has_no_cloud_button() -> None:
     assert PLOT_CONFIG["showSendToCloud"] is False
     assert PLOT_CONFIG["displaylogo"] is False
+
+
+def test_where_lower_is_better_the_axis_is_turned_so_that_up_is_better() -> None:
+    axis = y_axis(MEAN_ABSOLUTE_ERROR, [0.2, 0.5], baseline=0.2, n=40)
+    assert axis.title == "Mean absolute error, 40 examples (lower is better ↑)"
+    assert axis.low > 0.5 > 0.2 > axis.high
+    assert axis.share(0.2) > axis.share(0.5)
+    assert axis.layout()["range"] == [axis.low, axis.high]

@@ -109,11 +109,11 @@ def test_losses_and_gains_in_words() -> None:
 
 
 def test_a_difference_inside_the_noise_is_called_so() -> None:
-    assert words.accuracy_change(accuracy_of(4, better=5)) == (
+    assert words.score_change(accuracy_of(4, better=5)) == (
         "0.04 points lost, not distinguishable from the original"
     )
-    assert words.accuracy_change(accuracy_of(69, better=62)) == "0.69 points lost"
-    assert words.accuracy_change(accuracy_of(0, better=0)) == "every answer as before"
+    assert words.score_change(accuracy_of(69, better=62)) == "0.69 points lost"
+    assert words.score_change(accuracy_of(0, better=0)) == "every answer as before"
 
 
 def test_changed_answers_say_both_sides() -> None:
@@ -128,9 +128,9 @@ def test_the_relative_change_is_of_the_originals_accuracy() -> None:
 
 def test_an_accuracy_comes_with_its_interval_and_n() -> None:
     value = accuracy_of(69, better=62)
-    assert words.accuracy(value) == "93.31 %"
-    assert words.accuracy_interval(value) == "92.80 to 93.78 % (95 % interval, n = 10,000)"
-    assert words.accuracy_half_width(value) == "± 0.49"
+    assert words.score(value) == "93.31 %"
+    assert words.score_interval(value) == "92.80 to 93.78 % (95 % interval, n = 10,000)"
+    assert words.score_half_width(value) == "± 0.49"
 
 
 def test_a_latency_comes_with_its_spread_and_the_noise_floor() -> None:

@@ -69,12 +69,19 @@ class Drawn:
 
     @cached_property
     def scales(self) -> tuple[Scale, Scale, Scale]:
-        """Latency, size and accuracy."""
-        shares = [100 * c.score.value for c in self.candidates if c.score]
+        """Latency, size and score."""
+        metric = words.metric_of(self.candidates)
+        scores = [metric.scale * c.score.value for c in self.candidates if c.score]
+        name = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
         return (
             self._cost("Latency p50, ms ←", "latency", 1.0),
             self._cost("File size, MB ←", "size", 1e-6),
-            _scale("Accuracy, % ↑", shares, log=False, rising=True),
+            _scale(
+                f"{name} {'↑' if metric.higher_is_better else '↓'}",
+                scores,
+                log=False,
+                rising=metric.higher_is_better,
+            ),
         )
 
     def marks(self, *, size: float) -> dict[str, Any]:
@@ -112,7 +119,7 @@ class Drawn:
         """The custom data of a point: its id, its recipe, its figures, its standing."""
         latency, file = candidate.latency, candidate.artifact
         figures = (
-            words.accuracy(candidate.score),
+            words.score(candidate.score),
             words.latency(latency.p50_ms if latency else None),
             words.size(file.size_bytes if file else None),
         )

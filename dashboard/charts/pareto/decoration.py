@@ -15,6 +15,8 @@ from dashboard.words import words
 from optim.search.hypervolume import reference_of, scaled_hypervolume
 from optim.search.pareto import Limits, Objective
 from optim.search.predict import Prediction
+from optim.task.metric import Metric
+from optim.task.metric_words import drop_words
 
 BEYOND = 1e4
 """A factor far outside every view: shades reach on when a user zooms out."""
@@ -54,10 +56,10 @@ def add_limits(sheet: Sheet, view: View, limits: Limits) -> list[Text]:
     texts = []
     base = view.front.baseline
     if limits.max_score_drop is not None and base is not None and base.score is not None:
-        y = 100 * (base.score.value - limits.max_score_drop)
-        sheet.shape(type="rect", xref="paper", x0=0, x1=1, y0=y - 1000, y1=y, **shade)
+        y = view.y.scale * base.score.worse_by(limits.max_score_drop)
+        sheet.shape(type="rect", xref="paper", x0=0, x1=1, y0=_beyond(view, y), y1=y, **shade)
         sheet.shape(type="line", xref="paper", x0=0, x1=1, y0=y, y1=y, line=line)
-        lost = words.lost(-limits.max_score_drop)
+        lost = _limit_words(view.metric, limits.max_score_drop)
         texts.append(
             Text(
                 x=view.x.high,
@@ -83,6 +85,17 @@ def add_limits(sheet: Sheet, view: View, limits: Limits) -> list[Text]:
             )
         )
     return texts
+
+
+def _beyond(view: View, y: float) -> float:
+    """Far on the worse side of a height."""
+    return y - 1000 if view.metric.higher_is_better else y + 1000
+
+
+def _limit_words(metric: Metric, drop: float) -> str:
+    if metric.right_or_wrong:
+        return words.lost(-drop)
+    return f"{drop_words(metric, drop)} worse"
 
 
 def add_iso_lines(sheet: Sheet, view: View) -> None:
@@ -117,7 +130,9 @@ def add_hypervolume(sheet: Sheet, view: View) -> list[Text]:
         reference.latency_ms if view.kind == "latency" else reference.size_bytes
     ) * view.x.scale
     corner_y = reference.score * view.y.scale
-    inside = [s for p in view.staircase if (s := view.spot(p))[0] < corner_x and s[1] > corner_y]
+    floor = view.y.share(corner_y)
+    spots = map(view.spot, view.staircase)
+    inside = [(x, y) for x, y in spots if x < corner_x and view.y.share(y) > floor]
     if not inside:
         return []
     xs, ys = [inside[0][0]], [corner_y]
@@ -247,10 +262,10 @@ def obstacles_of(sheet: Sheet, view: View) -> list[Box]:
             right, bottom = view.pixel(shape["x1"], shape["y0"])
             boxes.append(Box(left=left, top=top, right=right, bottom=bottom, weight=0.3))
     for point in view.staircase:
-        accuracy = point.candidate.score
-        if accuracy is not None:
+        score = point.candidate.score
+        if score is not None:
             x, _ = view.spot(point)
-            low, high = (view.pixel(x, 100 * end) for end in accuracy.interval)
+            low, high = (view.pixel(x, view.y.scale * end) for end in score.interval)
             boxes.append(segment(*low, *high, weight=0.8))
     return boxes
 

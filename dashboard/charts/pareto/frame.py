@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from dashboard.charts.axes import Axis, XAxis
 from dashboard.charts.pareto.points import Point
 from dashboard.charts.theme import ChartTheme
+from dashboard.words import words
 from optim.search.pareto import Front
+from optim.task.metric import Metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,11 @@ class View:
     staircase: tuple[Point, ...]
     narrow: bool
 
+    @property
+    def metric(self) -> Metric:
+        """What scores the candidates."""
+        return words.metric_of(self.front.measured)
+
     def pixel(self, x: float, y: float) -> tuple[float, float]:
         """Where a point lies in the plot, for shown units, from the top left corner."""
         return (
@@ -65,12 +72,13 @@ class View:
         )
 
     def holds(self, y: float) -> bool:
-        """True if an accuracy, in percent, is not below the view."""
-        return y >= self.y.low
+        """True if a score, in shown units, is not below the view."""
+        return self.y.share(y) >= 0
 
     def inside(self, y: float) -> float:
-        """The accuracy itself, or just above the lower edge of the view."""
-        return max(y, self.y.low + 0.07 * (self.y.high - self.y.low))
+        """The score itself, or just above the lower edge of the view."""
+        edge = self.y.low + 0.07 * (self.y.high - self.y.low)
+        return y if self.y.share(y) >= 0.07 else edge
 
     def spot(self, point: Point) -> tuple[float, float]:
         """A point in shown units."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.charts.axes import XAxis, stored_x, x_axis, y_axis
+from dashboard.charts.axes import DEEPEST, XAxis, stored_x, x_axis, y_axis
 from dashboard.charts.pareto.decoration import (
     Text,
     add_good_corner,
@@ -44,6 +44,7 @@ from optim.candidate import Candidate
 from optim.search.hypervolume import reference_of
 from optim.search.pareto import Front, Limits, ranked_front
 from optim.search.predict import Prediction
+from optim.task.metric_words import value_words
 
 
 def pareto_figure(
@@ -153,7 +154,8 @@ def _view(
         also_x.append(most)
     if base is not None and base.score is not None:
         if front.limits.max_score_drop is not None:
-            also_y.append(base.score.value - min(front.limits.max_score_drop, 0.15))
+            most_drop = DEEPEST / 100 if base.score.moments is None else math.inf
+            also_y.append(base.score.worse_by(min(front.limits.max_score_drop, most_drop)))
         if show_reference:
             reference = reference_of(base)
             also_x.append(reference.latency_ms if x == "latency" else reference.size_bytes)
@@ -166,6 +168,7 @@ def _view(
         kind=x,
         x=x_axis(x, [stored_x(c, x) for c in drawn], log=log_x, also=also_x, narrow=narrow),
         y=y_axis(
+            words.metric_of(front.measured),
             [*shares, *ends, *(g.score for g in guesses)],
             baseline=base.score.value if base is not None and base.score else None,
             n=examples.pop() if len(examples) == 1 and not narrow else None,
@@ -202,7 +205,8 @@ def _own_texts(view: View, prediction: Prediction | None, recommended: str | Non
     if prediction is not None:
         guess = prediction.latency_ms if view.kind == "latency" else prediction.size_bytes
         y = prediction.score * view.y.scale
-        told = "(predicted)" if view.holds(y) else f"(predicted: {y:.0f} %, far below)"
+        far = f"{y:.0f} {view.metric.unit}".rstrip()
+        told = "(predicted)" if view.holds(y) else f"(predicted: {far}, far below)"
         texts.append(
             Text(
                 x=guess * view.x.scale,
@@ -217,12 +221,13 @@ def _own_texts(view: View, prediction: Prediction | None, recommended: str | Non
 def _add_deeper_note(sheet: Sheet, view: View) -> None:
     """Say how many points lie below the view, instead of squeezing everything else."""
     deeper = [
-        c.score.value
+        c.score
         for c in view.front.measured
-        if c.score and c.score.value * view.y.scale < view.y.low
+        if c.score and not view.holds(c.score.value * view.y.scale)
     ]
     if not deeper:
         return
+    deepest = max(deeper, key=lambda score: score.cost)
     sheet.annotation(
         x=1,
         xref="paper",
@@ -230,7 +235,7 @@ def _add_deeper_note(sheet: Sheet, view: View) -> None:
         y=0,
         yref="paper",
         yanchor="bottom",
-        text=f"▼ {len(deeper)} more below, down to {words.percent(min(deeper), n=500)}",
+        text=f"▼ {len(deeper)} more below, down to {value_words(view.metric, deepest.value, 500)}",
         showarrow=False,
         font={"size": 11, "color": view.theme.muted},
         bgcolor=view.theme.background,

@@ -29,7 +29,7 @@ class Point:
 
     Attributes:
         x: in stored units, ms or bytes.
-        y: share of right answers.
+        y: the mean score, such as the share of right answers.
     """
 
     candidate: Candidate
@@ -61,10 +61,15 @@ def staircase_of(front: Front, x: XAxis) -> tuple[Point, ...]:
     A front in three objectives has members that lie behind the staircase of two.
     """
     steps: list[Point] = []
-    for point in sorted(points_of(front.members, x), key=lambda p: (p.x, -p.y)):
-        if not steps or point.y > steps[-1].y:
+    for point in sorted(points_of(front.members, x), key=lambda p: (p.x, _cost(p))):
+        if not steps or _cost(point) < _cost(steps[-1]):
             steps.append(point)
     return tuple(steps)
+
+
+def _cost(point: Point) -> float:
+    assert point.candidate.score is not None  # else it had no height
+    return point.candidate.score.cost
 
 
 def third(x: XAxis) -> Objective:
@@ -117,12 +122,13 @@ def hover_texts(
     if len(point.twins) > MOST_TWINS:
         name += f" and {len(point.twins) - MOST_TWINS} more"
     recorded = c.score is not None and c.score.recorded
-    accuracy = f"accuracy {words.accuracy_interval(c.score)}"
+    score = f"accuracy {words.NOTHING}"
     latency = "latency not measured yet"
     where = ""
     if c.score is not None:
-        accuracy = (
-            f"accuracy {words.accuracy(c.score)} {words.accuracy_half_width(c.score)}"
+        score = (
+            f"{c.score.scored_by.title.lower()} {words.score(c.score)} "
+            f"{words.score_half_width(c.score)}"
             f" (95 % interval, n = {c.score.n:,}), {'recorded' if recorded else 'measured'}"
         )
     if c.latency is not None:
@@ -137,7 +143,7 @@ def hover_texts(
     texts = [
         c.id[:8],
         name,
-        accuracy,
+        score,
         latency,
         size,
         words.versus_baseline(c, baseline),

@@ -32,7 +32,7 @@ def alt_text(
         return f"An empty plot of accuracy against {x}: no candidate is measured yet."
     steps = staircase_of(ranked, x)
     sentences = [
-        f"Plot of accuracy against {x} with {_candidates(len(ranked.measured))}, "
+        f"Plot of {_name(ranked)} against {x} with {_candidates(len(ranked.measured))}, "
         f"{len(steps)} of them on the front."
     ]
     if ranked.baseline is not None and ranked.baseline.measured:
@@ -58,7 +58,8 @@ def alt_text(
 
 def caption(front: Front, *, x: XAxis = "latency") -> str:
     """What the front is computed in and what marks mean; stands under the plot."""
-    names = [str(objective) for objective in front.objectives]
+    score = _name(front)
+    names = [score if o is Objective.SCORE else str(o) for o in front.objectives]
     joined = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     parts = [f"The front is computed in {joined}"]
     behind = len(points_of(front.members, x)) - len(staircase_of(front, x))
@@ -73,8 +74,8 @@ def caption(front: Front, *, x: XAxis = "latency") -> str:
         )
     recorded = sum(1 for c in front.measured if c.score is not None and c.score.recorded)
     if recorded:
-        parts.append(f"a rim marks {recorded} recorded {_plural('accuracy', recorded)}")
-    parts.append("lines through a point: 8 of 10 runs, and the 95 % interval of accuracy")
+        parts.append(f"a rim marks {recorded} recorded {_plural(score, recorded)}")
+    parts.append(f"lines through a point: 8 of 10 runs, and the 95 % interval of {score}")
     return ". ".join(part[0].upper() + part[1:] for part in parts) + "."
 
 
@@ -98,10 +99,15 @@ def notice(front: Front) -> str | None:
     return None
 
 
+def _name(front: Front) -> str:
+    """What the candidates are scored by, inside a sentence."""
+    return words.metric_of(front.measured).title.lower()
+
+
 def _figures(candidate: Candidate) -> str:
     latency = words.latency(candidate.latency.p50_ms if candidate.latency else None)
     size = words.size(candidate.artifact.size_bytes if candidate.artifact else None)
-    return f"{words.accuracy(candidate.score)} at {latency} and {size}"
+    return f"{words.score(candidate.score)} at {latency} and {size}"
 
 
 def _candidates(count: int) -> str:

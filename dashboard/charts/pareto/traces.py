@@ -166,7 +166,7 @@ def _same(values: list[str]) -> list[str] | str:
 
 
 def _error_bars(view: View, points: Sequence[Point], colour: str) -> dict[str, Any]:
-    """10th to 90th percentile of latency across, the 95 % interval of accuracy upwards."""
+    """10th to 90th percentile of latency across, the 95 % interval of the score upwards."""
     style = {
         "type": "data",
         "symmetric": False,
@@ -176,16 +176,16 @@ def _error_bars(view: View, points: Sequence[Point], colour: str) -> dict[str, A
     }
     across, upwards = [], []
     for point in points:
-        latency, accuracy = point.candidate.latency, point.candidate.score
+        latency, score = point.candidate.latency, point.candidate.score
         low, high = latency.spread_ms if latency and view.kind == "latency" else (point.x,) * 2
         across.append((max(0.0, high - point.x), max(0.0, point.x - low)))
-        bottom, top = accuracy.interval if accuracy else (point.y,) * 2
+        bottom, top = score.interval if score else (point.y,) * 2
         upwards.append((max(0.0, top - point.y), max(0.0, point.y - bottom)))
     bars = {
         "error_y": {
             **style,
-            "array": [100 * up for up, _ in upwards],
-            "arrayminus": [100 * down for _, down in upwards],
+            "array": [view.y.scale * up for up, _ in upwards],
+            "arrayminus": [view.y.scale * down for _, down in upwards],
         }
     }
     if view.kind == "latency":
