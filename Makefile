@@ -51,7 +51,7 @@ check: .venv/installed-dev
 	@$(BIN)/mypy
 	@$(BIN)/python scripts/house.py
 
-QUICK_BENCHES = "compression.py --only-starters" quantization.py sparsity.py "rewrites.py --remedy" \
+QUICK_BENCHES = "compression.py --only-prebuilt" quantization.py sparsity.py "rewrites.py --remedy" \
 	noise.py responsiveness.py page_rerun.py scale.py
 SLOW_BENCHES = named_presets.py "pruning.py --epochs 0.5" pruning.py \
 	"iterative_pruning.py motion-cnn --epochs 8" iterative_pruning.py \

@@ -1,6 +1,6 @@
 """What compression gives on every sample task: measured files, ratios against the FP32 original.
 
-    python benchmarks/compression.py [TASK ...] [--workspace FOLDER] [--only-starters]
+    python benchmarks/compression.py [TASK ...] [--workspace FOLDER] [--only-prebuilt]
 
 Each line is one ONNX file: its latency is interleaved with the original's (A B A'), its accuracy
 is computed by running it over the test split, its size is the bytes on disk. `null` is the original
@@ -19,7 +19,7 @@ from pathlib import Path
 from optim import Recipe, Workspace, load_task, sample_tasks
 from optim.candidate import Candidate, Role
 from optim.errors import RefusedError
-from optim.pipeline.starters import starter_recipes
+from optim.pipeline.prebuilt import prebuilt_recipes
 from optim.recipe import Precision, Prune, Quantize, Step
 
 LOSSES = (0.01, 0.02, 0.05, 0.10)
@@ -31,20 +31,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tasks", nargs="*", default=[task.name for task in sample_tasks()])
     parser.add_argument("--workspace", type=Path, default=Path(".workspace/bench"))
-    parser.add_argument("--only-starters", action="store_true", help="train nothing")
+    parser.add_argument("--only-prebuilt", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     workspace = Workspace(arguments.workspace)
     for name in arguments.tasks:
-        measured = _measure(workspace, name, only_starters=arguments.only_starters)
+        measured = _measure(workspace, name, only_prebuilt=arguments.only_prebuilt)
         for candidate in measured:
             print(_line(candidate, measured[0]))
         _print_best(name, measured)
 
 
-def _recipes(name: str, *, only_starters: bool) -> list[Recipe]:
+def _recipes(name: str, *, only_prebuilt: bool) -> list[Recipe]:
     task = load_task(name)
-    recipes = list(starter_recipes(task)) or [Recipe()]
-    if only_starters:
+    recipes = list(prebuilt_recipes(task)) or [Recipe()]
+    if only_prebuilt:
         return recipes
     grid: list[tuple[Step, ...]] = [
         (Prune(ratio=ratio, epochs=task.fine_tuning_epochs), Quantize(precision=Precision.INT8))
@@ -53,13 +53,13 @@ def _recipes(name: str, *, only_starters: bool) -> list[Recipe]:
     return list(dict.fromkeys([*recipes, *(Recipe(steps=steps) for steps in grid)]))
 
 
-def _measure(workspace: Workspace, name: str, *, only_starters: bool) -> list[Candidate]:
+def _measure(workspace: Workspace, name: str, *, only_prebuilt: bool) -> list[Candidate]:
     """Make and measure; what was timed under system load is timed again when all are through."""
-    workspace.take_starters(name)
+    workspace.take_prebuilt(name)
     made = []
     print(f"\n{load_task(name).title}, {workspace.environment.words()}")
     print(f"{'':52s} accuracy  change  (95 %)          faster (95 %)      null  smaller  made in")
-    for recipe in _recipes(name, only_starters=only_starters):
+    for recipe in _recipes(name, only_prebuilt=only_prebuilt):
         try:
             candidate = workspace.make(name, recipe)
         except RefusedError as error:

@@ -42,7 +42,7 @@ def main() -> None:
     recipe = find_named_presets(task, wanted.preset)[0].recipe if wanted.preset else Recipe()
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))
-        (candidate,) = (c for c in workspace.take_starters(task.name) if c.recipe == recipe)
+        (candidate,) = (c for c in workspace.take_prebuilt(task.name) if c.recipe == recipe)
         results, target = workspace.results, workspace.target
         first, settled = [], []
         print(f"{task.title}, {candidate.words()}, {workspace.environment.words()}")

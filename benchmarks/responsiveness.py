@@ -27,7 +27,7 @@ def main() -> None:
     print(f"import optim: {_import_seconds():.2f} s (aim 0.3)")
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))
-        print(f"first figures of {TASK}: {_timed(lambda: workspace.take_starters(TASK)):.1f} s")
+        print(f"first figures of {TASK}: {_timed(lambda: workspace.take_prebuilt(TASK)):.1f} s")
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))
         workspace.make(TASK, Recipe())

@@ -20,7 +20,7 @@ QUICK_S, SLOW_S = 1.0, 5.0
 
 
 def begin(task: str) -> None:
-    """Have the ready candidates of a task measured, once per session and target.
+    """Have the prebuilt candidates of a task measured, once per session and target.
 
     Shows why if it cannot be.
     """
@@ -66,7 +66,7 @@ def _look(task: str, kinds: tuple[JobKind, ...], drawn: int, busy: bool) -> None
         st.rerun()
     for job in reversed([job for job in running if job.kind in kinds]):
         _progress(job)
-    if JobKind.STARTERS in kinds:
+    if JobKind.PREBUILT in kinds:
         _checking([job for job in running if job.kind is JobKind.VERIFY])
 
 

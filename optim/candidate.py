@@ -32,7 +32,7 @@ class Candidate:
         task: name of the task.
         recipe: how it was made.
         role: baseline, candidate or control.
-        starter: True if its file came with the sample task.
+        prebuilt: True if its file came with the sample task.
         artifact: the ONNX file, once made.
         facts: parameters, MACs, operators.
         latency: on the target that was asked for; None until measured there.
@@ -47,7 +47,7 @@ class Candidate:
     task: str
     recipe: Recipe
     role: Role
-    starter: bool = False
+    prebuilt: bool = False
     artifact: Artifact | None = None
     facts: GraphFacts | None = None
     latency: Latency | None = None

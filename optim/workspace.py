@@ -219,18 +219,18 @@ class Workspace:
         )
 
     def start_task(self, task: str) -> Job | None:
-        """First look at a task: take in its starters. None if nothing is left to do."""
+        """Queue a task's prebuilt candidates to be measured; None if nothing is left to do."""
         from optim.candidate import candidate_id
-        from optim.pipeline.starters import starter_recipes
+        from optim.pipeline.prebuilt import prebuilt_recipes
 
         loaded = self.task(task)
-        wanted = [candidate_id(loaded, recipe) for recipe in starter_recipes(loaded)]
+        wanted = [candidate_id(loaded, recipe) for recipe in prebuilt_recipes(loaded)]
         wanted = wanted or [candidate_id(loaded, Recipe())]
         known = {c.id for c in self.candidates(task) if c.latency is not None}
         if known.issuperset(wanted):
             return None
         key = f"starters:{loaded.fingerprint}:{self.environment.fingerprint}"
-        return self._submit(JobKind.STARTERS, key, task, {}, f"first figures of {loaded.title}")
+        return self._submit(JobKind.PREBUILT, key, task, {}, f"first figures of {loaded.title}")
 
     def jobs(self, *, limit: int = 200) -> tuple[Job, ...]:
         """Newest first."""
@@ -320,7 +320,7 @@ class Workspace:
             RefusedError: if the recipe cannot be done; the refusal is kept as a row, too.
         """
         from optim.jobs.run import make_and_measure
-        from optim.pipeline.starters import take_in_if_shipped
+        from optim.pipeline.prebuilt import take_in_if_shipped
 
         loaded = self.task(task) if isinstance(task, str) else task
         take_in_if_shipped(
@@ -363,16 +363,16 @@ class Workspace:
             self.results, self.task(found.task), found, kind, self.target, progress=progress
         )
 
-    def take_starters(
+    def take_prebuilt(
         self, task: str, *, progress: Progress = lambda share, words: None
     ) -> tuple[Candidate, ...]:
         """Take in a task's ready artifacts and measure what is neither recorded nor known here."""
-        from optim.jobs.run import measure_starters
+        from optim.jobs.run import measure_prebuilt
         from optim.pipeline.measure import measure_score_of
         from optim.pipeline.reference import prepare_reference
 
         loaded = self.task(task)
-        taken = measure_starters(self.results, loaded, self.target, progress)
+        taken = measure_prebuilt(self.results, loaded, self.target, progress)
         if all(candidate.score is not None for candidate in taken):
             return self.candidates(task)
         reference = prepare_reference(self.results, loaded, self.target)

@@ -47,7 +47,7 @@ def test_the_first_snippet_is_the_example_and_has_fewer_than_ten_lines() -> None
 def test_the_first_snippet_gives_a_table_and_a_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With ready candidates instead of minutes of training; the slow twin below leaves them out."""
+    """With prebuilt candidates instead of training; the slow twin below leaves them out."""
     ready = {
         (c.recipe.pruning_ratio, c.recipe.precision): c
         for c in sample_candidates()

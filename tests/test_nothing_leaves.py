@@ -33,7 +33,7 @@ QUICK = """
         assert run_command_line(["--workspace", "w", *words]) == 0, words
 
     edge_optim("tasks")
-    edge_optim("starters", "motion-cnn")
+    edge_optim("prebuilt", "motion-cnn")
     found = Workspace("w").candidates("motion-cnn")[1]
     edge_optim("candidates", "motion-cnn")
     edge_optim("front", "motion-cnn")
@@ -58,7 +58,7 @@ INSIDE = """
     def edge_optim(*words):
         assert run_command_line(["--workspace", "w", *words]) == 0, words
 
-    edge_optim("starters", "motion-cnn")
+    edge_optim("prebuilt", "motion-cnn")
     found = Workspace("w").candidates("motion-cnn")[1]
     edge_optim("sensitivity", "motion-cnn")
     edge_optim("waterfall", found.id)
@@ -73,7 +73,7 @@ PAGES = """
     from websockets.sync.client import connect
     from optim.workspace import Workspace
 
-    assert subprocess.run([sys.executable, "-m", "optim", "--workspace", "w", "starters",
+    assert subprocess.run([sys.executable, "-m", "optim", "--workspace", "w", "prebuilt",
                            "motion-cnn"]).returncode == 0
     server = subprocess.Popen([sys.executable, "-m", "optim", "--workspace", "w", "dashboard",
                                "--port", "8501", "--no-browser"])

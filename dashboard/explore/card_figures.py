@@ -77,7 +77,7 @@ def facts(candidate: Candidate, baseline: Candidate | None) -> dict[str, list[st
         "Measured on": words.environment(latency.environment) if latency else words.NOTHING,
         "Made from": lineage(candidate.recipe),
         "Making took": words.duration(candidate.seconds),
-        "Came with the sample": "yes" if candidate.starter else "no, made here",
+        "Came with the sample": "yes" if candidate.prebuilt else "no, made here",
         "SHA-256 of the file": artifact.sha256 if artifact else words.NOTHING,
         "Candidate": candidate.id,
     }

@@ -43,7 +43,7 @@ def panel(task: Task, front: Front, *, recommended: str | None) -> None:
 def _pareto(
     task: Task, front: Front, x: Literal["latency", "size"], *, recommended: str | None
 ) -> None:
-    on_their_way = loaders.live_jobs(task.name, JobKind.STARTERS)
+    on_their_way = loaders.live_jobs(task.name, JobKind.PREBUILT)
     if (notice := charts.notice(front)) and not on_their_way:
         st.info(notice, icon=":material/info:")
     plot, options = st.container(), st.container()

@@ -37,7 +37,7 @@ def page() -> None:
     with recipe_place:
         controls.panel(task)
     with right:
-        live.jobs_panel(task.name, (JobKind.STARTERS,), key="first_figures")
+        live.jobs_panel(task.name, (JobKind.PREBUILT,), key="first_figures")
         if front.measured:
             _plots_and_card(task, front, advice)
         else:
@@ -92,9 +92,9 @@ def _empty(task: Task) -> None:
     with st.container(border=True, key="empty"):
         st.markdown("## The first points are on their way")
         st.markdown(
-            f"{plain(task.title)} comes with ready candidates. They are timed on this machine now, "
-            "interleaved with the original; the first appears within seconds. Latency belongs to a "
-            "machine, so none is shipped."
+            f"{plain(task.title)} comes with prebuilt candidates. They are timed now on this "
+            "machine, interleaved with the original; the first appears within seconds. Latency "
+            "belongs to a machine, so none is shipped."
         )
         st.caption("You may close this tab: the work goes on, and this address shows it again.")
 

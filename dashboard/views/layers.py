@@ -28,7 +28,7 @@ def page() -> None:
     live.show_note()
     made = {c.id: c for c in loaders.candidates(task.name) if c.artifact is not None}
     if not made:
-        live.jobs_panel(task.name, (JobKind.STARTERS,), key="first_figures")
+        live.jobs_panel(task.name, (JobKind.PREBUILT,), key="first_figures")
         st.info(
             "No candidate is made yet. The Explore page makes the first ones by itself.",
             icon=":material/hourglass_empty:",

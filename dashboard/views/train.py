@@ -50,7 +50,7 @@ def page() -> None:
     with left:
         training_controls.panel(task)
     with answer:
-        live.jobs_panel(task.name, (JobKind.STARTERS,), key="first_figures")
+        live.jobs_panel(task.name, (JobKind.PREBUILT,), key="first_figures")
         _result(task)
         _verdict(task, rows)
         _curves(task, rows)

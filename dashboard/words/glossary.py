@@ -215,6 +215,7 @@ GLOSSARY: dict[str, str] = {
         "A network of the same small shape, trained from scratch. Compressing the large one is "
         "only worth it if the result beats this at the same speed."
     ),
+    "Prebuilt": "A ready-made file that came with the sample, made by the recipe that is shown.",
     "Predicted": (
         "Not measured: estimated from the candidates that are. Drawn as a hollow point with a box "
         "around it that shows the doubt. Press Measure to find out."
@@ -223,7 +224,6 @@ GLOSSARY: dict[str, str] = {
         "This accuracy was measured when the file was made and came with it; the file is the "
         "same, its hash was checked. It is measured again here in the background."
     ),
-    "Starter": ("A ready-made file that came with the sample, made by the recipe that is shown."),
     "Recipe": (
         "The ordered list of steps that makes this network out of the original. With the recipe "
         "anyone can make the same file again."

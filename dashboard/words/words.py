@@ -269,7 +269,7 @@ def job_kind(kind: JobKind) -> str:
             return "make and measure"
         case JobKind.MEASURE:
             return "measure again"
-        case JobKind.STARTERS:
+        case JobKind.PREBUILT:
             return "first figures"
         case JobKind.ANALYSE:
             return "look inside"

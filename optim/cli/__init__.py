@@ -19,7 +19,7 @@ from optim.cli.background import cancel, dashboard, jobs, worker
 from optim.cli.bring import bring, shrink
 from optim.cli.inside import mixed, sensitivity, waterfall
 from optim.cli.look import candidates, export, front, tasks
-from optim.cli.make import measure, starters, sweep
+from optim.cli.make import measure, prebuilt, sweep
 from optim.cli.old_names import CommandGroup
 from optim.cli.output import say
 from optim.cli.presets import presets
@@ -53,7 +53,7 @@ def cli(workspace: Path | None) -> None:
     \b
     Start here:
       edge-optim tasks                                     which networks there are
-      edge-optim starters fashion-resnet                   measure the ready-made candidates
+      edge-optim prebuilt fashion-resnet                   measure the prebuilt candidates
       edge-optim run fashion-resnet --prune 0.5 --quantize int8
       edge-optim front fashion-resnet --max-drop 1.0       the best of what is measured
       edge-optim dashboard                                 the same in a browser
@@ -69,7 +69,7 @@ def cli(workspace: Path | None) -> None:
 
 LOOK = (tasks, candidates, front, presets, export)
 WHY = (profile, fuse)
-MAKE = (starters, run, sweep, measure)
+MAKE = (prebuilt, run, sweep, measure)
 INSIDE = (sensitivity, mixed, waterfall, pruning_curves, plan)
 OWN = (bring, shrink)
 BACKGROUND = (jobs, cancel, worker, dashboard)

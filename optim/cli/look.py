@@ -208,6 +208,6 @@ def _nobody(task: str, found: Front) -> str:
 
 def _nothing(task: str) -> str:
     return (
-        f"Nothing is measured here yet for {task}. Run `edge-optim starters {task}` to measure its "
-        f"ready-made candidates, or `edge-optim run {task} --quantize int8`."
+        f"Nothing is measured here yet for {task}. Run `edge-optim prebuilt {task}` to measure its "
+        f"prebuilt candidates, or `edge-optim run {task} --quantize int8`."
     )

@@ -1,4 +1,4 @@
-"""Commands that make and measure: starters, sweep, measure."""
+"""Commands that make and measure: prebuilt, sweep, measure."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ EPOCHS_HELP = "Fine-tuning after pruning, in passes over the data. Default: what
 @click.argument("task", callback=known_task)
 @target_options
 @common_options
-def starters(task: str, target: Target, workspace: Path | None, as_json: bool) -> None:
-    """Measure the ready-made candidates of TASK.
+def prebuilt(task: str, target: Target, workspace: Path | None, as_json: bool) -> None:
+    """Measure the prebuilt candidates of TASK.
 
     Their files were made by the ordinary pipeline and are shipped with their recorded accuracy;
     latency is measured here, because it belongs to a machine.
 
     \b
     Examples:
-      edge-optim starters fashion-resnet
+      edge-optim prebuilt fashion-resnet
     """
     opened = open_workspace(workspace, target)
     with progress_bar(task) as progress:
-        found = opened.take_starters(task, progress=progress)
+        found = opened.take_prebuilt(task, progress=progress)
     _print_candidates(found, as_json)
 
 

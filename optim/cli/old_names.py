@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-OLD_COMMANDS = {"headlines": "presets"}
+OLD_COMMANDS = {"headlines": "presets", "starters": "prebuilt"}
 """The present name of a command by its old one."""
 OLD_OPTIONS = {"--headline": "--named-preset"}
 """The present name of an option by its old one."""

@@ -18,7 +18,7 @@ class JobKind(StrEnum):
     """Make a candidate (training, export, quantization), then measure it."""
     MEASURE = "measure"
     """Measure latency and accuracy of a finished candidate here."""
-    STARTERS = "starters"
+    PREBUILT = "starters"  # as stores have called it since version 1
     """First start: take in a task's ready artifacts and measure their latency."""
     ANALYSE = "analyse"
     """Look inside a finished candidate: time by operator, sensitivity by layer."""

@@ -35,7 +35,7 @@ GIVEN_UP = (
 
 LIVE_STATES = "state IN ('queued', 'running')"
 HELD = "id = :id AND token = :token AND state = 'running'"
-ORDER = f"CASE kind WHEN '{JobKind.STARTERS}' THEN 0 WHEN '{JobKind.VERIFY}' THEN 2 ELSE 1 END, seq"
+ORDER = f"CASE kind WHEN '{JobKind.PREBUILT}' THEN 0 WHEN '{JobKind.VERIFY}' THEN 2 ELSE 1 END, seq"
 
 
 class JobQueue:
@@ -114,7 +114,7 @@ class JobQueue:
 
     # --- working ---------------------------------------------------------------------------------
     def claim(self, worker: str, lease_s: float = LEASE_S) -> tuple[Job, int] | None:
-        """Take the next job: starters first, then the oldest, verification last.
+        """Take the next job: prebuilt candidates first, then the oldest, verification last.
 
         Jobs whose lease has run out are taken again, and failed once they have had three attempts.
         What a newer version asked for waits for a worker of that version.

@@ -18,8 +18,8 @@ from optim.pipeline.measure import (
     measure_score_of,
     settle_latency_of,
 )
+from optim.pipeline.prebuilt import take_in
 from optim.pipeline.reference import prepare_reference
-from optim.pipeline.starters import take_in
 from optim.progress import Progress, part
 from optim.recipe import Recipe
 from optim.store.analyses import AnalysisKind
@@ -54,8 +54,8 @@ def run_job(folder: Path, job: Job, progress: Progress) -> None:
             analyse(results, task, found, kind, target, progress=progress)
         case JobKind.VERIFY:
             _verify(results, task, _known(results, job, target), target, progress)
-        case JobKind.STARTERS:
-            for candidate in measure_starters(results, task, target, progress):
+        case JobKind.PREBUILT:
+            for candidate in measure_prebuilt(results, task, target, progress):
                 if candidate.score is None or candidate.score.recorded:
                     submit_verify(queue, candidate, target)
         case _:
@@ -109,7 +109,7 @@ def make_and_measure(
     )
 
 
-def measure_starters(
+def measure_prebuilt(
     results: Results, task: Task, target: Target, progress: Progress
 ) -> tuple[Candidate, ...]:
     """Take in a task's ready artifacts and time those that are not timed on this target yet.

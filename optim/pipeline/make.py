@@ -87,16 +87,16 @@ def registered(
     task: Task,
     recipe: Recipe,
     *,
-    starter: bool = False,
+    prebuilt: bool = False,
     known: Mapping[str, Candidate] | None = None,
 ) -> Candidate:
     """The candidate's row, added if it is new; ``known`` as for ``make_candidate``."""
     name, role = candidate_id(task, recipe), role_of(recipe)
     if known is not None and name in known:
         return known[name]
-    results.add(name, task=task.name, recipe=recipe, role=role, starter=starter)
+    results.add(name, task=task.name, recipe=recipe, role=role, prebuilt=prebuilt)
     if known is not None:
-        return Candidate(id=name, task=task.name, recipe=recipe, role=role, starter=starter)
+        return Candidate(id=name, task=task.name, recipe=recipe, role=role, prebuilt=prebuilt)
     found = results.candidate(name, None)
     assert found is not None  # just added
     return found

@@ -29,8 +29,8 @@ from optim.measure.latency import measure
 from optim.measure.measurement import Latency, MeasuredFile
 from optim.measure.scoring import compare, predictions_of
 from optim.pipeline.measure import with_predictions
+from optim.pipeline.prebuilt import take_in_if_shipped
 from optim.pipeline.reference import Reference, prepare_reference
-from optim.pipeline.starters import take_in_if_shipped
 from optim.progress import Progress, part
 from optim.recipe import Recipe
 from optim.task.task import Task, load_task

@@ -1,4 +1,4 @@
-"""What ships of a task's ready candidates: files, and what was recorded when they were made.
+"""What ships of a task's prebuilt candidates: files, and what was recorded when they were made.
 
     starters.json     of each: recipe, versions of its steps, hash of the file, accuracy, epochs
     predictions.npz   its predicted class of every test example, by hash
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Starter:
-    """A ready candidate, as it was recorded.
+class Prebuilt:
+    """A prebuilt candidate, as it was recorded.
 
     Attributes:
         candidate: its name: it changes with the weights, the recipe and the versions of its steps.
@@ -42,7 +42,7 @@ class Starter:
         ships: True if its file lies beside the record.
         sha256: of the file that was measured.
         seconds: how long making it took; None if nobody knows.
-        score: on the test split, against the first starter, the original.
+        score: on the test split, against the first one, the original.
         training: the log of its last training step.
     """
 
@@ -60,12 +60,12 @@ class Starter:
         return f"{self.candidate}.onnx"
 
 
-def read_starters(task: Task) -> tuple[Starter, ...]:
-    """The starters of a task, the original first; those of older steps are left out."""
-    path = task.starters_folder / "starters.json"
+def read_prebuilt(task: Task) -> tuple[Prebuilt, ...]:
+    """Return a task's prebuilt candidates, the original first, without those of older steps."""
+    path = task.prebuilt_folder / "starters.json"
     entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    starters = map(_from_entry, entries)
-    return tuple(each for each in starters if each.candidate == candidate_id(task, each.recipe))
+    known = map(_from_entry, entries)
+    return tuple(each for each in known if each.candidate == candidate_id(task, each.recipe))
 
 
 def recorded_predictions(task: Task) -> Mapping[str, np.ndarray]:
@@ -74,7 +74,7 @@ def recorded_predictions(task: Task) -> Mapping[str, np.ndarray]:
     Raises:
         BrokenArtifactError: if they are missing or cannot be read.
     """
-    path = task.starters_folder / "predictions.npz"
+    path = task.prebuilt_folder / "predictions.npz"
     try:
         return read_arrays(path)
     except BrokenArtifactError as error:
@@ -84,15 +84,15 @@ def recorded_predictions(task: Task) -> Mapping[str, np.ndarray]:
         ) from error
 
 
-def shipped_content(task: Task, starter: Starter) -> bytes:
-    """The bytes of a starter that ships.
+def shipped_content(task: Task, prebuilt: Prebuilt) -> bytes:
+    """Return the bytes of a prebuilt file that ships.
 
     Raises:
         BrokenArtifactError: if the file is missing or not the one that was recorded.
     """
-    path = task.starters_folder / starter.file
+    path = task.prebuilt_folder / prebuilt.file
     content = path.read_bytes() if path.exists() else b""
-    if sha256_of(content) != starter.sha256:
+    if sha256_of(content) != prebuilt.sha256:
         raise BrokenArtifactError(
             f"the shipped file {path.name} is missing or differs from the one that was recorded. "
             "Restore it, for example with `git checkout`."
@@ -100,14 +100,14 @@ def shipped_content(task: Task, starter: Starter) -> bytes:
     return content
 
 
-def write_starters(
+def write_prebuilt(
     results: Results,
     task: Task,
     candidates: Collection[Candidate],
     *,
     at_first_need: Collection[Recipe] = (),
 ) -> None:
-    """Ship finished and measured candidates with a task (``sample_models.make_starters``).
+    """Ship finished and measured candidates with a task (``sample_models.make_prebuilt``).
 
     What is recorded already stays to the byte; a step's next version makes a new candidate of it.
 
@@ -118,40 +118,40 @@ def write_starters(
     Raises:
         BrokenArtifactError: if a candidate is not finished.
     """
-    folder = task.starters_folder
+    folder = task.prebuilt_folder
     folder.mkdir(parents=True, exist_ok=True)
-    known = {starter.candidate: starter for starter in read_starters(task)}
+    known = {prebuilt.candidate: prebuilt for prebuilt in read_prebuilt(task)}
     answers = dict(recorded_predictions(task)) if known else {}
-    starters = []
+    shipped = []
     for candidate in candidates:
         ships = candidate.recipe not in at_first_need
-        starter = known.get(candidate.id)
-        if starter is None or (ships and not (folder / starter.file).exists()):
-            starter = _recorded(results, task, candidate)
+        prebuilt = known.get(candidate.id)
+        if prebuilt is None or (ships and not (folder / prebuilt.file).exists()):
+            prebuilt = _recorded(results, task, candidate)
             found = results.predictions(candidate.id)
             assert found is not None  # its accuracy was measured here
-            answers[starter.sha256] = found
+            answers[prebuilt.sha256] = found
             assert candidate.artifact is not None  # it was recorded
-            (folder / starter.file).write_bytes(candidate.artifact.path.read_bytes())
-        starters.append(replace(starter, ships=ships))
-    kept = {starter.file for starter in starters if starter.ships}
+            (folder / prebuilt.file).write_bytes(candidate.artifact.path.read_bytes())
+        shipped.append(replace(prebuilt, ships=ships))
+    kept = {prebuilt.file for prebuilt in shipped if prebuilt.ships}
     for path in folder.glob("*.onnx"):
         if path.name not in kept:
             path.unlink()
     np.savez_compressed(
         folder / "predictions.npz",
         allow_pickle=False,
-        **{starter.sha256: answers[starter.sha256] for starter in starters},
+        **{prebuilt.sha256: answers[prebuilt.sha256] for prebuilt in shipped},
     )
-    entries = [_to_entry(starter) for starter in starters]
+    entries = [_to_entry(prebuilt) for prebuilt in shipped]
     (folder / "starters.json").write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
 
 
-def _recorded(results: Results, task: Task, candidate: Candidate) -> Starter:
+def _recorded(results: Results, task: Task, candidate: Candidate) -> Prebuilt:
     if candidate.artifact is None or candidate.score is None:
         raise BrokenArtifactError(f"{candidate.words()} is not finished; measure it first.")
     prefix = candidate_id(task, candidate.recipe.training_prefix())
-    return Starter(
+    return Prebuilt(
         candidate=candidate.id,
         recipe=candidate.recipe,
         ships=True,
@@ -162,8 +162,8 @@ def _recorded(results: Results, task: Task, candidate: Candidate) -> Starter:
     )
 
 
-def _from_entry(entry: dict[str, Any]) -> Starter:
-    return Starter(
+def _from_entry(entry: dict[str, Any]) -> Prebuilt:
+    return Prebuilt(
         candidate=entry["candidate"],
         recipe=Recipe.from_dict(entry["recipe"]),
         ships=entry["ships"],
@@ -180,22 +180,22 @@ def _score(figures: dict[str, Any]) -> Score:
     return Score(**known, recorded=True)
 
 
-def _to_entry(starter: Starter) -> dict[str, Any]:
-    kinds = [step_kind(step) for step in starter.recipe.steps]
-    figures = asdict(starter.score)
+def _to_entry(prebuilt: Prebuilt) -> dict[str, Any]:
+    kinds = [step_kind(step) for step in prebuilt.recipe.steps]
+    figures = asdict(prebuilt.score)
     del figures["recorded"]
-    if starter.score.moments is None:
+    if prebuilt.score.moments is None:
         del figures["moments"]
-    if starter.score.metric == ACCURACY.name:
+    if prebuilt.score.metric == ACCURACY.name:
         del figures["metric"]  # as it was recorded before there were others
     return {
-        "candidate": starter.candidate,
-        "words": starter.recipe.words(),
+        "candidate": prebuilt.candidate,
+        "words": prebuilt.recipe.words(),
         "versions": {kind: STEP_VERSIONS[kind] for kind in kinds},
-        "recipe": starter.recipe.to_dict(),
-        "ships": starter.ships,
-        "sha256": starter.sha256,
-        "seconds": starter.seconds,
+        "recipe": prebuilt.recipe.to_dict(),
+        "ships": prebuilt.ships,
+        "sha256": prebuilt.sha256,
+        "seconds": prebuilt.seconds,
         "accuracy": figures,
-        "training": [epoch.to_dict() for epoch in starter.training],
+        "training": [epoch.to_dict() for epoch in prebuilt.training],
     }

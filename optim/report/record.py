@@ -24,7 +24,7 @@ def candidate_record(candidate: Candidate) -> dict[str, Any]:
         "role": str(candidate.role),
         "recipe": candidate.recipe.to_dict(),
         "fingerprint": candidate.recipe.fingerprint,
-        "starter": candidate.starter,
+        "starter": candidate.prebuilt,
         "created": moment(candidate.created),
         "seconds": candidate.seconds,
         "file": candidate.artifact and artifact_record(candidate.artifact),

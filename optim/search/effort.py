@@ -22,7 +22,7 @@ def seconds_to_measure(recipe: Recipe, candidates: Sequence[Candidate]) -> float
     """Guess how long a recipe takes from the click to its point.
 
     A finished training prefix is not trained again. Training time per epoch is interpolated over
-    the pruning ratios that were trained, here or where the starters were made; learning from a
+    the pruning ratios that were trained, here or for the prebuilt candidates; learning from a
     teacher, training on the grid and with other activations is taken to be as slow, so the guess is
     rather too low for it. A student takes as long per epoch as one like it has taken. Each round of
     pruning is measured too.

@@ -107,7 +107,7 @@ class Results:
         task: str,
         recipe: Recipe,
         role: Role = Role.CANDIDATE,
-        starter: bool = False,
+        prebuilt: bool = False,
     ) -> None:
         """Make a candidate known; one that is known already stays as it is."""
         text = json.dumps(recipe.to_dict())
@@ -115,7 +115,7 @@ class Results:
             store.execute(
                 "INSERT INTO candidates (id, task, recipe, role, starter, created) "
                 "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (candidate_id, task, text, role, starter, self._clock()),
+                (candidate_id, task, text, role, prebuilt, self._clock()),
             )
 
     def finish(
@@ -415,7 +415,7 @@ class Results:
             task=row["task"],
             recipe=_recipe(row["recipe"]),
             role=Role(row["role"]),
-            starter=bool(row["starter"]),
+            prebuilt=bool(row["starter"]),
             artifact=None if row["path"] is None else self._artifact(row),
             facts=None if row["facts"] is None else GraphFacts(**parsed(row["facts"])),
             latency=None if row["latency_rounds"] is None else _latency(row),

@@ -48,7 +48,7 @@ class Task:
 
     Attributes:
         name: what the command line calls it.
-        folder: where card, network and starters lie.
+        folder: where card, network and prebuilt candidates lie.
         card: what is said of the network, its training and its results.
     """
 
@@ -200,8 +200,8 @@ class Task:
         return self.source.path
 
     @property
-    def starters_folder(self) -> Path:
-        """Ready artifacts of this task: ``starters.json`` and the ONNX files it names."""
+    def prebuilt_folder(self) -> Path:
+        """Folder of the prebuilt candidates: ``starters.json`` and the ONNX files it names."""
         return self.folder / "starters"
 
     def split(self, name: SplitName) -> Split:

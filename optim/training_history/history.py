@@ -287,7 +287,7 @@ def _row(task: Task, prefix: Recipe, family: Sequence[Candidate], log: Log) -> T
         parameters=alone.facts.parameters if alone and alone.facts else None,
         tested={c.recipe.precision: c.score for c in family if c.score is not None and _plain(c)},
         shown=min(measured, key=lambda c: c.recipe.precision.bits).id if measured else None,
-        shipped=any(c.starter for c in family),
+        shipped=any(c.prebuilt for c in family),
     )
 
 

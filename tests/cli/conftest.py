@@ -34,7 +34,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which the shipped candidates of one task are really measured."""
     folder = tmp_path_factory.mktemp("measured")
-    assert run_command_line(["--workspace", str(folder), "starters", TASK]) == 0
+    assert run_command_line(["--workspace", str(folder), "prebuilt", TASK]) == 0
     return folder
 
 

@@ -72,7 +72,7 @@ def test_an_empty_workspace_says_what_to_do(run: Run) -> None:
     for command in ("front", "candidates"):
         code, out, _ = run(command, TASK)
         assert code == 0
-        assert f"edge-optim starters {TASK}" in out
+        assert f"edge-optim prebuilt {TASK}" in out
 
 
 def test_candidates_come_as_table_and_as_data(run: Run, measured: Path) -> None:

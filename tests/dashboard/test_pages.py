@@ -285,7 +285,7 @@ def test_a_refused_recipe_shows_its_reason_and_no_button(
     assert not has_button(page, "measure")
 
 
-def test_a_first_start_asks_for_the_starters_and_says_what_happens(
+def test_a_first_start_asks_for_the_prebuilt_candidates_and_says_what_happens(
     open_page: Open, fake: FakeWorkspace
 ) -> None:
     fake.rows.clear()

@@ -170,7 +170,7 @@ def test_what_came_with_the_sample_is_drawn_against_epochs(
     compared(fake)
     assert open_page(PAGE, **NARROW).session_state["against"] == "seconds"
     for name, made in fake.rows.items():
-        fake.rows[name] = replace(made, starter=True)
+        fake.rows[name] = replace(made, prebuilt=True)
     fake._version += 1
     page = open_page(PAGE, **NARROW)
     assert page.session_state["against"] == "epochs"

@@ -73,7 +73,7 @@ def rows_of(
     """The rows of the page."""
     log = logs() if known is None else known
     made = [
-        asked_for(r) if r in running else replace(finished(r), starter=r in shipped)
+        asked_for(r) if r in running else replace(finished(r), prebuilt=r in shipped)
         for r in recipes
     ]
     return trainings(TASK, made, lambda name: log.get(name, ()), running=running)

@@ -103,10 +103,10 @@ def _end_workers(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """One dashboard for all tests, its starters measured."""
+    """One dashboard for all tests, its prebuilt candidates measured."""
     with running_app(tmp_path_factory.mktemp("e2e") / "workspace") as running:
         running.workspace.start_task(TASK)
-        wait_until(lambda: settled(running.workspace), "the starters are measured")
+        wait_until(lambda: settled(running.workspace), "the prebuilt candidates are measured")
         yield running
 
 

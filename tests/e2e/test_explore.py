@@ -19,7 +19,7 @@ from tests.e2e.conftest import IMAGES, TASK, App, OpenTab, ready, settled, tabs,
 
 INT8, INT4 = recipe_of(precision="int8"), recipe_of(precision="int4")
 QUICK = recipe_of(precision="int8", pruning_ratio=0.3, epochs=0)
-"""Pruned, but not trained afterwards: made within seconds, and no starter."""
+"""Pruned, but not trained afterwards: made within seconds, and not prebuilt."""
 POINTS = ".js-plotly-plot .points path.point"
 POSITION = """id => {
   const plot = document.querySelector('.js-plotly-plot');
@@ -52,7 +52,7 @@ def press(page: Page, slider: str, key: str, times: int = 1) -> None:
     ready(page)
 
 
-def starter(app: App, recipe: Recipe) -> Candidate:
+def prebuilt(app: App, recipe: Recipe) -> Candidate:
     found = app.workspace.candidate_of(TASK, recipe)
     assert found is not None
     return found
@@ -135,7 +135,7 @@ def test_a_closed_tab_loses_nothing(tab: OpenTab, app: App) -> None:
 def test_a_clicked_point_opens_its_card(tab: OpenTab, app: App) -> None:
     wait_until(lambda: settled(app.workspace), "no figure arrives that would move a point")
     page = tab(model=TASK, precision="FP32", prune="5")  # a hollow point out of the way
-    for candidate in (starter(app, INT4), starter(app, INT8)):
+    for candidate in (prebuilt(app, INT4), prebuilt(app, INT8)):
         click_point(page, candidate.id)
         name = candidate.words()
         expect(page.locator(".st-key-card h2")).to_have_text(name[0].upper() + name[1:])
@@ -159,7 +159,7 @@ def test_the_table_opens_the_same_card(tab: OpenTab, app: App) -> None:
 def test_the_downloads_are_the_very_file_and_its_recipe(
     tab: OpenTab, app: App, tmp_path: Path
 ) -> None:
-    candidate = starter(app, INT8)
+    candidate = prebuilt(app, INT8)
     page = tab(model=TASK, candidate=candidate.id)
     assert candidate.artifact is not None
     for button, name in (("Download ONNX", "model.onnx"), ("Recipe", "recipe.yaml")):
@@ -176,7 +176,7 @@ def test_the_downloads_are_the_very_file_and_its_recipe(
 def test_a_link_shows_the_same_to_somebody_else(tab: OpenTab, app: App) -> None:
     wait_until(lambda: settled(app.workspace), "no figure arrives that would move a point")
     page = tab(model=TASK, precision="FP32", prune="5")
-    click_point(page, starter(app, INT8).id)
+    click_point(page, prebuilt(app, INT8).id)
     press(page, "Pruning", "ArrowRight")
     press(page, "Accuracy I may lose", "ArrowRight")
     page.get_by_text("1x, 2x, 4x lines").click()
@@ -232,7 +232,7 @@ def test_compare_shows_the_images_whose_answer_changed(tab: OpenTab, app: App) -
         found = app.workspace.candidate_of(IMAGES, recipe)
         return found is not None and found.measured
 
-    wait_until(measured, "the starters of the images are measured")
+    wait_until(measured, "the prebuilt candidates of the images are measured")
     candidate = app.workspace.candidate_of(IMAGES, recipe)
     assert candidate is not None
     page = tab(model=IMAGES, candidate=candidate.id)
@@ -247,7 +247,7 @@ def test_compare_shows_the_images_whose_answer_changed(tab: OpenTab, app: App) -
 
 def test_compare_draws_the_readings_whose_answer_changed(tab: OpenTab, app: App) -> None:
     changed = [c for c in app.workspace.candidates(TASK) if c.score and c.score.worse]
-    baseline = starter(app, Recipe())
+    baseline = prebuilt(app, Recipe())
     page = tab("/compare", model=TASK, ids=f"{baseline.id},{changed[0].id}")
     expect(page.locator(".st-key-flip_grid img").first).to_be_visible()
 

@@ -23,7 +23,7 @@ ROW_PX, HEADER_PX = 34, 34
 
 @pytest.fixture
 def int8(app: App) -> Candidate:
-    """The INT8 starter, profiled; what would take minutes to find out is filled in."""
+    """The prebuilt INT8 candidate, profiled; what would take minutes to find out is filled in."""
     found = app.workspace.candidate_of(TASK, INT8)
     parent = app.workspace.candidate_of(TASK, Recipe())
     assert found is not None

@@ -52,12 +52,12 @@ def test_the_same_key_asked_twice_is_one_job_until_it_has_ended(queue: JobQueue)
     assert submit(queue, "a").id != first.id
 
 
-def test_starters_go_first_and_verification_goes_last(queue: JobQueue) -> None:
+def test_prebuilt_candidates_go_first_and_verification_goes_last(queue: JobQueue) -> None:
     for key, kind in [
         ("v", JobKind.VERIFY),
         ("m1", JobKind.MAKE),
         ("m2", JobKind.MEASURE),
-        ("s", JobKind.STARTERS),
+        ("s", JobKind.PREBUILT),
     ]:
         submit(queue, key, kind)
     assert [job.key for job in queue.live()] == ["s", "m1", "m2", "v"]

@@ -58,7 +58,7 @@ def old(version: int, tmp_path: Path) -> Path:
 
 def test_each_candidate_is_still_there_with_its_recipe_and_file(old: Path) -> None:
     baseline, int8, control = Results(old).candidates(TASK, HERE.fingerprint)
-    assert (baseline.id, baseline.role, baseline.starter) == (BASELINE, Role.BASELINE, True)
+    assert (baseline.id, baseline.role, baseline.prebuilt) == (BASELINE, Role.BASELINE, True)
     assert baseline.recipe.steps == ()
     assert baseline.facts is not None
     assert baseline.facts.float_operators == {"Conv": 3}

@@ -1,6 +1,6 @@
 """Make the ready artifacts of a sample task with the ordinary pipeline, and ship them with it.
 
-    python -m sample_models.make_starters fashion-resnet
+    python -m sample_models.make_prebuilt fashion-resnet
 
 The list is short on purpose: one step of the story each, and the named presets, each with the
 control that it must beat. Accuracy is measured on the test split by running each file; latency is
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from optim.pipeline.make import make_candidate
 from optim.pipeline.measure import measure_score_of
+from optim.pipeline.prebuilt import take_in
 from optim.pipeline.reference import prepare_reference
-from optim.pipeline.shipped import write_starters
-from optim.pipeline.starters import take_in
+from optim.pipeline.shipped import write_prebuilt
 from optim.recipe import Precision, Quantize, Recipe, Step
 from optim.search.named_presets import control_of, named_presets
 from optim.task.task import Task, load_task
@@ -29,7 +29,7 @@ FIRST = "fashion-resnet"
 
 
 def at_first_need(task: Task) -> tuple[Recipe, ...]:
-    """Starters whose files do not ship: they are made from the weights within seconds.
+    """Return recipes whose files do not ship: they are made from the weights within seconds.
 
     INT4 ships. Its search for rounding takes longer, and other bytes come out of another processor.
     """
@@ -37,7 +37,7 @@ def at_first_need(task: Task) -> tuple[Recipe, ...]:
 
 
 def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
-    """The starters of a task, in the order in which a page should show them."""
+    """Return the recipes of a task's prebuilt candidates, in the order of the page."""
     epochs = task.fine_tuning_epochs
     half = replace(task.pruning, ratio=0.5, epochs=epochs)
     most = replace(task.pruning, ratio=0.75, epochs=2 * epochs)
@@ -55,7 +55,7 @@ def recipes(task: Task, *, seed: int = 0) -> tuple[Recipe, ...]:
 
 
 def main(name: str, folder: Path) -> None:
-    """Make every starter of a task, in a workspace that can be thrown away afterwards."""
+    """Make every prebuilt candidate of a task, in a workspace that can be thrown away."""
     task, workspace = load_task(name), Workspace(folder)
     take_in(workspace.results, task, progress=_say)
     made = []
@@ -75,7 +75,7 @@ def main(name: str, folder: Path) -> None:
             flush=True,
         )
         made.append(candidate)
-    write_starters(workspace.results, task, made, at_first_need=at_first_need(task))
+    write_prebuilt(workspace.results, task, made, at_first_need=at_first_need(task))
 
 
 def _say(share: float, words: str) -> None:
@@ -86,6 +86,6 @@ def _say(share: float, words: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", help="folder below sample_models")
-    parser.add_argument("--workspace", type=Path, default=Path(".scratch/starters"))
+    parser.add_argument("--workspace", type=Path, default=Path(".scratch/prebuilt"))
     arguments = parser.parse_args()
     main(arguments.task, arguments.workspace)

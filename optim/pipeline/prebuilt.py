@@ -1,4 +1,4 @@
-"""The ready candidates of a task come into a workspace: copied, or made, with recorded accuracy.
+"""Bring the prebuilt candidates of a task into a workspace, with their recorded accuracy.
 
 A recorded figure belongs to a file that answers as the measured one did: the same bytes, or, where
 another version of the exporter wrote other bytes, the same answers to ``CHECKED`` test examples.
@@ -18,8 +18,8 @@ from optim.devices.target import Target
 from optim.measure.scoring import predictions_of
 from optim.pipeline.make import keep_file, make_candidate, registered
 from optim.pipeline.shipped import (
-    Starter,
-    read_starters,
+    Prebuilt,
+    read_prebuilt,
     recorded_predictions,
     shipped_content,
 )
@@ -35,63 +35,63 @@ CHECKED = 500
 """Test examples that a file of other bytes must answer as the measured one did."""
 
 
-def starter_recipes(task: Task) -> tuple[Recipe, ...]:
-    """The recipes of a task's ready candidates, in the order they are measured."""
-    return tuple(starter.recipe for starter in read_starters(task))
+def prebuilt_recipes(task: Task) -> tuple[Recipe, ...]:
+    """Return the recipes of a task's prebuilt candidates, in the order they are measured."""
+    return tuple(prebuilt.recipe for prebuilt in read_prebuilt(task))
 
 
 def take_in(results: Results, task: Task, *, progress: Progress) -> tuple[Candidate, ...]:
-    """Bring a task's starters into the workspace with their recorded accuracy.
+    """Bring a task's prebuilt candidates into the workspace with their recorded accuracy.
 
-    Files that do not ship are made on the spot. A task without starters gets its baseline made.
+    Files that do not ship are made on the spot. A task without any gets its baseline made.
 
     Returns:
-        The starters' candidates, baseline first. Those whose file answers otherwise than recorded
+        These candidates, baseline first. Those whose file answers otherwise than recorded
         have no accuracy yet.
 
     Raises:
         BrokenArtifactError: if a shipped file is missing or not the one that was recorded.
     """
-    starters = read_starters(task)
-    if not starters:
+    known = read_prebuilt(task)
+    if not known:
         return (make_candidate(results, task, Recipe(), progress=progress),)
     taken, log = [], TrainingLog(results.folder)
-    for i, starter in enumerate(starters):
-        share = part(progress, i / len(starters), (i + 1) / len(starters))
-        share(0.0, f"taking in {starter.recipe.words()}")
-        taken.append(_with_file(results, task, starter, share))
-        log.add(candidate_id(task, starter.recipe.training_prefix()), *starter.training)
+    for i, prebuilt in enumerate(known):
+        share = part(progress, i / len(known), (i + 1) / len(known))
+        share(0.0, f"taking in {prebuilt.recipe.words()}")
+        taken.append(_with_file(results, task, prebuilt, share))
+        log.add(candidate_id(task, prebuilt.recipe.training_prefix()), *prebuilt.training)
     if any(candidate.score is None for candidate in taken):
-        _add_recorded(results, task, starters, taken, progress)
-    return tuple(registered(results, task, starter.recipe) for starter in starters)
+        _add_recorded(results, task, known, taken, progress)
+    return tuple(registered(results, task, prebuilt.recipe) for prebuilt in known)
 
 
 def take_in_if_shipped(
     results: Results, task: Task, recipe: Recipe, *, progress: Progress = lambda share, words: None
 ) -> None:
-    """Take a task's starters in if they hold what a recipe needs: its file, or its trained prefix.
+    """Take a task's prebuilt candidates in if a recipe needs one: its file, or its trained prefix.
 
     Raises:
         BrokenArtifactError: as ``take_in``.
     """
-    if {recipe, recipe.training_prefix()} & set(starter_recipes(task)):
+    if {recipe, recipe.training_prefix()} & set(prebuilt_recipes(task)):
         take_in(results, task, progress=progress)
 
 
-def _with_file(results: Results, task: Task, starter: Starter, progress: Progress) -> Candidate:
-    found = registered(results, task, starter.recipe, starter=True)
+def _with_file(results: Results, task: Task, prebuilt: Prebuilt, progress: Progress) -> Candidate:
+    found = registered(results, task, prebuilt.recipe, prebuilt=True)
     if found.artifact is not None and found.artifact.path.exists():
         return found
-    if not starter.ships:
-        return make_candidate(results, task, starter.recipe, progress=progress)
-    artifact = store_artifact(shipped_content(task, starter), results.artifacts)
-    return keep_file(results, found, artifact, seconds=starter.seconds)
+    if not prebuilt.ships:
+        return make_candidate(results, task, prebuilt.recipe, progress=progress)
+    artifact = store_artifact(shipped_content(task, prebuilt), results.artifacts)
+    return keep_file(results, found, artifact, seconds=prebuilt.seconds)
 
 
 def _add_recorded(
     results: Results,
     task: Task,
-    starters: Sequence[Starter],
+    known: Sequence[Prebuilt],
     taken: Sequence[Candidate],
     progress: Progress,
 ) -> None:
@@ -100,18 +100,18 @@ def _add_recorded(
     All are pairs with the original, so none is kept where the original answers otherwise.
     """
     answers, baseline = recorded_predictions(task), taken[0].artifact
-    for starter, candidate in zip(starters, taken, strict=True):
+    for prebuilt, candidate in zip(known, taken, strict=True):
         original = candidate is taken[0]
         if candidate.score is not None and not original:
             continue
-        recorded = answers[starter.sha256]
-        if not _answers_so(task, candidate, starter.sha256, recorded):
+        recorded = answers[prebuilt.sha256]
+        if not _answers_so(task, candidate, prebuilt.sha256, recorded):
             progress(1.0, f"{candidate.words()} answers otherwise than recorded: it is tested here")
             if original:
                 return
         elif candidate.score is None:
             assert baseline is not None  # it answers, so it has a file
-            accuracy = replace(starter.score, baseline_sha256=baseline.sha256)
+            accuracy = replace(prebuilt.score, baseline_sha256=baseline.sha256)
             results.add_score(candidate.id, accuracy, recorded)
 
 
