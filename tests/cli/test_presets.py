@@ -99,3 +99,7 @@ def test_the_old_names_of_command_and_option_still_work_with_a_note(
     for words in (["--headline", "easy"], ["--headline=easy"]):
         assert "`--headline` is called `--named-preset` now" in run("run", TASK, *words)[2]
     assert no_making == [INT8, INT8]
+    code, _, error = run("starters", "no-such-task")
+    assert (code, error.splitlines()[0]) == (
+        2, "Note: `starters` is called `prebuilt` now; use that, the old name will go.",
+    )  # fmt: skip
