@@ -18,7 +18,8 @@ def sentences(candidate: Candidate, front: Front, advice: Recommendation | None,
     """What the figures mean, in words; markdown."""
     said = []
     if advice is not None:
-        said += [f"**Why this one:** {plain(advice.reason)}", plain(advice.doubt)]
+        said += [f"**Why this one:** {plain(advice.reason)}"]
+        said += [plain(advice.price), plain(advice.doubt)]
     broken = front.broken.get(candidate.id, ())
     if broken:
         said.append(f"Out of your limits: it {plain('; '.join(broken))}.")
