@@ -73,6 +73,7 @@ def _sliders(task: Task) -> None:
         key=state.PRUNE,
         bind="query-params",
         persist_state="session",
+        disabled=task.untrainable is not None,
         help=f"{what_is('Pruning')} {what_is('Pruning ratio')}",
     )
     pruning_note = st.container()
@@ -85,7 +86,9 @@ def _sliders(task: Task) -> None:
     with switches:
         _switches(task)
     note.caption(_precision_note(task))  # what is said comes last: it depends on every choice
-    if told := slider_words.pruning_note(state.settings(), task):
+    if task.untrainable is not None:
+        pruning_note.caption(f":material/block: {plain(str(task.untrainable))}")
+    elif told := slider_words.pruning_note(state.settings(), task):
         pruning_note.caption(plain(told).replace(" %", f"{NO_BREAK}%"))
 
 
@@ -132,7 +135,7 @@ def _switches(task: Task) -> None:
         key=state.DISTILL,
         bind="query-params",
         persist_state="session",
-        disabled=not chosen.trains,
+        disabled=not chosen.trains or task.untrainable is not None,
         help=what_is("Distillation"),
     )
     fused = f" (part of {chosen.precision.upper()})" if chosen.quantizes else ""

@@ -20,6 +20,7 @@ from dashboard.state.settings import Settings, settings_of
 from optim.devices.target import Target
 from optim.errors import OptimError, TargetError
 from optim.recipe import Architecture, Precision, PruningUnit, Recipe
+from optim.recipe.edit import graph_steps_alone
 from optim.recipe.steps import STEP_ORDER
 from optim.search.pareto import Limits
 from optim.task.metric import Metric
@@ -224,8 +225,12 @@ def settings() -> Settings:
 
 
 def recipe(task: Task) -> Recipe:
-    """What the sliders and toggles mean, or the named preset that is asked for beyond them."""
-    return named_preset_recipe() or settings().recipe(task)
+    """What the sliders and toggles mean, or the named preset that is asked for beyond them.
+
+    Of a network that cannot be trained only the steps that change the file.
+    """
+    found = named_preset_recipe() or settings().recipe(task)
+    return found if task.untrainable is None else graph_steps_alone(found)
 
 
 def named_preset_recipe() -> Recipe | None:

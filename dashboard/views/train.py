@@ -41,6 +41,9 @@ def page() -> None:
         "costs. Here it is seen how much."
     )
     live.show_note()
+    if task.untrainable is not None:
+        st.info(plain(str(task.untrainable)), icon=":material/block:")
+        return
     rows = loaders.trainings(task.name)
     if state.is_narrow():  # where columns become rows, the answer comes before the controls
         answer, left, below = st.container(), st.container(), st.container()

@@ -104,6 +104,12 @@ def without_teacher(recipe: Recipe) -> Recipe:
     return replace(recipe, steps=tuple(map(_from_labels, recipe.steps)))
 
 
+def graph_steps_alone(recipe: Recipe) -> Recipe:
+    """The same recipe without its training steps: what can be done to any file."""
+    kept = tuple(step for step in recipe.steps if isinstance(step, GraphStep))
+    return Recipe(steps=kept, seed=recipe.seed if kept else 0)
+
+
 def trained_from_scratch(recipe: Recipe, *, epochs: float) -> Recipe | None:
     """The control of a recipe: the same small network, trained from scratch.
 
