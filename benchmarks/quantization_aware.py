@@ -3,16 +3,16 @@
     python benchmarks/quantization_aware.py [TASK ...] [--epochs E] [--grids int4 ...]
         [--starts whole ...] [--ways after trained ...] [--workspace FOLDER]
 
-A row is a network and the grid of its file; activations have 8 bits everywhere. Its columns:
+A row is a network and the weights of its file; activations have 8 bits everywhere. Its columns:
 
     after     quantized after training, nothing else
-    control   trained on for the same epochs with the same teacher and schedule, but without the
-              grid, then quantized: what the extra training alone is worth
-    trained   trained on the grid
-    learned   trained on the grid, and the grid's scales with it
+    control   trained on for the same epochs with the same teacher and schedule, but in FP32, then
+              quantized: what the extra training alone is worth
+    trained   trained quantization-aware
+    learned   trained quantization-aware, and the scales with it
 
-What is trained on the grid is kept in the workspace, as are the controls: a run that was stopped
-goes on. Differences are in points against the task's original in FP32; one seed.
+Trained networks are kept in the workspace, as are the controls: a run that was stopped goes on.
+Differences are in points against the task's original in FP32; one seed.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class _Bench:
                     yield self.path_of(Recipe(steps=(*before, aware, step)))
 
     def control(self, before: tuple[TrainingStep, ...], start: str) -> Path:
-        """The network trained on without a grid, in FP32, by the loop and schedule of the rest."""
+        """Return the network trained on in FP32, by the loop and schedule of the rest."""
         path = self.folder / f"control-{self.task.name}-{start}-{self.epochs:g}.onnx"
         if not path.exists():
             network = trained_network(self.results, self.task, Recipe(steps=before))

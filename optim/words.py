@@ -40,7 +40,7 @@ def times(factor: float) -> str:
 
 
 def count(number: int) -> str:
-    """A whole number with separators."""
+    """An integer with separators."""
     return f"{number:,}"
 
 

@@ -64,7 +64,7 @@ class ChartTheme:
         bars, faint_bars: error bars, of the front and of beaten points.
         veil: behind labels, so that lines do not cross the text.
         limit, forbidden: a limit's line and the shade beyond it.
-        predicted: the hollow point.
+        predicted: the predicted point.
         outline: around solid markers.
         methods: colour of each method.
         template: carries all of this for plotly.

@@ -161,7 +161,7 @@ def _precision_note(task: Task) -> str:
 
 
 def _predicted(task: Task, recipe: Recipe) -> None:
-    """The figures of the hollow point, and how long the solid one takes."""
+    """The figures of the predicted point, and how long the solid one takes."""
     guess, baseline = loaders.prediction(task.name, recipe), loaders.baseline(task.name)
     seconds = seconds_to_measure(recipe, loaders.candidates(task.name))
     effort = "a minute or more" if seconds is None else words.about(seconds)

@@ -206,7 +206,7 @@ def _training(task: Task) -> None:
     off = not state.settings().quantizes or state.settings().zeroes
     left, right = st.columns(2, vertical_alignment="bottom")
     _option(
-        left.number_input, "Epochs on the grid", state.TRAINING,
+        left.number_input, "Quantization-aware epochs", state.TRAINING,
         term="Quantization-aware training", min_value=0.0, max_value=200.0, value=0.0, step=0.5,
         format="%g", disabled=off,
     )  # fmt: skip

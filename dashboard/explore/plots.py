@@ -49,7 +49,7 @@ def _pareto(
     plot, options = st.container(), st.container()
     with options:
         log, dominated, iso, volume = _options()
-    prediction = _hollow_point(task)
+    prediction = _predicted_point(task)
     figure = charts.pareto_figure(
         front,
         x=x,
@@ -158,7 +158,7 @@ def _volume(task: Task) -> None:
     )
 
 
-def _hollow_point(task: Task) -> Prediction | None:
+def _predicted_point(task: Task) -> Prediction | None:
     """Where the sliders' candidate will probably be; None if it is measured already."""
     recipe = state.recipe(task)
     known = loaders.candidate_of(task.name, recipe)

@@ -143,7 +143,7 @@ def _in_short(profile: Profile) -> str:
     overhead = sum(o.time_ms for o in profile.operators if o.overhead)
     share = words.percent(round(overhead / profile.total_ms, 2)) if profile.total_ms else "0 %"
     return (
-        f"{whole} of {len(layers)} layers run in whole numbers. Conversions and reordering around "
+        f"{whole} of {len(layers)} layers run in integers. Conversions and reordering around "
         f"them take {share} of the time."
     )
 

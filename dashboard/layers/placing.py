@@ -1,4 +1,4 @@
-"""What is slower in whole numbers stays in float, and the clock says whether that was worth it.
+"""What is slower in integers stays in float, and the clock says whether that was worth it.
 
 Profiles name the layers; each trial is an ordinary candidate, made and measured in the background.
 """
@@ -78,7 +78,7 @@ def _settled(attempt: Attempt, name: str) -> str:
 
 
 def _source(candidate: Candidate) -> Candidate | None:
-    """The measured candidate with whole numbers throughout that this one is, or is a mix of."""
+    """The measured candidate with integers throughout that this one is, or is a mix of."""
     if candidate.recipe.precision not in INTEGER_PRECISIONS:
         return None
     source = loaders.candidate_of(candidate.task, candidate.recipe.without(MixedPrecision))

@@ -81,7 +81,7 @@ class Settings:
 
     @property
     def quantizes(self) -> bool:
-        """True if weights become whole numbers: only then do the options of quantization matter."""
+        """True if weights become integers: only then do the options of quantization matter."""
         return self.precision in INTEGER_PRECISIONS
 
     @property
@@ -185,7 +185,7 @@ class Settings:
         )
 
     def _as_the_file(self) -> dict[str, Any]:
-        """What the training on the grid must have in common with the file, such as its scales."""
+        """Fields that quantization-aware training shares with the file, such as its scales."""
         shared = {each.name for each in FIELDS["quantize_aware"]}
         step = self.quantize()
         known = () if step is None else fields_of(step)

@@ -82,7 +82,7 @@ def _choose(task: Task, made: dict[str, Candidate]) -> Candidate:
 
 
 def _opening(task: Task, made: dict[str, Candidate]) -> Candidate:
-    """The recommended candidate if it is in whole numbers, else the fastest that is."""
+    """The recommended candidate if it is in integers, else the fastest that is."""
     advice = loaders.recommendation(task.name, state.limits(task.metric))
     best = advice.candidate if advice else None
     whole = [c for c in made.values() if c.measured and c.recipe.precision in INTEGER_PRECISIONS]

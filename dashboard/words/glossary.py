@@ -15,8 +15,8 @@ GLOSSARY: dict[str, str] = {
         "compute in FP16: the engine widens the numbers again, and nothing gets faster."
     ),
     "INT8": (
-        "Weights and intermediate results are whole numbers from -128 to 127 (or 0 to 255), 1 "
-        "byte each. The file shrinks to about a quarter, and CPUs can compute whole numbers "
+        "Weights and intermediate results are integers from -128 to 127 (or 0 to 255), 1 "
+        "byte each. The file shrinks to about a quarter, and CPUs can compute integers "
         "faster."
     ),
     "INT4": (
@@ -33,11 +33,11 @@ GLOSSARY: dict[str, str] = {
     ),
     "QDQ": (
         "The form in which a quantized ONNX file is written: pairs of Quantize and Dequantize "
-        "marks that tell any engine where it may compute in whole numbers."
+        "marks that tell any engine where it may compute in integers."
     ),
     "Quantization-aware training": (
-        "The network is trained on the very grid that its file will have. It takes time, and pays "
-        "where rounding alone hurts: 4-bit weights, one scale per layer, hard pruning."
+        "The network is trained with the rounding that its file will have. It takes time, and pays "
+        "where rounding afterwards hurts: 4-bit weights, one scale per layer, hard pruning."
     ),
     "Blocks": (
         "Whole residual blocks are replaced by their shortcut, those that change least first. "
@@ -72,7 +72,7 @@ GLOSSARY: dict[str, str] = {
         "to cost least. It is a guess from the curves until it is measured."
     ),
     "Overhead": (
-        "Work that only prepares the work of others: converting between whole numbers and floating "
+        "Work that only prepares the work of others: converting between integers and floating "
         "point, and moving data into another order."
     ),
     "Waterfall": (
@@ -217,8 +217,8 @@ GLOSSARY: dict[str, str] = {
     ),
     "Prebuilt": "A ready-made file that came with the sample, made by the recipe that is shown.",
     "Predicted": (
-        "Not measured: estimated from the candidates that are. Drawn as a hollow point with a box "
-        "around it that shows the doubt. Press Measure to find out."
+        "Not measured: estimated from the candidates that are. Drawn hollow, with a box around it "
+        "that shows the doubt. Press Measure to find out."
     ),
     "Recorded": (
         "This accuracy was measured when the file was made and came with it; the file is the "

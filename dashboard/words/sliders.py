@@ -118,7 +118,7 @@ def _on_onnx_runtime(step: Quantize) -> tuple[str, str]:
         case Activations.UINT8 | None:
             if step.precision is Precision.INT4:
                 return "ONNX Runtime widens it to INT8 at load", ": half the file, as fast as INT8"
-            return "ONNX Runtime computes it in whole numbers", ""
+            return "ONNX Runtime computes it in integers", ""
 
 
 def measured_ratios(

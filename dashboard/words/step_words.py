@@ -193,7 +193,7 @@ def _sparsify(step: Sparsify) -> str:
 def _quantize_aware(step: QuantizeAware) -> str:
     teacher = ", with the original as teacher" if step.distill else ""
     return (
-        f"For {_epochs(step.epochs)} the network was trained on the very grid that its file has, "
+        f"For {_epochs(step.epochs)} the network was trained with the rounding that its file has, "
         f"{step.precision.bits}-bit weights and 8-bit results in between{teacher}."
     )
 
@@ -201,8 +201,8 @@ def _quantize_aware(step: QuantizeAware) -> str:
 _WEIGHTS = {
     Precision.FP32: "The precision is as before",
     Precision.FP16: "Each weight is stored in 2 bytes instead of 4",
-    Precision.INT8: "Each weight became a whole number of 1 byte",
-    Precision.INT4: "Each weight became a whole number of half a byte",
+    Precision.INT8: "Each weight became an integer of 1 byte",
+    Precision.INT4: "Each weight became an integer of half a byte",
 }
 
 
@@ -230,10 +230,10 @@ def _results_between(step: Quantize) -> str:
         case Activations.FLOAT:
             return "computing is as before, in floating point"
         case Activations.DYNAMIC:
-            return "results in between become whole numbers whose range is found anew in every run"
+            return "results in between become integers whose range is found anew in every run"
         case Activations.UINT8 | Activations.INT8 | None:
             sign = " with a sign" if step.activations is Activations.INT8 else ""
-            return f"results in between became whole numbers of 1 byte{sign}"
+            return f"results in between became integers of 1 byte{sign}"
 
 
 def _mixed(step: MixedPrecision) -> str:

@@ -23,7 +23,7 @@ from optim.search.pareto import Front
 CLEARLY = 1.05
 """Below this a ratio is told as "as fast"."""
 WHY_WHOLE_NUMBERS_MAY_BE_SLOW = (
-    "Whole numbers are quicker only where the engine has kernels for them. Each operator that "
+    "Integers are quicker only where the engine has kernels for them. Each operator that "
     "stays in float needs conversions around it, and in a small network these can cost more than "
     "the rest saves."
 )
@@ -70,7 +70,7 @@ def slower_than_float(candidate: Candidate, parent: Candidate | None) -> float |
     """How many times slower a quantized candidate is than the same network in FP32.
 
     Returns:
-        None if it is not quantized to whole numbers, not clearly slower, or not known.
+        None if it is not quantized to integers, not clearly slower, or not known.
     """
     if candidate.recipe.precision not in INTEGER_PRECISIONS:
         return None

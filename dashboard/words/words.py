@@ -231,7 +231,7 @@ def versus_baseline(candidate: Candidate, baseline: Candidate | None) -> str:
 
 
 def predicted(prediction: Prediction, baseline: Candidate | None) -> str:
-    """The hollow point in one line."""
+    """The predicted point in one line."""
     parts = []
     if baseline and baseline.latency and prediction.latency_ms > 0:
         parts.append(faster(baseline.latency.p50_ms / prediction.latency_ms))

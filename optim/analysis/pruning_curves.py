@@ -224,7 +224,7 @@ def measure_pruning_curves(
     if candidate.recipe.step(QuantizeAware) is not None:
         raise RefusedError(
             Refusal(
-                reason="the weights of this candidate were trained for the grid of one precision; "
+                reason="this candidate was trained for the quantizers of one precision; "
                 "its channels are pruned before that.",
                 remedy="Look at the network as it was before that training.",
             )

@@ -90,7 +90,7 @@ def _other_operators(profile: Profile, recipe: Recipe, explainer: Explainer | No
         words = f"Try ReLU in place of {' and '.join(replaceable)}, with fine-tuning."
         found.append(Remedy(words=words, recipe=recipe.with_step(ReplaceActivation())))
     if rewritten:
-        words = "Try `edge-optim fuse` on the file: where its grids allow, it computes "
+        words = "Try `edge-optim fuse` on the file: where its quantizers allow, it computes "
         found.append(Remedy(words=f"{words}{' and '.join(rewritten)} in INT8."))
     if stuck and explainer and explainer.elsewhere:
         words = f"Try another engine: {explainer.elsewhere} {' and '.join(stuck)}."

@@ -154,13 +154,13 @@ def float_parent(results: Results, task: Task, candidate: Candidate) -> Candidat
     """The FP32 candidate that a candidate is a quantized version of; itself if it is FP32.
 
     Raises:
-        RefusedError: if it was trained for the grid of one precision.
+        RefusedError: if it was trained for the quantizers of one precision.
     """
     if candidate.recipe.step(QuantizeAware) is not None:
         raise RefusedError(
             Refusal(
-                reason="the weights of this candidate were trained for the grid of one precision; "
-                "another one, layer by layer, would undo the training.",
+                reason="this candidate was trained for the quantizers of one precision; "
+                "another one, layer by layer, would undo that training.",
                 remedy="Look at the network as it was before that training.",
             )
         )

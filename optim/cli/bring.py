@@ -65,7 +65,7 @@ def assigned(texts: tuple[str, ...], option: str) -> dict[str, float]:
 
 
 def whole_sizes(texts: tuple[str, ...]) -> dict[str, int]:
-    """Sizes, which are whole numbers of at least 1.
+    """Sizes, which are integers of at least 1.
 
     Raises:
         ValueError: if one is not.
@@ -74,7 +74,7 @@ def whole_sizes(texts: tuple[str, ...]) -> dict[str, int]:
     for name, value in found.items():
         if not value.is_integer() or not 1 <= value <= 2**20:
             raise ValueError(
-                f"--size {name:.40} must be a whole number from 1 to {2**20}; got {value:g}."
+                f"--size {name:.40} must be an integer from 1 to {2**20}; got {value:g}."
             )
     return {name: int(value) for name, value in found.items()}
 

@@ -84,7 +84,7 @@ def count_parameters(model: ModelProto) -> int:
 def count_weights(model: ModelProto) -> tuple[int, int]:
     """Numbers in the weights of Conv, Gemm and MatMul, and how many of them stand for zero.
 
-    A whole number stands for zero if it equals its zero point. A weight that was only rounded to
+    An integer stands for zero if it equals its zero point. A weight that was only rounded to
     zero counts like one that was made zero: no file tells them apart.
     """
     stored, packed = constants(model), _unpacked_from(model)
@@ -102,7 +102,7 @@ def count_weights(model: ModelProto) -> tuple[int, int]:
 
 
 def _zero_points(model: ModelProto) -> dict[str, np.ndarray]:
-    """By the name of stored whole numbers: what stands for zero there, shaped to be compared."""
+    """By the name of stored integers: what stands for zero there, shaped to be compared."""
     stored = constants(model)
     found: dict[str, np.ndarray] = {}
     for node in model.graph.node:

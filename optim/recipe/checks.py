@@ -39,10 +39,10 @@ def check_number(value: object, low: float, high: float, name: str, remedy: str)
 
 
 def check_whole(value: object, low: int, high: int, name: str, remedy: str) -> None:
-    """Raise a ValueError unless the value is a whole number in [low, high]."""
+    """Raise a ValueError unless the value is an integer in [low, high]."""
     check(
         isinstance(value, int) and is_whole(value) and low <= value <= high,
-        f"{name} must be a whole number from {low} to {high}, {got(value)}. {remedy}",
+        f"{name} must be an integer from {low} to {high}, {got(value)}. {remedy}",
     )
 
 

@@ -27,11 +27,11 @@ class Activations(StrEnum):
     """In what the results between the layers are computed."""
 
     UINT8 = "uint8"
-    """Whole numbers 0..255 with a zero point: what the kernels of x86 processors are made for."""
+    """Integers 0..255 with a zero point: what the kernels of x86 processors are made for."""
     INT8 = "int8"
-    """Whole numbers -128..127 around zero: what some accelerators ask for."""
+    """Integers -128..127 around zero: what some accelerators ask for."""
     DYNAMIC = "dynamic"
-    """Whole numbers whose range is found anew in every run: no calibration examples needed."""
+    """Integers whose range is found anew in every run: no calibration examples needed."""
     FLOAT = "float"
     """As they are: only the weights become small."""
 

@@ -469,7 +469,7 @@ QUANTIZE_AWARE = (
         option=Option(
             name="qat-epochs",
             asks=True,
-            help="Train on the grid of the file's 4- or 8-bit weights, in passes over the data; "
+            help="Train quantization-aware, for 4- or 8-bit weights, in passes over the data; "
             "only beside --quantize int4 or int8.",
         ),
     ),
@@ -479,12 +479,12 @@ QUANTIZE_AWARE = (
         kind=Flag(),
         short="with learned scales",
         told="the scales were learnt with the weights",
-        option=Option(name="learned-scales", help="Beside --qat-epochs: train the grid as well."),
+        option=Option(name="learned-scales", help="Beside --qat-epochs: train the scales as well."),
         control=Control(
             key="learned_scales",
             label="Learn scales",
             term="Learned scales",
-            about="The grid's scales are trained together with the weights (LSQ, Esser et al. "
+            about="The quantizer's scales are trained together with the weights (LSQ, Esser et al. "
             "2020).",
         ),
     ),
@@ -508,7 +508,7 @@ QUANTIZE = (
         control=Control(
             key="activations",
             label="Activations",
-            about="In what the results between the layers are computed. Unsigned whole numbers "
+            about="In what the results between the layers are computed. Unsigned integers "
             "are what x86 processors are fast at; float leaves them as they are, so only the file "
             "shrinks.",
         ),

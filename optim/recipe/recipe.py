@@ -224,7 +224,7 @@ def recipe_of(
             ratio and the blocks are 0.
         fuse: fold layers in the file.
         seed: of everything random.
-        quantize_aware: train on the grid first.
+        quantize_aware: train quantization-aware first.
         quantize: the quantization with all its options instead of ``precision`` alone.
 
     Raises:

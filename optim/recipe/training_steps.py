@@ -229,9 +229,9 @@ class Sparsify:
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizeAware:
-    """Quantization-aware training: the network learns on the grid that its file will have.
+    """Quantization-aware training: the network learns with the quantizers that its file will have.
 
-    A ``Quantize`` step of the same weights must follow; it writes the very grid that was trained.
+    A ``Quantize`` step of the same weights must follow; it writes the quantizers that were trained.
 
     Attributes:
         weight_bits: 8 or 4; activations have 8.

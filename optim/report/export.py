@@ -116,7 +116,7 @@ def candidate_card(candidate: Candidate, task: Task, hashes: dict[str, str]) -> 
 
 
 def _weights_only(recipe: Recipe) -> bool:
-    """True if whole numbers are stored but nothing is computed in them."""
+    """True if integers are stored but nothing is computed in them."""
     step = recipe.step(Quantize)
     return (
         step is not None

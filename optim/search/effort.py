@@ -19,13 +19,13 @@ LEARNED_ROUNDING_S = 60.0
 
 
 def seconds_to_measure(recipe: Recipe, candidates: Sequence[Candidate]) -> float | None:
-    """Guess how long a recipe takes from the click to its point.
+    """Estimate the seconds that a recipe takes from the click to its point.
 
     A finished training prefix is not trained again. Training time per epoch is interpolated over
     the pruning ratios that were trained, here or for the prebuilt candidates; learning from a
-    teacher, training on the grid and with other activations is taken to be as slow, so the guess is
-    rather too low for it. A student takes as long per epoch as one like it has taken. Each round of
-    pruning is measured too.
+    teacher, quantization-aware training and other activations count as much, so the estimate is
+    rather too low for them. A student takes as long per epoch as one like it has taken. Each round
+    of pruning is measured too.
 
     Args:
         recipe: what is asked.

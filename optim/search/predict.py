@@ -1,8 +1,9 @@
 """What a candidate will be like before it is made: interpolation over what is measured.
 
 In the logarithm, latency and parameters are modelled as the sum of a curve over the pruning ratio,
-a constant per precision and a constant per variant (blocks removed, another calibration, training
-on the grid, another way to choose channels); accuracy is modelled the same way, without logarithm:
+a constant per precision and a constant per variant (blocks removed, another calibration,
+quantization-aware training, another way to choose channels); accuracy is modelled the same way,
+without logarithm:
 
     y(ratio, precision, variant) = curve(ratio) + offset(precision) + offset(variant).
 

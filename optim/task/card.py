@@ -171,11 +171,11 @@ class _Keys:
         return known[known.index(value)]
 
     def numbers(self, key: str) -> tuple[int, ...]:
-        """Whole numbers of at least 1, at least one of them."""
+        """Integers of at least 1, at least one of them."""
         value = self.data.get(key)
         fits = isinstance(value, list) and all(type(each) is int and each > 0 for each in value)
         if not fits or not value:
-            raise self.broken(key, "a list of whole numbers above 0")
+            raise self.broken(key, "a list of integers above 0")
         return tuple(value)
 
     def texts(self, key: str) -> tuple[str, ...]:

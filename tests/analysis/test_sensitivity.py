@@ -119,7 +119,7 @@ def test_weights_trained_for_a_grid_are_refused(task, results):
     recipe = Recipe(steps=(QuantizeAware(), Quantize(precision=Precision.INT4)))
     candidate = make_candidate(results, task, Recipe())
     trained = type(candidate)(**{**vars(candidate), "recipe": recipe})
-    with pytest.raises(RefusedError, match="trained for the grid of one precision"):
+    with pytest.raises(RefusedError, match="trained for the quantizers of one precision"):
         measure_sensitivity(results, task, trained, Target(), progress=silent)
 
 

@@ -43,8 +43,8 @@ def test_what_a_file_is_and_what_to_do_next_is_told(run: Run, file: Path) -> Non
     [
         ((), "Say it: --size side=320"),
         (("--size", "side"), "must be written NAME=NUMBER"),
-        (("--size", "side=1.5"), "must be a whole number"),
-        (("--size", "side=0"), "must be a whole number"),
+        (("--size", "side=1.5"), "must be an integer"),
+        (("--size", "side=0"), "must be an integer"),
         (("--size", "side=12", "--size", "up=3"), "there is no free size 'up'"),
         (("--size", "side=12", "--freeze", "rate=1"), "there is no input 'rate' to freeze"),
         (("--size", "side=12", "--name", "A B"), "small letters"),

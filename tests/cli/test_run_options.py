@@ -73,7 +73,7 @@ def test_a_run_makes_the_steps_that_its_options_name(
     [
         ("--criterion l1", "--criterion says how to prune, and nothing is pruned"),
         ("--from-scratch", "--from-scratch says how to prune"),
-        ("--prune 0.5 --rounds 0", "prune rounds must be a whole number from 1"),
+        ("--prune 0.5 --rounds 0", "prune rounds must be an integer from 1"),
         ("--prune 0.5 --prune-unit layers", "'layers' is not one of 'channels', 'parameters'"),
         ("--layer-ratio conv", "must be a layer's name and a share"),
         ("--layer-ratio conv=half", "must be a layer's name and a share"),

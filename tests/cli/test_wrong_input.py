@@ -38,7 +38,7 @@ from tests.cli.conftest import TASK, Run, is_one_sentence_for_people
         (["run", TASK, "--qat-epochs", "1"], "needs --quantize int4 or int8"),
         (["run", TASK, "--quantize", "int4", "--learned-scales"], "needs --qat-epochs"),
         (["run", TASK, "--quantize", "int4", "--qat-epochs", "-1"], "epochs must be between 0"),
-        (["run", TASK, "--seed", "-1"], "seed must be a whole number from 0"),
+        (["run", TASK, "--seed", "-1"], "seed must be an integer from 0"),
         (["run", TASK, "--recipe", "/nowhere/r.yaml"], "does not exist"),
         (["run", TASK, "--recipe", __file__, "--prune", "0.5"], "--prune may not stand beside"),
         (["run"], "Missing argument 'TASK'"),

@@ -1,4 +1,4 @@
-"""The Layers page leaves in float what is slower in whole numbers, and proves it."""
+"""The Layers page leaves in float what is slower in integers, and proves it."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def test_a_closed_tab_loses_nothing(tab: OpenTab, app: App) -> None:
 
 def test_a_clicked_point_opens_its_card(tab: OpenTab, app: App) -> None:
     wait_until(lambda: settled(app.workspace), "no figure arrives that would move a point")
-    page = tab(model=TASK, precision="FP32", prune="5")  # a hollow point out of the way
+    page = tab(model=TASK, precision="FP32", prune="5")  # a predicted point out of the way
     for candidate in (prebuilt(app, INT4), prebuilt(app, INT8)):
         click_point(page, candidate.id)
         name = candidate.words()

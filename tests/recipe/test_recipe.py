@@ -217,7 +217,7 @@ def test_steps_stand_once_and_in_order() -> None:
 
 @pytest.mark.parametrize("seed", [-1, 2**31, 0.5, True, "0"])
 def test_a_seed_is_a_whole_number(seed: object) -> None:
-    with pytest.raises(ValueError, match="seed must be a whole number"):
+    with pytest.raises(ValueError, match="seed must be an integer"):
         Recipe(seed=seed)  # type: ignore[arg-type]
 
 

@@ -8,7 +8,7 @@ from tests.reference.quantizers import nearest
 
 
 def on_grid(weight, scales, *, low, high):
-    """Each weight as scale * whole number; ``scales`` has one per row, or one for all."""
+    """Each weight as scale * integer; ``scales`` has one per row, or one for all."""
     rounded = np.zeros(weight.shape, np.float32)
     for index in np.ndindex(*weight.shape):
         scale = scales[index[0]] if np.ndim(scales) else scales

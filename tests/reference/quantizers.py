@@ -7,7 +7,7 @@ import numpy as np
 
 
 def nearest(value: float, low: int, high: int) -> int:
-    """The nearest whole number, the even one of two; clipped."""
+    """The nearest integer, the even one of two; clipped."""
     below = math.floor(value)
     if value - below > 0.5 or (value - below == 0.5 and below % 2 == 1):
         below += 1
@@ -15,7 +15,7 @@ def nearest(value: float, low: int, high: int) -> int:
 
 
 def symmetric(weight, axis, *, low, high, largest_level):
-    """Whole numbers and scales: max|w| of a channel falls on ``largest_level``."""
+    """Integers and scales: max|w| of a channel falls on ``largest_level``."""
     channels = range(weight.shape[axis]) if axis is not None else [None]
     levels = np.zeros(weight.shape, np.int8)
     scales = []

@@ -115,7 +115,7 @@ def test_the_program_in_the_readme_runs_without_us(
     export_candidate(made, task, tmp_path / "model")
     program = program_of((tmp_path / "model" / "README.txt").read_text(encoding="utf-8"))
     assert len(program.strip().splitlines()) <= 11
-    # Where activations are whole numbers too, this option would make the file slow.
+    # Where activations are integers too, this option would make the file slow.
     assert ("disable_quant_qdq" in program) == (activations is Activations.FLOAT)
     zeros = 'np.zeros([1, *card["input"]["shape"]], np.float32)'
     assert zeros in program

@@ -93,8 +93,8 @@ def test_a_fault_is_one_sentence_with_file_and_key(change: dict[str, object], sa
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"input_shape": []}, "data.input_shape must be a list of whole numbers above 0, and is"),
-        ({"input_shape": [2, 0]}, "data.input_shape must be a list of whole numbers above 0, and"),
+        ({"input_shape": []}, "data.input_shape must be a list of integers above 0, and is"),
+        ({"input_shape": [2, 0]}, "data.input_shape must be a list of integers above 0, and"),
         ({"labels": [1]}, "data.labels must be a list of texts"),
         ({"kind": "sound"}, 'data.kind must be one of image, series, other, and is "sound"'),
     ],

@@ -165,7 +165,7 @@ def add_hypervolume(sheet: Sheet, view: View) -> list[Text]:
 
 
 def add_prediction_box(sheet: Sheet, view: View, prediction: Prediction) -> None:
-    """The doubt of the hollow point: about 80 % of such predictions come true inside."""
+    """The doubt of the predicted point: about 80 % of such predictions come true inside."""
     low, high = prediction.latency_interval if view.kind == "latency" else prediction.size_interval
     bottom, top = prediction.score_interval
     sheet.shape(

@@ -66,13 +66,13 @@ def pareto_figure(
 ) -> go.Figure:
     """Draw a front: accuracy upwards, latency or size to the right.
 
-    ``customdata[0]`` of every point is its candidate's id; empty for the sliders' hollow point.
+    ``customdata[0]`` of every point is its candidate's id; empty for the sliders' predicted point.
 
     Args:
         front: as ranked by ``ranked_front``; plain candidates are ranked in all three objectives.
         x: what the horizontal axis shows.
         limits: drawn and shaded; the front's own if left out.
-        prediction: the hollow point of the sliders, with its doubt as a box.
+        prediction: the predicted point of the sliders, with its doubt as a box.
         pending: candidates in the queue or failed, hollow too.
         selected, recommended: ids to ring.
         show_dominated: False hides what is clearly beaten.

@@ -26,7 +26,7 @@ DATA_MOVEMENT = (
     nn.MaxPool1d, nn.MaxPool2d, nn.Flatten, F.max_pool1d, F.max_pool2d, torch.flatten,
     "flatten", "reshape", "view", "permute", "transpose", "squeeze", "unsqueeze",
 )  # fmt: skip
-"""Move numbers without computing: the output is on the grid of the input."""
+"""Move numbers without computing: the output has the quantizer of the input."""
 JOINS = (torch.cat, torch.concat)
 ARITHMETIC = (
     operator.add, operator.iadd, torch.add, "add", "add_", operator.mul, operator.imul, torch.mul,
@@ -59,20 +59,20 @@ def with_activation_quantizers(network: nn.Module) -> fx.GraphModule:
 
 
 def observe(network: nn.Module, inputs: np.ndarray, *, batch_size: int = 128) -> None:
-    """Set the range of every grid, in place, to the smallest and largest value seen.
+    """Set the range of every quantizer, in place, to the smallest and largest value seen.
 
     Args:
         network: on the CPU, in evaluation mode.
         inputs: calibration examples, float32, (n, ...).
     """
-    grids = [module for module in network.modules() if isinstance(module, ActivationQuantizer)]
-    for grid in grids:
-        grid.observing = True
+    quantizers = [module for module in network.modules() if isinstance(module, ActivationQuantizer)]
+    for quantizer in quantizers:
+        quantizer.observing = True
     with torch.no_grad():
         for start in range(0, len(inputs), batch_size):
             network(torch.from_numpy(inputs[start : start + batch_size]))
-    for grid in grids:
-        grid.observing = False
+    for quantizer in quantizers:
+        quantizer.observing = False
 
 
 class _Places:

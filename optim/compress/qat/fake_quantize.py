@@ -1,6 +1,6 @@
-"""Numbers rounded to a grid in the forward pass, as if they were not in the backward pass.
+"""Fake quantization: numbers are rounded in the forward pass, not in the backward pass.
 
-    w_hat = s * clamp(round(w / s), low, high)        weights, the very grid of the file
+    w_hat = s * clamp(round(w / s), low, high)        weights, exactly as in the file
     x_hat = s * (clamp(round(x / s) + z, 0, 255) - z)   activations, unsigned 8 bits
 
 The gradient of rounding is taken as 1 (straight-through, Bengio et al. 2013). The scale of the
@@ -22,7 +22,11 @@ from torch import nn
 
 @dataclass(frozen=True, kw_only=True)
 class WeightQuantizer:
-    """Which whole numbers weights become; ``largest`` is where max|w| falls."""
+    """Symmetric quantizer of weights, with integers from low to high.
+
+    Attributes:
+        largest: where max|w| falls, in steps of the scale.
+    """
 
     low: int
     high: int
@@ -30,13 +34,13 @@ class WeightQuantizer:
 
     @classmethod
     def of_bits(cls, bits: int) -> WeightQuantizer:
-        """The symmetric grid that the file's quantizer uses for 8 or 4 bits."""
+        """Return the quantizer that the file uses for 8 or 4 bits."""
         if bits == 8:
             return cls(low=-127, high=127, largest=127.0)
         return cls(low=-8, high=7, largest=7.5)
 
     def scale(self, weight: torch.Tensor, *, per_channel: bool) -> torch.Tensor:
-        """The step for which nothing but the rounding is lost.
+        """Return the scale at which weights are rounded, but none is clipped.
 
         Args:
             weight: float32, shape (O, ...).
@@ -47,31 +51,33 @@ class WeightQuantizer:
         """
         magnitude = weight.detach().abs()
         largest = magnitude.flatten(1).amax(1) if per_channel else magnitude.amax()
-        # Divided as the file's quantizer divides, in float32: one bit more or less is another grid.
+        # Divided in float32, as in the file: a scale that differs by one bit rounds differently.
         return torch.where(largest > 0, largest, torch.ones_like(largest)) / self.largest
 
     def levels(self, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        """The whole numbers, as float32, shape of ``weight``; halves go to the even one."""
+        """Return the integers as float32, shape of ``weight``; halves go to the even one."""
         return torch.round(weight / along_outputs(scale, weight)).clamp(self.low, self.high)
 
 
 def along_outputs(scale: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """A scale, shape (O,) or (), in the shape that broadcasts against (O, ...)."""
+    """Reshape a scale of shape (O,) or () so that it broadcasts against (O, ...)."""
     return scale.reshape((-1,) + (1,) * (weight.ndim - 1)) if scale.ndim else scale
 
 
 def round_straight_through(
-    weight: torch.Tensor, scale: torch.Tensor, grid: WeightQuantizer
+    weight: torch.Tensor, scale: torch.Tensor, quantizer: WeightQuantizer
 ) -> torch.Tensor:
-    """Weights on the grid, exactly; the gradient goes to the weights unchanged."""
-    on_grid = grid.levels(weight, scale) * along_outputs(scale, weight)
+    """Round weights exactly as the file does; the gradient goes to the weights unchanged."""
+    on_grid = quantizer.levels(weight, scale) * along_outputs(scale, weight)
     return on_grid.detach() + (weight - weight.detach())  # a sum with 0: not one bit is lost
 
 
-def round_learned(weight: torch.Tensor, scale: torch.Tensor, grid: WeightQuantizer) -> torch.Tensor:
-    """Weights on the grid, exactly, with gradients for weights and scale.
+def round_learned(
+    weight: torch.Tensor, scale: torch.Tensor, quantizer: WeightQuantizer
+) -> torch.Tensor:
+    """Round weights exactly as the file does, with gradients for weights and scale.
 
-    With v = w / s the gradient of an output is, for the weight, 1 inside the grid and 0 outside;
+    With v = w / s the gradient of an output is, for the weight, 1 inside the range and 0 outside;
     for the scale, times g = 1 / sqrt(weights per scale * high),
 
         -v + round(v)   inside,      low   below,      high   above.
@@ -83,9 +89,9 @@ def round_learned(weight: torch.Tensor, scale: torch.Tensor, grid: WeightQuantiz
     Source: Esser et al. 2020, "Learned Step Size Quantization", equations 1 to 5, section 2.2.
     """
     count = weight.numel() / max(1, scale.numel())
-    step = _with_gradient(scale, 1 / math.sqrt(count * grid.high))
+    step = _with_gradient(scale, 1 / math.sqrt(count * quantizer.high))
     step = along_outputs(step, weight)
-    ratio = (weight / step).clamp(grid.low, grid.high)
+    ratio = (weight / step).clamp(quantizer.low, quantizer.high)
     levels = torch.round(ratio).detach() + (ratio - ratio.detach())
     return levels * step
 
@@ -96,44 +102,46 @@ def _with_gradient(x: torch.Tensor, factor: float) -> torch.Tensor:
 
 
 class MinMaxScale(nn.Module):
-    """Parametrization of a weight: on the grid whose scale follows the largest weight."""
+    """Parametrization that quantizes a weight with a scale that follows the largest weight."""
 
-    def __init__(self, grid: WeightQuantizer, *, per_channel: bool) -> None:
+    def __init__(self, quantizer: WeightQuantizer, *, per_channel: bool) -> None:
         super().__init__()
-        self.grid, self.per_channel = grid, per_channel
+        self.quantizer, self.per_channel = quantizer, per_channel
 
     def scale(self, weight: torch.Tensor) -> torch.Tensor:
         """The step now, float32, (O,) or ()."""
-        return self.grid.scale(weight, per_channel=self.per_channel)
+        return self.quantizer.scale(weight, per_channel=self.per_channel)
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        """The weights on the grid."""
-        return round_straight_through(weight, self.scale(weight), self.grid)
+        """Return the quantized weights."""
+        return round_straight_through(weight, self.scale(weight), self.quantizer)
 
 
 class LearnedStepSize(nn.Module):
-    """Parametrization of a weight: on a grid whose scale is trained.
+    """Parametrization that quantizes a weight with a scale that is trained.
 
     The logarithm is what the optimizer sees: a scale stays above 0, and a step changes it by the
     same share whatever its size. It starts at the followed scale.
     """
 
-    def __init__(self, grid: WeightQuantizer, weight: torch.Tensor, *, per_channel: bool) -> None:
+    def __init__(
+        self, quantizer: WeightQuantizer, weight: torch.Tensor, *, per_channel: bool
+    ) -> None:
         super().__init__()
-        self.grid = grid
-        self.log_scale = nn.Parameter(grid.scale(weight, per_channel=per_channel).log())
+        self.quantizer = quantizer
+        self.log_scale = nn.Parameter(quantizer.scale(weight, per_channel=per_channel).log())
 
     def scale(self, weight: torch.Tensor) -> torch.Tensor:
         """The step now, float32, (O,) or (); the weights have no say."""
         return self.log_scale.exp()
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        """The weights on the grid."""
-        return round_learned(weight, self.scale(weight), self.grid)
+        """Return the quantized weights."""
+        return round_learned(weight, self.scale(weight), self.quantizer)
 
 
 class ActivationQuantizer(nn.Module):
-    """Activations on an unsigned 8-bit grid over the range seen while ``observing``.
+    """Unsigned 8-bit quantizer of activations over the range seen while ``observing``.
 
     The range contains 0, as in the file, so that padding and zeros after a ReLU are exact.
     """
@@ -147,7 +155,7 @@ class ActivationQuantizer(nn.Module):
         self.register_buffer("high", torch.zeros(()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``x`` on the grid, or unchanged while observing."""
+        """Return ``x`` quantized, or unchanged while observing."""
         if self.observing:
             low, high = torch.aminmax(x.detach())
             self.low = torch.minimum(self.low, low)

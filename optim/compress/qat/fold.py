@@ -2,8 +2,8 @@
 
     BN(W x + b) = (f W) x + (b - mean) f + beta,     f = gamma / sqrt(variance + eps)
 
-Training on a grid needs this first: the file holds folded weights, and a grid laid over weights
-that are still to be multiplied by f is another grid (Jacob et al. 2018, section 3.2). A symbolic
+Quantization-aware training needs this first: the file holds folded weights, and weights that are
+still to be multiplied by f round differently (Jacob et al. 2018, section 3.2). A symbolic
 trace of the network shows who reads whose output. A pair is folded only if the layer owns its
 weights, nobody else reads them, nothing stands between, and the norm counts the channels that the
 layer writes; each fold is tried on noise before it is kept.

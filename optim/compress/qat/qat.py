@@ -1,7 +1,6 @@
-"""Quantization-aware training: the network learns on the grid that its file will have.
+"""Quantization-aware training: the network learns with the quantizers that its file will have.
 
-    fold batch norms -> round weights and activations in the forward pass -> train -> keep the grid
-
+    fold batch norms -> fake-quantize weights and activations -> train -> keep weights and scales
 Batch norms are folded first (``fold.py``), because the file has none. Weights lie on the grid of
 the file's quantizer (``fake_quantize.py``), the first layer on eight bits as in every INT4 file;
 activations are rounded where the file rounds them (``activation_grids.py``), in ranges read from
@@ -36,7 +35,7 @@ SCALE = "weight_scale"
 def train_quantized(
     task: Task, network: nn.Module, step: QuantizeAware, *, seed: int, follow: Follow
 ) -> nn.Module:
-    """Train on the grid of the file, from the original network's answers if asked.
+    """Train with the quantizers of the file, from the original network's answers if asked.
 
     Args:
         network: float, any device; it is left alone.
@@ -72,13 +71,13 @@ def with_rounded_weights(folded: nn.Module, step: QuantizeAware) -> nn.Module:
     names = layers_in_order(folded, trace(folded))
     for layer, precision in usual_precisions(step.precision, names).items():
         module = rounded.get_submodule(layer)
-        grid = WeightQuantizer.of_bits(precision.bits)
+        quantizer = WeightQuantizer.of_bits(precision.bits)
         weight = module.weight
         assert isinstance(weight, torch.Tensor)
         way = (
-            LearnedStepSize(grid, weight, per_channel=step.per_channel)
+            LearnedStepSize(quantizer, weight, per_channel=step.per_channel)
             if step.learned_scales
-            else MinMaxScale(grid, per_channel=step.per_channel)
+            else MinMaxScale(quantizer, per_channel=step.per_channel)
         )
         parametrize.register_parametrization(module, "weight", way, unsafe=True)
     return rounded
@@ -117,7 +116,7 @@ def scales_of(network: nn.Module, step: QuantizeAware) -> dict[str, np.ndarray]:
 def _settle(
     folded: nn.Module, rounded: nn.Module, step: QuantizeAware, input_shape: tuple[int, ...]
 ) -> nn.Module:
-    """The trained numbers in the plain network: weights on the grid, scales in buffers."""
+    """Write the trained numbers into the plain network: quantized weights, scales in buffers."""
     network = with_scales(folded, step, input_shape=input_shape)
     for name, layer in layers_in_order(network, trace(network)).items():
         trained = rounded.get_submodule(name)

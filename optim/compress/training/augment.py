@@ -107,5 +107,5 @@ def _augment_series(
 
 
 def _integers(n: int, low: int, high: int, generator: torch.Generator) -> torch.Tensor:
-    """Whole numbers in [low, high], shape (n, 1)."""
+    """Integers in [low, high], shape (n, 1)."""
     return torch.randint(low, high + 1, (n, 1), generator=generator)

@@ -57,7 +57,7 @@ def fine_tuning_schedule(
 ) -> Schedule:
     """The task's own schedule, shortened; labels stay hard, because the teacher is soft already.
 
-    On the grid it is AdamW for every task: the logarithm of a scale needs steps that do not shrink
+    With quantizers it is AdamW for every task: a scale's logarithm needs steps that do not shrink
     with its gradient. MobileNetV2 with 4-bit weights after a tenth of an epoch, on 2,000 validation
     examples (standard error 0.6 points): 88.9 % untrained, 92.5 % by AdamW at 1e-3, 92.2 % at 3e-4,
     92.7 % by SGD at 0.005, 91.7 % at 0.02.

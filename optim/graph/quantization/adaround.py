@@ -59,12 +59,12 @@ def learn_rounding(
         low, high: levels are clipped to these.
         bias: shape (G, O).
         clamp: the numbers between which f keeps the output.
-        start_from: whole numbers to begin with, shape (G, O, d); else each weight's own fraction.
+        start_from: integers to begin with, shape (G, O, d); else each weight's own fraction.
         iterations: steps of Adam.
         seed: of the order of the rows.
 
     Returns:
-        Whole numbers from low to high, int8, shape (G, O, d).
+        Integers from low to high, int8, shape (G, O, d).
     """
     import torch
 

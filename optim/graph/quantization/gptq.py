@@ -35,7 +35,7 @@ def round_compensated(
         scale: broadcasts against (G, O, 1).
 
     Returns:
-        Whole numbers from low to high, int8, shape (G, O, d).
+        Integers from low to high, int8, shape (G, O, d).
     """
     inputs = weight.shape[2]
     diagonal = np.einsum("gii->gi", moments)

@@ -50,7 +50,7 @@ def refuse_options(step: Quantize, *, trained: bool) -> None:
             )
     if trained and step.precision is Precision.FP16:
         raise _refused(
-            "the network was trained for whole numbers, and FP16 has none.",
+            "the network was trained for integers, and FP16 has none.",
             "Quantize to the number of bits that it was trained for.",
         )
 

@@ -1,4 +1,4 @@
-"""Weights as the file holds them: whole numbers, their scale, and how many bits each has.
+"""Weights as the file holds them: integers, their scale, and how many bits each has.
 
 w = scale * w_q,     w_q in {-127, ..., 127} or {-8, ..., 7}
 """
@@ -43,11 +43,11 @@ class StoredWeights:
     precision: Precision
 
     def packed(self) -> np.ndarray:
-        """The whole numbers in the type that they have in the file."""
+        """The integers in the type that they have in the file."""
         return self.levels.astype(ml_dtypes.int4 if self.precision is Precision.INT4 else np.int8)
 
     def dequantized(self) -> np.ndarray:
-        """The weights that the file's whole numbers stand for, float32."""
+        """The weights that the file's integers stand for, float32."""
         return np.asarray(self.levels * spread(self.scale, self.levels.ndim, self.axis), np.float32)
 
 

@@ -32,12 +32,12 @@ shapes = st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 3))
 @given(shapes, st.integers(0, 10**6), st.sampled_from([4, 8]), st.booleans())
 def test_rounded_weights_equal_the_slow_reference_to_the_bit(shape, seed, bits, per_channel):
     weight = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    grid = WeightQuantizer.of_bits(bits)
-    scale = grid.scale(weight, per_channel=per_channel)
-    expected = on_grid(weight.numpy(), scale.numpy(), low=grid.low, high=grid.high)
+    quantizer = WeightQuantizer.of_bits(bits)
+    scale = quantizer.scale(weight, per_channel=per_channel)
+    expected = on_grid(weight.numpy(), scale.numpy(), low=quantizer.low, high=quantizer.high)
     for rounded in (
-        round_straight_through(weight, scale, grid),
-        round_learned(weight, scale, grid),
+        round_straight_through(weight, scale, quantizer),
+        round_learned(weight, scale, quantizer),
     ):
         np.testing.assert_array_equal(rounded.numpy(), expected)
 
@@ -63,13 +63,13 @@ def test_a_channel_of_zeros_has_a_scale_above_zero():
 @settings(deadline=None)
 def test_learned_steps_have_the_gradients_of_the_paper(seed, step):
     generator = torch.Generator().manual_seed(seed)
-    grid = WeightQuantizer.of_bits(4)
+    quantizer = WeightQuantizer.of_bits(4)
     weight = torch.randn(3, 4, generator=generator).requires_grad_()
     scale = torch.tensor(step).requires_grad_()
     incoming = torch.randn(3, 4, generator=generator)
-    round_learned(weight, scale, grid).backward(incoming)
+    round_learned(weight, scale, quantizer).backward(incoming)
     for_weight, for_scale = learned_step_gradients(
-        weight.detach().numpy(), step, incoming.numpy(), low=grid.low, high=grid.high
+        weight.detach().numpy(), step, incoming.numpy(), low=quantizer.low, high=quantizer.high
     )
     np.testing.assert_allclose(weight.grad, for_weight, atol=1e-6)
     np.testing.assert_allclose(scale.grad, for_scale, atol=1e-5, rtol=1e-4)
@@ -88,21 +88,23 @@ def test_each_channel_learns_its_own_step():
 
 def test_the_gradient_goes_straight_through():
     weight = torch.randn(3, 4).requires_grad_()
-    grid = WeightQuantizer.of_bits(8)
+    quantizer = WeightQuantizer.of_bits(8)
     incoming = torch.randn(3, 4)
-    round_straight_through(weight, grid.scale(weight, per_channel=True), grid).backward(incoming)
+    round_straight_through(weight, quantizer.scale(weight, per_channel=True), quantizer).backward(
+        incoming
+    )
     assert torch.equal(weight.grad, incoming)
 
 
 def test_activations_equal_the_slow_reference():
-    grid = ActivationQuantizer()
-    grid.observing = True
+    quantizer = ActivationQuantizer()
+    quantizer.observing = True
     seen = torch.tensor([-1.0, 0.3, 2.0])
-    assert grid(seen) is seen
-    grid.observing = False
+    assert quantizer(seen) is seen
+    quantizer.observing = False
     # Random numbers: exactly between two levels, torch may go either way.
     x = torch.rand(200, generator=torch.Generator().manual_seed(0)) * 4 - 1.5
-    np.testing.assert_allclose(grid(x), asymmetric(x.numpy(), -1.0, 2.0), atol=1e-5)
+    np.testing.assert_allclose(quantizer(x), asymmetric(x.numpy(), -1.0, 2.0), atol=1e-5)
 
 
 def test_activations_are_rounded_where_the_file_rounds_them():

@@ -127,7 +127,7 @@ def test_a_network_with_nothing_to_replace_is_a_refused_candidate(tiny, results)
 
 
 def _stored_weights(file):
-    """Whole numbers and scales of each layer, by its name, as (O, ...) and (O,) or ()."""
+    """Integers and scales of each layer, by its name, as (O, ...) and (O,) or ()."""
     model = read_model(file)
     values, writers = constants(model), producers(model.graph.node)
     found = {}

@@ -62,7 +62,7 @@ def test_calibration_examples_must_fit_the_network(shape):
         ({}, {"layers": "all"}, "nothing is left to quantize"),
         ({"equalize": True}, {"weight_scales": 1.0}, "equalize moves weights off the grid"),
         ({"smooth": 0.5}, {"weight_scales": 1.0}, "smooth moves weights off the grid"),
-        ({"precision": "fp16"}, {"weight_scales": 1.0}, "trained for whole numbers"),
+        ({"precision": "fp16"}, {"weight_scales": 1.0}, "trained for integers"),
         ({"precision": "int4"}, {"weight_scales": 1e-4}, "grid that INT4 cannot hold"),
     ],
 )
