@@ -64,7 +64,7 @@ def _titles() -> dict[str, str]:
 
 
 def _open_model(titles: dict[str, str]) -> None:
-    """The link decides with which model a session opens."""
+    """Choose the model of a new session: the link decides."""
     if (brought := st.session_state.pop(state.NEXT_MODEL, None)) in titles:
         st.session_state[state.MODEL_BOX] = brought
         state.forget_choices()
@@ -74,7 +74,7 @@ def _open_model(titles: dict[str, str]) -> None:
 
 
 def _navigation() -> None:
-    """Links that take the model with them, in groups.
+    """Draw links that take the model with them, in groups.
 
     Streamlit's own grouped navigation puts a ``div`` between list and items, which a screen reader
     cannot count, and it drops the model from the address.

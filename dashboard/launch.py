@@ -77,7 +77,7 @@ def launch(
 
 
 def command(host: str, port: int) -> list[str]:
-    """The command line of streamlit; what it says wins over a user's own streamlit settings."""
+    """Return the command line of streamlit; it overrides a user's own streamlit settings."""
     options = {
         "server.address": host,
         "server.port": port,
@@ -144,7 +144,7 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Names the workspace, and lets the app import this package wherever it lies."""
+    """Return variables that name the workspace and let the app import this package anywhere."""
     paths = [str(SERVER.parent.parent), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,

@@ -46,7 +46,7 @@ def say(note: str) -> None:
 
 
 def show_note() -> None:
-    """The sentence that ``say`` has left, if any."""
+    """Draw the sentence that ``say`` has left, if any."""
     note = st.session_state.pop(state.NOTE, None)
     if note:
         st.warning(plain(note))

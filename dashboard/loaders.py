@@ -43,7 +43,7 @@ MOST_BUDGETS = 25
 
 
 def workspace() -> Workspace:
-    """The workspace that ``dashboard.launch`` names, on the target that is chosen.
+    """Return the workspace that ``dashboard.launch`` names, on the target that is chosen.
 
     Raises:
         WorkspaceError: read-only, full disk, or written by a newer version.
@@ -57,7 +57,7 @@ def _opened() -> Workspace:
 
 
 def task(name: str) -> Task:
-    """A task by its name.
+    """Return a task by its name.
 
     Raises:
         UnknownTaskError: if there is none.
@@ -66,7 +66,7 @@ def task(name: str) -> Task:
 
 
 def task_titles() -> dict[str, str]:
-    """Title of each task by name, in the order of the picker: samples, then the workspace's own."""
+    """Return the title of each task by name: samples first, then the workspace's own."""
     return {task.name: task.title for task in workspace().tasks()}
 
 
@@ -76,33 +76,33 @@ def environment() -> Environment:
 
 
 def candidates(task: str) -> tuple[Candidate, ...]:
-    """Every candidate of a task, baseline first, as of now."""
+    """Return every candidate of a task, baseline first, as of now."""
     return _candidates_now(task)[1]
 
 
 def unread(task: str) -> str:
-    """One sentence on what a newer version wrote and the pages leave out; empty if nothing is."""
+    """Return a sentence on what a newer version wrote and the pages leave out, or nothing."""
     now, _ = _candidates_now(task)
     return _unread(*now, task, _workspace=workspace())
 
 
 def baseline(task: str) -> Candidate | None:
-    """The network as it was trained, once the workspace knows it."""
+    """Return the network as it was trained, once the workspace knows it."""
     return next((c for c in candidates(task) if c.role is Role.BASELINE), None)
 
 
 def find(task: str, candidate_id: str | None) -> Candidate | None:
-    """A candidate of this task by its id."""
+    """Return a candidate of this task by its id."""
     return next((c for c in candidates(task) if c.id == candidate_id), None)
 
 
 def candidate_of(task: str, recipe: Recipe) -> Candidate | None:
-    """The candidate that this recipe gives, if the workspace knows it."""
+    """Return the candidate that this recipe gives, if the workspace knows it."""
     return next((c for c in candidates(task) if c.recipe == recipe), None)
 
 
 def front(task: str, limits: Limits) -> Front:
-    """The candidates of a task, ranked in latency, size and accuracy together."""
+    """Return the candidates of a task, ranked in latency, size and accuracy together."""
     now, rows = _candidates_now(task)
     return _front(*now, task, limits, _candidates=rows)
 
@@ -132,7 +132,7 @@ def lessons(task: str) -> tuple[Lesson, ...]:
 
 
 def named_presets(task: Task) -> tuple[NamedPreset, ...]:
-    """The named recipes of a task; none if their file is broken, which the picker says."""
+    """Return the named presets of a task; none if their file is broken, which the picker says."""
     try:
         return read_named_presets(task)
     except OptimError:
@@ -140,12 +140,12 @@ def named_presets(task: Task) -> tuple[NamedPreset, ...]:
 
 
 def jobs() -> tuple[Job, ...]:
-    """The queue, newest first; never cached, for progress is not part of the version."""
+    """Return the queue, newest first; never cached, for progress is not part of the version."""
     return workspace().jobs(limit=MOST_JOBS)
 
 
 def live_jobs(task: str, *kinds: JobKind) -> tuple[Job, ...]:
-    """Jobs of a task that wait or run, newest first."""
+    """Return jobs of a task that wait or run, newest first."""
     return tuple(
         job for job in jobs() if job.live and job.kind in kinds and job.payload.get("task") == task
     )
@@ -183,7 +183,7 @@ def diagnosis(candidate: Candidate) -> Diagnosis | None:
 
 
 def allocations(parent: Candidate, sensitivity: Sensitivity, cost: Cost) -> tuple[Allocation, ...]:
-    """The quietest mixes of a float candidate for budgets from the cheapest to the dearest.
+    """Return the mixes of a float candidate with least error, from the cheapest to the dearest.
 
     Raises:
         RefusedError: if the budget is one of time, and layers were not timed.
@@ -192,12 +192,12 @@ def allocations(parent: Candidate, sensitivity: Sensitivity, cost: Cost) -> tupl
 
 
 def predictions(candidate: Candidate) -> np.ndarray | None:
-    """The predicted class of each test example, shape (n,); None if not known."""
+    """Return the predicted class of each test example, shape (n,); None if not known."""
     return workspace().predictions_of(candidate.id)
 
 
 def _candidates_now(task: str) -> tuple[tuple[str, int], tuple[Candidate, ...]]:
-    """The candidates of a task with what they belong to."""
+    """Return the candidates of a task with what they belong to."""
     source = workspace()
     now = _now(source)
     return now, _candidates(*now, task, _workspace=source)

@@ -38,4 +38,4 @@ def watch() -> None:
 
 
 def _changed() -> None:
-    """A callback is needed for the value to be kept."""
+    """Do nothing: streamlit keeps the value of a widget that has a callback."""

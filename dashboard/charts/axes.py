@@ -43,7 +43,7 @@ class Axis:
         return (value - low) / (high - low)
 
     def at(self, value: float) -> float:
-        """A value as plotly's ranges and annotations want it: its logarithm on a log axis."""
+        """Return a value for plotly's ranges and annotations: its logarithm on a log axis."""
         return math.log10(max(value, 1e-12)) if self.log else value
 
     def layout(self) -> dict[str, Any]:
@@ -58,12 +58,12 @@ class Axis:
 
 
 def objective_of(x: XAxis) -> Objective:
-    """The objective that an axis shows."""
+    """Return the objective that an axis shows."""
     return Objective.LATENCY if x == "latency" else Objective.SIZE
 
 
 def stored_x(candidate: Candidate, x: XAxis) -> float:
-    """Latency in ms or size in bytes; nan if not measured."""
+    """Return latency in ms or size in bytes; nan if not measured."""
     if x == "latency":
         return candidate.latency.p50_ms if candidate.latency else math.nan
     return float(candidate.artifact.size_bytes) if candidate.artifact else math.nan
@@ -83,7 +83,7 @@ def x_axis(
     also: Sequence[float] = (),
     narrow: bool = False,
 ) -> Axis:
-    """The horizontal axis for stored values; ``also`` must be in view but does not choose log."""
+    """Return the horizontal axis of stored values; ``also`` is in view but does not choose log."""
     log = wants_log(values) if log is None else log
     shown = [v for v in (*values, *also) if v > 0 and math.isfinite(v)] or [1.0]
     scale, unit = _unit(x, max(shown))
@@ -114,7 +114,7 @@ def y_axis(
     n: int | None,
     also: Sequence[float] = (),
 ) -> Axis:
-    """The axis of the scores. Up is better, so it is turned where lower is better.
+    """Return the axis of the scores. Up is better, so it is turned where lower is better.
 
     Args:
         values: scores that should be in view, if they are not hopelessly deep.
@@ -146,7 +146,7 @@ def y_axis(
 def _share_ends(
     values: Sequence[float], *, baseline: float | None, also: Sequence[float]
 ) -> tuple[float, float, tuple[float, ...]]:
-    """Ends and ticks in percent, from shares."""
+    """Return ends and ticks in percent, from shares."""
     floor = -math.inf if baseline is None else 100 * baseline - DEEPEST
     inside = [100 * v for v in values if 100 * v >= floor] or [100 * v for v in values] or [50.0]
     inside += [100 * v for v in also]
@@ -175,7 +175,7 @@ def even_ticks(low: float, high: float, most: int) -> tuple[float, ...]:
 
 
 def _unit(x: XAxis, largest: float) -> tuple[float, str]:
-    """Scale and name of the unit that suits the largest value."""
+    """Return scale and name of the unit that suits the largest value."""
     if x == "latency":
         return (1000.0, "µs") if largest < 0.3 else (1.0, "ms")
     return (1e-3, "KB") if largest < 900_000 else (1e-6, "MB")

@@ -71,7 +71,7 @@ def class_accuracy(
 def per_class_figure(
     series: Sequence[ClassAccuracy], *, narrow: bool = False, dark: bool = False
 ) -> go.Figure:
-    """Accuracy of each class, one marker per candidate; the class that was hurt most comes first.
+    """Draw the accuracy of each class, one marker per candidate, the class that lost most first.
 
     The first of the series is what the others are compared with.
     """
@@ -138,7 +138,7 @@ def metrics_figure(
     narrow: bool = False,
     dark: bool = False,
 ) -> go.Figure:
-    """Latency, size and accuracy lost as bars, one panel each; the shorter the better."""
+    """Draw latency, size and accuracy lost as bars, one panel each; the shorter the better."""
     colours = theme(dark)
     panels = _panels(candidates, baseline)
     figure = make_subplots(
@@ -196,7 +196,7 @@ def metrics_figure(
 def _panels(
     candidates: Sequence[Candidate], baseline: Candidate
 ) -> list[tuple[str, list[float], list[str]]]:
-    """Title, bar lengths and texts; what is not measured has no length and says so."""
+    """Return title, bar lengths and texts; a figure that is not measured has no bar and says so."""
     latency, size, lost = [], [], []
     words_of: tuple[list[str], list[str], list[str]] = ([], [], [])
     metric = words.metric_of(candidates)
@@ -224,7 +224,7 @@ def _panels(
 
 
 def _joined(figure: str, change: str | bool) -> str:
-    """A figure and its change; the original (True) has none."""
+    """Return a figure and its change; the original (True) has none."""
     return figure if change is True else f"{figure}, {change}"
 
 

@@ -96,7 +96,7 @@ def layers_figure(
 
 
 def layers_alt(rows: Sequence[LayerRow], rest: Sequence[Remainder] = ()) -> str:
-    """The chart in sentences, with its numbers."""
+    """Return the chart in sentences, with its numbers."""
     if not rows:
         return "An empty chart: nothing is known of the layers yet."
     layers = "1 layer" if len(rows) == 1 else f"{len(rows)} layers"
@@ -120,7 +120,7 @@ def layers_alt(rows: Sequence[LayerRow], rest: Sequence[Remainder] = ()) -> str:
 
 
 def short_name(name: str, longest: int) -> str:
-    """The end of a long name, which says more than its beginning.
+    """Return the end of a long name, which says more than its beginning.
 
     >>> short_name("features.3.block.conv", 12), short_name("head", 12)
     ('…3.block.conv', 'head')
@@ -145,7 +145,7 @@ def _title(
 def _values(
     panel: Panel, rows: Sequence[LayerRow], rest: Sequence[Remainder], measure: Measure
 ) -> list[float]:
-    """Every length that a panel must hold."""
+    """Return every length that a panel must hold."""
     lengths = [_value(panel, row, measure) for row in rows]
     lengths += [_outline(panel, row) for row in rows]
     if panel == "time":

@@ -73,7 +73,7 @@ def pruning_figure(
 
 
 def pruning_alt(curves: PruningCurves) -> str:
-    """Curves and heat map in sentences, with their numbers."""
+    """Return curves and heat map in sentences, with their numbers."""
     if not curves.curves:
         return "An empty chart: no layer can lose channels."
     layers = "1 layer" if len(curves.curves) == 1 else f"{len(curves.curves)} layers"
@@ -97,7 +97,7 @@ def pruning_alt(curves: PruningCurves) -> str:
 
 
 def layers_in_colour(curves: PruningCurves) -> list[str]:
-    """All layers if they are few, else those that lose most and least; in the network's order."""
+    """Return all layers if few, else those that lose most and least, in the network's order."""
     if len(curves.curves) <= MOST_COLOURED:
         return [curve.layer for curve in curves.curves]
 
@@ -112,7 +112,7 @@ def layers_in_colour(curves: PruningCurves) -> list[str]:
 
 
 def point_words(curves: PruningCurves, curve: LayerCurve, point: CurvePoint) -> str:
-    """Everything that is known of one cut, as lines for a hover."""
+    """Return everything that is known of one cut, as lines for a hover."""
     lines = [
         f"<b>{escape(curve.layer)}</b>",
         f"{point.kept} of {curve.channels} channels stay ({share(point.ratio)} removed)",
@@ -139,7 +139,7 @@ def _line(
     place: int | None,
     narrow: bool,
 ) -> go.Scatter:
-    """One layer; ``place`` is its colour, None leaves it in the background."""
+    """Return one layer; ``place`` is its colour, None leaves it in the background."""
     muted = place is None
     colour = colours.guide if place is None else _colour(place, colours)
     style: dict[str, Any] = {
@@ -225,7 +225,7 @@ def _layout(
 def _add_whole(
     figure: go.Figure, curves: PruningCurves, cost: ChannelCost, colours: ChartTheme
 ) -> None:
-    """A dashed line where the whole network stands."""
+    """Draw a dashed line where the whole network stands."""
     value = 100 * curves.score if cost == "accuracy" else curves.loss
     figure.add_shape(
         type="line", x0=0, x1=1, xref="paper", y0=value, y1=value, layer="below",
@@ -242,7 +242,7 @@ def _add_names(
     ends: tuple[float, float],
     logarithmic: bool,
 ) -> None:
-    """The names right of the plot, in the order of their lines' ends and never on each other."""
+    """Draw the names right of the plot, in the order of the lines' ends, never on each other."""
     scale = (lambda v: math.log10(max(v, 1e-9))) if logarithmic else float
     low, high = map(scale, ends)
     room = 0.06 * (high - low)

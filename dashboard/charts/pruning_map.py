@@ -81,7 +81,7 @@ def pruning_map(
 
 
 def columns_of(curves: PruningCurves) -> tuple[float, ...]:
-    """The shares that were measured, if they are few; else eighths and what is beyond them."""
+    """Return the measured shares if they are few, else eighths and what is beyond them."""
     measured = sorted({round(p.ratio, 2) for curve in curves.curves for p in curve.points[1:]})
     if len(measured) <= MOST_COLUMNS:
         return tuple(measured)
@@ -89,7 +89,7 @@ def columns_of(curves: PruningCurves) -> tuple[float, ...]:
 
 
 def _cell(curve: LayerCurve, columns: tuple[float, ...], i: int) -> CurvePoint | None:
-    """The measured cut that is nearer to this column than to any other, and nearest to it."""
+    """Return the measured cut nearest to this column, if no other column is nearer to it."""
     own = [point for point in curve.points[1:] if _nearest(columns, point.ratio) == i]
     return min(own, key=lambda p: abs(p.ratio - columns[i]), default=None)
 

@@ -35,7 +35,7 @@ class Sheet:
         return [trace["name"] for trace in self.traces if trace["showlegend"]]
 
     def figure(self, layout: dict[str, Any]) -> go.Figure:
-        """The finished figure."""
+        """Return the finished figure."""
         return go.Figure(
             data=self.traces,
             layout={**layout, "shapes": self.shapes, "annotations": self.annotations},

@@ -92,7 +92,7 @@ class ChartTheme:
 
 @cache
 def theme(dark: bool) -> ChartTheme:
-    """The theme for light or dark pages."""
+    """Return the theme for light or dark pages."""
     if dark:
         colours = {
             "background": "#101516",

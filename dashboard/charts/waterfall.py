@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def waterfall_figure(
     stages: Sequence[Stage], *, n: int, narrow: bool = False, dark: bool = False
 ) -> go.Figure:
-    """Points of accuracy lost or won at each stage, and what is left of it in the end.
+    """Draw the points of accuracy lost or won at each stage, and what is left in the end.
 
     Args:
         stages: FP32 first, the file last.
@@ -81,7 +81,7 @@ def waterfall_figure(
 
 
 def waterfall_alt(stages: Sequence[Stage], *, n: int) -> str:
-    """The chart in sentences, with its numbers."""
+    """Return the chart in sentences, with its numbers."""
     if not stages:
         return "An empty chart: it is not known where the accuracy went."
     steps = [

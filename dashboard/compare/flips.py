@@ -52,7 +52,7 @@ def flips_between(before: np.ndarray, after: np.ndarray, truth: np.ndarray) -> F
 
 
 def worst_class(reference: ClassAccuracy, other: ClassAccuracy) -> str:
-    """The class that lost most, in a sentence."""
+    """Return the class that lost most, in a sentence."""
     lost = (reference.correct - other.correct) / np.maximum(reference.n, 1)
     worst = int(np.argmax(lost))
     if lost[worst] <= 0:

@@ -46,7 +46,7 @@ def series_svg(
 
 
 def _lines(band: np.ndarray, width: float, height: float) -> np.ndarray:
-    """Pixel coordinates (C, L, 2) of the channels of one band, larger readings further up."""
+    """Return pixel coordinates (C, L, 2) of one band's channels, larger readings further up."""
     low, high = float(band.min()), float(band.max())
     share = (band - low) / (high - low) if high > low else np.full(band.shape, 0.5)
     x = np.broadcast_to(np.linspace(0, width, band.shape[1]), band.shape)

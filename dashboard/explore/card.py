@@ -67,7 +67,7 @@ def _title(candidate: Candidate, front: Front, *, recommended: bool) -> None:
 
 
 def _why_slower(candidate: Candidate, task: Task) -> None:
-    """A quantized file that is slower than its own float parent is explained, always."""
+    """Explain a quantized file that is slower than its own float parent, always."""
     parent = loaders.candidate_of(task.name, candidate.recipe.training_prefix())
     ratio = story.slower_than_float(candidate, parent)
     if ratio is None:
@@ -83,7 +83,7 @@ def _why_slower(candidate: Candidate, task: Task) -> None:
 
 
 def _rounds(candidate: Candidate, task: Task) -> None:
-    """Links to the rounds of pruning before this one: each is a candidate of its own."""
+    """Draw links to the rounds of pruning before this one: each is a candidate of its own."""
     earlier, found = candidate.recipe.earlier_round(), []
     while earlier is not None:
         known = loaders.candidate_of(task.name, earlier)

@@ -82,7 +82,7 @@ def _beside_the_original(candidate: Candidate, task: Task) -> None:
 
 
 def _file(candidate: Candidate) -> bytes:
-    """The very file that was measured: its hash is checked before it leaves."""
+    """Return the very file that was measured: its hash is checked before it leaves."""
     artifact = candidate.artifact
     assert artifact is not None  # the button is drawn for made candidates only
     artifact.verify()

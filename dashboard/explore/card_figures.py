@@ -55,12 +55,12 @@ def metrics(candidate: Candidate, baseline: Candidate | None) -> None:
 
 
 def what_scores(score: Score | None) -> str:
-    """The glossary's sentence on the metric."""
+    """Return the glossary's sentence on the metric."""
     return what_is("Accuracy" if score is None else score.scored_by.title)
 
 
 def facts(candidate: Candidate, baseline: Candidate | None) -> dict[str, list[str]]:
-    """Everything else that is known, as names and values."""
+    """Return everything else that is known, as names and values."""
     latency, score = candidate.latency, candidate.score
     artifact, graph = candidate.artifact, candidate.facts
     rows = {
@@ -85,7 +85,7 @@ def facts(candidate: Candidate, baseline: Candidate | None) -> dict[str, list[st
 
 
 def lineage(recipe: Recipe) -> str:
-    """The chain of recipes that this one's file comes from."""
+    """Return the chain of recipes that this one's file comes from."""
     chain = ["original, FP32"]
     prefix = recipe.training_prefix()
     for step in (prefix, recipe):

@@ -24,7 +24,7 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def panel(task: Task) -> None:
-    """Sliders, prediction, Measure, and the job that runs."""
+    """Draw sliders, prediction, Measure, and the job that runs."""
     with st.container(border=True, key="recipe_panel"):
         _sliders(task)
         recipe = state.recipe(task)
@@ -48,7 +48,7 @@ def panel(task: Task) -> None:
 
 
 def _sliders(task: Task) -> None:
-    """The two sliders come first in the script, for everything else depends on what they say."""
+    """Draw the two sliders, first in the script, for everything else depends on them."""
     head, presets = st.container(key="recipe_head"), st.container()
     st.select_slider(
         "Precision",
@@ -111,7 +111,7 @@ def _unit() -> None:
 
 
 def _head(task: Task) -> None:
-    """Everything else under "More", at the top: its popover opens downwards and needs the room."""
+    """Draw the rest under "More", at the top: its popover opens downwards and needs the room."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown("**Recipe**", width="stretch", help=what_is("Presets"))
         reset = st.container(width="content")
@@ -161,7 +161,7 @@ def _precision_note(task: Task) -> str:
 
 
 def _predicted(task: Task, recipe: Recipe) -> None:
-    """The figures of the predicted point, and how long the solid one takes."""
+    """Draw the figures of the predicted point, and how long the solid one takes."""
     guess, baseline = loaders.prediction(task.name, recipe), loaders.baseline(task.name)
     seconds = seconds_to_measure(recipe, loaders.candidates(task.name))
     effort = "a minute or more" if seconds is None else words.about(seconds)
@@ -178,7 +178,7 @@ def _predicted(task: Task, recipe: Recipe) -> None:
 
 
 def _prediction_words(guess: Prediction, baseline: Candidate) -> str:
-    """The figures in one line that breaks between them, not within them."""
+    """Return the figures in one line that breaks between them, not within them."""
     figures = [plain(figure) for figure in words.predicted(guess, baseline).split(", ")]
     return " · ".join(f"**{figure.replace(' ', NO_BREAK)}**" for figure in figures)
 

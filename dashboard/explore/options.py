@@ -34,7 +34,7 @@ POPOVER_PX = 430
 
 
 def presets() -> None:
-    """Three tried sets of choices; the one that the sliders show is lit, if it is one of them."""
+    """Draw three tried sets of choices; the one that the sliders show is lit."""
     step = state.settings().quantize()
     training = state.settings().training
     lit = next((name for name, own in PRESETS.items() if own == step and not training), None)
@@ -51,7 +51,7 @@ def presets() -> None:
 
 
 def named_presets(task: Task) -> None:
-    """The named recipes of the task, where it has any; the one that is asked for is shown."""
+    """Draw the named presets of the task, where it has any; the one that is asked for is shown."""
     try:
         known = read_named_presets(task)
     except OptimError as error:
@@ -94,7 +94,7 @@ def _take_preset() -> None:
 
 
 def popover(task: Task) -> None:
-    """The button and what it folds; choices without effect beside the others are greyed out."""
+    """Draw the button and what it folds; choices without effect here are greyed out."""
     folded = st.popover("More", icon=":material/tune:", type="tertiary", key="more")
     with folded, st.container(width=POPOVER_PX):
         pruning, student, zeros, quantization = st.tabs(
@@ -114,7 +114,7 @@ def popover(task: Task) -> None:
 def _option(
     draw: Callable[..., Any], label: str, key: str, *values: Any, term: str = "", **own: Any
 ) -> None:
-    """One choice: in the link, kept across pages, explained by the glossary."""
+    """Draw one choice: in the link, kept across pages, explained by the glossary."""
     draw(
         label,
         *values,

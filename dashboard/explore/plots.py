@@ -23,7 +23,7 @@ LOG = {"auto": None, "log": True, "linear": False}
 
 
 def panel(task: Task, front: Front, *, recommended: str | None) -> None:
-    """The four tabs; only the open one is computed."""
+    """Draw the four tabs; only the open one is computed."""
     tabs = st.tabs(list(state.TABS), key=state.TAB, bind="query-params")
     for i, tab in enumerate(tabs):
         if not tab.open:
@@ -83,7 +83,7 @@ def _pareto(
 
 
 def _options() -> tuple[str, bool, bool, bool]:
-    """The row of toggles below a plot."""
+    """Return the row of toggles below a plot."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="plot_row"):
         dominated = st.toggle(
             "Dominated",
@@ -168,7 +168,7 @@ def _predicted_point(task: Task) -> Prediction | None:
 
 
 def _pending(task: Task) -> list[Pending]:
-    """The candidates that jobs are making, where they are predicted to be."""
+    """Return the candidates that jobs are making, where they are predicted to be."""
     pending = []
     for job in loaders.live_jobs(task.name, JobKind.MAKE):
         recipe = job.recipe
@@ -186,7 +186,7 @@ def _pending(task: Task) -> list[Pending]:
 
 
 def _selects(key: str) -> Callable[[], None]:
-    """A callback that opens the card of the clicked point."""
+    """Return a callback that opens the card of the clicked point."""
 
     def select() -> None:
         points = st.session_state[key].selection.points

@@ -50,7 +50,7 @@ def candidate_table(
 
 
 def table_of(rows: Sequence[Candidate], front: Front, baseline: Candidate | None) -> pd.DataFrame:
-    """The figures of candidates, numbers as numbers so that they can be sorted."""
+    """Return the figures of candidates, numbers as numbers so that they can be sorted."""
     standing = {
         **{c.id: "on the front" for c in front.members},
         **{c.id: "tied with the front" for c in front.tied},
@@ -79,7 +79,7 @@ def table_of(rows: Sequence[Candidate], front: Front, baseline: Candidate | None
 
 
 def metrics_table(chosen: list[Candidate]) -> dict[str, list[str]]:
-    """One column of figures per candidate, in words."""
+    """Return one column of figures per candidate, in words."""
     rows = (
         words.metric_of(chosen).title, "Against the original", "Changed answers", "Latency, p50",
         "Speed-up",

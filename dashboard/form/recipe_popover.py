@@ -16,7 +16,7 @@ from optim.task.task import Task
 def popover(
     task: Task, recipe: Recipe, *, width: Literal["stretch", "content"] = "content"
 ) -> None:
-    """The button that shows all three."""
+    """Draw the button that shows all three."""
     with st.popover("Recipe and command", icon=":material/terminal:", width=width):
         st.markdown(f"**{plain(recipe.words())}**")
         st.caption("recipe.yaml")
@@ -25,7 +25,7 @@ def popover(
 
 
 def command_popover(task: Task, recipe: Recipe) -> None:
-    """The button that shows command and Python, for where the file has a button of its own."""
+    """Draw the button that shows command and Python, for where the file has a button of its own."""
     with st.popover("Command", icon=":material/terminal:"):
         _same(task, recipe)
 

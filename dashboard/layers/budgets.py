@@ -19,7 +19,7 @@ from optim.recipe import Precision
 
 
 def panel(found: Inside, mix: Mix[Precision]) -> None:
-    """A budget, what it would give, and the button that fills the table with it."""
+    """Draw a budget, what it would give, and the button that fills the table with it."""
     if found.sensitivity is None or found.parent is None:
         return
     with st.container(border=True, gap="small", key="budget"):

@@ -52,7 +52,7 @@ def mix_of(candidate: Candidate, curves: PruningCurves) -> Mix[float]:
 
 
 def panel(task: Task, candidate: Candidate, curves: PruningCurves) -> None:
-    """Sliders and budget, what the shares would change, and the buttons."""
+    """Draw sliders and budget, what the shares would change, and the buttons."""
     mix = mix_of(candidate, curves)
     own = mix.history[0]
     sliders, budget = st.columns([0.72, 0.28], gap="medium")
@@ -83,7 +83,7 @@ def panel(task: Task, candidate: Candidate, curves: PruningCurves) -> None:
 
 
 def _sliders(candidate: Candidate, curves: PruningCurves, mix: Mix[float]) -> None:
-    """Some in a row, in the order of the network."""
+    """Draw some in a row, in the order of the network."""
     columns = 1 if state.is_narrow() else COLUMNS
     shown = [curve for curve in curves.curves if len(curve.points) > 1]
     rows = [shown[i : i + columns] for i in range(0, len(shown), columns)]
@@ -164,7 +164,7 @@ def _budget(task: Task, curves: PruningCurves, mix: Mix[float], precision: Preci
 
 
 def least_stays(curves: PruningCurves, cost: str, precision: Precision) -> int:
-    """The tightest budget that a plan can keep, in percent, rounded up to the slider's step."""
+    """Return the tightest budget that a plan can keep, in percent, rounded up to a slider step."""
     return max(STEP, STEP * math.ceil(100 * least_share(curves, cost, precision) / STEP))
 
 
@@ -183,7 +183,7 @@ def _fill(
 
 
 def timed_precision(candidate: Candidate) -> Precision:
-    """The precision in which a candidate's layers compute: layers are timed in FP32 and INT8."""
+    """Return the precision of a candidate's layers: layers are timed in FP32 and INT8."""
     return Precision.INT8 if candidate.recipe.precision in INTEGER_PRECISIONS else Precision.FP32
 
 

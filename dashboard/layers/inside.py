@@ -66,11 +66,11 @@ class Inside:
         return bool(self.profile or self.sensitivity or self.waterfall)
 
     def rows(self) -> tuple[LayerRow, ...]:
-        """The layers."""
+        """Return the layers."""
         return layer_rows(self.candidate.recipe, self.profile, self.float_profile, self.sensitivity)
 
     def rest(self) -> tuple[Remainder, ...]:
-        """The time beyond the layers."""
+        """Return the time beyond the layers."""
         return remainders(self.profile, self.float_profile)
 
 
@@ -98,7 +98,7 @@ def look(task: Task, candidate: Candidate) -> Inside:
 
 
 def _wanted(candidate: Candidate, parent: Candidate | None) -> list[Look]:
-    """The file itself last: it is what the page is about."""
+    """Return what to measure, the file itself last: it is what the page is about."""
     looks = [(candidate, AnalysisKind.PROFILE)]
     if candidate.recipe.precision in INTEGER_PRECISIONS:
         looks.append((candidate, AnalysisKind.WATERFALL))
@@ -110,7 +110,7 @@ def _wanted(candidate: Candidate, parent: Candidate | None) -> list[Look]:
 
 
 def failed_looks(missing: tuple[Look, ...]) -> tuple[Job, ...]:
-    """The newest job of each missing look, where it has failed."""
+    """Return the newest job of each missing look, where it has failed."""
     newest: dict[tuple[str, str], Job] = {}
     for job in loaders.jobs():
         if job.kind is JobKind.ANALYSE:
@@ -133,7 +133,7 @@ def _seconds(candidate: Candidate, kind: AnalysisKind, jobs: tuple[Job, ...]) ->
 
 
 def offer(task: Task, found: Inside) -> None:
-    """One button for everything that is not known yet; nothing if all is known or under way."""
+    """Draw one button for everything not known yet; nothing if all is known or under way."""
     for job in found.failed:
         st.warning(plain(job.error or "The look inside failed."), icon=":material/block:")
     if not found.missing or loaders.live_jobs(task.name, JobKind.ANALYSE):

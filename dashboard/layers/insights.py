@@ -34,7 +34,7 @@ FOLDS_AT_LOAD = (
 
 
 def why_slow(task: Task, found: Inside) -> None:
-    """The diagnosis in sentences, and what could be tried, with a button where a recipe does it."""
+    """Draw the diagnosis in sentences, and remedies, with a button where a recipe does it."""
     st.header("Why is it not faster?", anchor=False, help=what_is("Overhead"))
     diagnosis = loaders.diagnosis(found.candidate)
     if diagnosis is None:
@@ -65,7 +65,7 @@ def _remedy(task: Task, found: Inside, remedy: Remedy, key: str) -> None:
 
 
 def where_the_accuracy_went(task: Task, found: Inside) -> None:
-    """The waterfall, and what keeping single layers in FP32 would win back."""
+    """Draw the waterfall, and what keeping single layers in FP32 would win back."""
     st.header("Where did the accuracy go?", anchor=False, help=what_is("Waterfall"))
     waterfall = found.waterfall
     if waterfall is None:
@@ -149,7 +149,7 @@ def _in_short(profile: Profile) -> str:
 
 
 def kernels_table(profile: Profile) -> dict[str, list[str]]:
-    """Kernels by name: how many, in what they compute, and their share of the time."""
+    """Return kernels by name: how many, in what they compute, and their share of the time."""
     groups: dict[tuple[str, str], list[float]] = {}
     for operator in profile.operators:
         groups.setdefault((operator.kernel, operator.precision), []).append(operator.time_ms)

@@ -85,7 +85,7 @@ def mix_of(candidate: Candidate, rows: Sequence[LayerRow]) -> Mix[Precision]:
 
 
 def panel(task: Task, found: Inside, rows: Sequence[LayerRow]) -> None:
-    """The table, what the mix would change, and the buttons."""
+    """Draw the table, what the mix would change, and the buttons."""
     mix = mix_of(found.candidate, rows)
     _table(found.candidate, rows, mix)
     recipe = with_precisions(found.candidate.recipe, mix.now)
@@ -212,7 +212,7 @@ def _table(candidate: Candidate, rows: Sequence[LayerRow], mix: Mix[Precision]) 
 
 
 def table_of(rows: Sequence[LayerRow], choice: Choice) -> pd.DataFrame:
-    """The layers with their figures as numbers, so that they can be sorted."""
+    """Return the layers with their figures as numbers, so that they can be sorted."""
     return pd.DataFrame(
         {
             "Layer": [row.layer for row in rows],

@@ -78,7 +78,7 @@ def _settled(attempt: Attempt, name: str) -> str:
 
 
 def _source(candidate: Candidate) -> Candidate | None:
-    """The measured candidate with integers throughout that this one is, or is a mix of."""
+    """Return the measured candidate with integers throughout that this one is, or is a mix of."""
     if candidate.recipe.precision not in INTEGER_PRECISIONS:
         return None
     source = loaders.candidate_of(candidate.task, candidate.recipe.without(MixedPrecision))

@@ -32,7 +32,7 @@ KIND = AnalysisKind.PRUNING
 
 
 def panel(task: Task, candidate: Candidate) -> None:
-    """Curves, redundant layers in words, sliders and budget; or how to find the curves out."""
+    """Draw curves, redundant layers in words, sliders and budget; or how to find the curves out."""
     wanted = source_recipe(candidate.recipe)
     source = loaders.candidate_of(task.name, wanted)
     st.header("Which channels matter?", anchor=False, help=what_is("Pruning curves"))
@@ -79,7 +79,7 @@ def _make_first(task: Task, candidate: Candidate, wanted: Recipe) -> None:
 
 
 def _offer(task: Task, source: Candidate) -> None:
-    """The button that measures the curves; nothing while that is under way."""
+    """Draw the button that measures the curves; nothing while that is under way."""
     missing = ((source, KIND),)
     for job in looking.failed_looks(missing):
         st.warning(plain(job.error or "The curves could not be measured."), icon=":material/block:")
@@ -134,7 +134,7 @@ def _chart(curves: PruningCurves) -> None:
 
 
 def _choice(label: str, options: tuple[T, ...], key: str) -> T:
-    """A choice that stands in the link."""
+    """Return a choice that stands in the link."""
     return st.segmented_control(
         label,
         options,
@@ -148,7 +148,7 @@ def _choice(label: str, options: tuple[T, ...], key: str) -> T:
 
 
 def _picked(curves: PruningCurves) -> list[str]:
-    """Layers to draw in colour; asked only where not all are."""
+    """Return layers to draw in colour; asked only where not all are."""
     if len(curves.curves) <= MOST_COLOURED:
         return []
     return st.multiselect(

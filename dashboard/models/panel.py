@@ -34,7 +34,7 @@ PROPOSED = 224
 
 
 def panel() -> None:
-    """The way in, from the file to the task."""
+    """Draw the way in, from the file to the task."""
     _sweep()
     st.header("Bring your own network", anchor=False)
     st.caption(
@@ -169,7 +169,7 @@ def _proposed_name(file: str) -> str:
 
 # --- uploads --------------------------------------------------------------------------------------
 def _kept(file: Any, suffix: str) -> Path | None:
-    """The uploaded bytes as a file of the workspace, written once for each upload."""
+    """Return the uploaded bytes as a file of the workspace, written once for each upload."""
     known: dict[str, str] = st.session_state.setdefault(state.UPLOADED, {})
     if (path := Path(known.get(file.file_id, ""))).is_file():
         return path

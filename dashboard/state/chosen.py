@@ -71,7 +71,7 @@ NOTHING_CHOSEN = Chosen()
 
 
 def controls_of(kind: str) -> Iterator[tuple[Field, Control]]:
-    """The fields of a step that have a control of their own."""
+    """Yield the fields of a step that have a control of their own."""
     return ((field, control) for step, field, control in controls() if step == kind)
 
 
@@ -121,7 +121,7 @@ def shown_for(chosen: Chosen, *kinds: str) -> dict[str, Any]:
 
 
 def read(field: Field, control: Control, shown: Any) -> Any:
-    """The value of a field from what its control shows; None leaves it open."""
+    """Return the value of a field from what its control shows; None leaves it open."""
     match field.kind:
         case Choice():
             known = {_option(each): each for each in field.kind.of}
@@ -148,7 +148,7 @@ def written(field: Field, control: Control, value: Any) -> Any:
 
 
 def options_of(field: Field) -> tuple[str, ...]:
-    """The options of a choice, as its control holds them."""
+    """Return the options of a choice, as its control holds them."""
     assert isinstance(field.kind, Choice)
     alone = (USUAL,) if field.suits or field.optional else ()
     return (*alone, *map(_option, field.kind.of))

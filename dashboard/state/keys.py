@@ -142,13 +142,13 @@ _SHARE = re.compile(r"[01](\.[0-9]{1,6})?")
 
 # --- model ----------------------------------------------------------------------------------------
 def model_from_url(known: Collection[str]) -> str | None:
-    """The task that the link names, if it is one of ``known``."""
+    """Return the task that the link names, if it is one of ``known``."""
     name = st.query_params.get(MODEL)
     return name if name in known else None
 
 
 def model() -> str:
-    """The task that this page is about; the picker has set it."""
+    """Return the task that this page is about; the picker has set it."""
     name: str = st.session_state.get(MODEL_BOX, SAMPLE_ORDER[0])
     return name
 
@@ -168,7 +168,7 @@ def forget_choices() -> None:
 
 # --- selected candidates --------------------------------------------------------------------------
 def selected() -> str | None:
-    """The candidate whose card is open, as the link says it."""
+    """Return the candidate whose card is open, as the link says it."""
     ids = _ids(st.query_params.get(CANDIDATE, ""))
     return ids[0] if ids else None
 
@@ -180,7 +180,7 @@ def select(candidate_id: str) -> None:
 
 
 def compared(known: Collection[str]) -> list[str]:
-    """The candidates to compare, as the link says it: those that are known, at most four."""
+    """Return the candidates to compare, as the link says it: those that are known, at most four."""
     ids = [name for name in _ids(st.query_params.get(IDS, "")) if name in known]
     return ids[:MOST_COMPARED]
 
@@ -192,7 +192,7 @@ def keep_compared_in_url() -> None:
 
 # --- channels -------------------------------------------------------------------------------------
 def cuts() -> dict[str, float]:
-    """The share of channels that the link takes from each layer: ``layer:share,...``."""
+    """Return the share of channels that the link takes from each layer: ``layer:share,...``."""
     found = {}
     for part in st.query_params.get(CUTS, "")[:LONGEST_CUTS].split(",")[:MOST_CUTS]:
         layer, _, ratio = part.rpartition(":")
@@ -234,7 +234,7 @@ def recipe(task: Task) -> Recipe:
 
 
 def named_preset_recipe() -> Recipe | None:
-    """The recipe that is asked for though no slider can show it; a moved slider forgets it."""
+    """Return the recipe that is asked for beyond the sliders; a moved slider forgets it."""
     asked = st.session_state.get(ASKED)
     if asked is None or asked[1:] != (model(), settings()):
         return None
@@ -283,7 +283,7 @@ def sliders_moved() -> bool:
 
 
 def _read(field: str, shown: Any) -> Any:
-    """The value of a field from what its widget shows."""
+    """Return the value of a field from what its widget shows."""
     if shown in (USUAL, NO_STUDENT):
         return None
     kind = _KINDS.get(field)
@@ -323,7 +323,7 @@ def limits(metric: Metric) -> Limits:
 
 # --- what is measured on --------------------------------------------------------------------------
 def target() -> Target:
-    """The engine and the threads whose figures are shown; the picker has set them."""
+    """Return the engine and the threads whose figures are shown; the picker has set them."""
     known = st.session_state
     return Target(
         engine=known.get(ENGINE_BOX, DEFAULT_TARGET.engine),
@@ -332,7 +332,7 @@ def target() -> Target:
 
 
 def open_target() -> None:
-    """The link decides on which target a session opens; a wrong one is told and left out."""
+    """Choose the target of a new session: the link decides; a wrong one is told and left out."""
     if THREADS_BOX in st.session_state:
         return
     chosen = DEFAULT_TARGET
@@ -345,7 +345,7 @@ def open_target() -> None:
 
 
 def target_from(link: Mapping[str, str]) -> Target:
-    """The target that URL parameters name; what they leave out is as usual.
+    """Return the target that URL parameters name; what they leave out is as usual.
 
     Raises:
         EngineError, TargetError: if nothing can be measured so.
@@ -357,7 +357,7 @@ def target_from(link: Mapping[str, str]) -> Target:
 
 
 def target_in_url() -> dict[str, str]:
-    """The chosen target as URL parameters; nothing if it is the usual one."""
+    """Return the chosen target as URL parameters; nothing if it is the usual one."""
     chosen = target()
     named = {THREADS: str(chosen.threads), ENGINE: chosen.engine}
     usual = {THREADS: str(DEFAULT_TARGET.threads), ENGINE: DEFAULT_TARGET.engine}
@@ -394,7 +394,7 @@ def is_narrow() -> bool:
 
 
 def link() -> str:
-    """The address that shows this view again."""
+    """Return the address that shows this view again."""
     parts = urlsplit(st.context.url or "")
     query = urlencode([(key, v) for key in st.query_params for v in st.query_params.get_all(key)])
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))

@@ -108,13 +108,13 @@ class Settings:
         return Recipe(steps=tuple(step for step in steps if step is not None))
 
     def step(self, kind: str, task: Task) -> Step | None:
-        """The step of this kind whose fields matter now; None if the settings mean none."""
+        """Return the step of this kind whose fields matter now; None if the settings mean none."""
         if kind == "quantize" and not self.quantizes:
             return None  # FP16 has nothing to choose
         return next((s for s in self.recipe(task).steps if step_kind(s) == kind), None)
 
     def other_teacher(self, task: Task) -> str | None:
-        """The task whose network teaches instead of the original, if one does."""
+        """Return the task whose network teaches instead of the original, if one does."""
         taught = self._distill(task)
         return None if taught is None else taught.teacher[0]
 
@@ -131,7 +131,7 @@ class Settings:
         )
 
     def _distill(self, task: Task) -> Distill | None:
-        """The student's lessons from another network than the original."""
+        """Return the student's lessons from another network than the original."""
         if None in (self.student, self.teacher) or self.prunes or not self.distill:
             return None
         if self.teacher == task.name or self.teacher not in teachers(task):
@@ -163,7 +163,7 @@ class Settings:
         return replace(step, sparsity=0.5 if patterned else self.sparsity / 100, epochs=epochs)
 
     def quantize(self) -> Quantize | None:
-        """The quantization alone; None in FP32."""
+        """Return the quantization alone; None in FP32."""
         if not self.quantizes:
             half = self.precision is Precision.FP16
             return Quantize(precision=Precision.FP16) if half else None
@@ -193,7 +193,7 @@ class Settings:
 
 
 def settings_of(recipe: Recipe, task: Task) -> Settings | None:
-    """The settings that mean this very recipe; None if it says more than they can."""
+    """Return the settings that mean this very recipe; None if it says more than they can."""
     aware, zeros = recipe.step(QuantizeAware), recipe.step(Sparsify)
     trained = recipe.training_steps()
     found = Settings(
@@ -228,7 +228,7 @@ def _chosen_in(recipe: Recipe, task: Task) -> Chosen:
 
 
 def _pruning_of(step: Prune | None, task: Task) -> dict[str, Any]:
-    """The fields that say how much is pruned, and how long is trained if not as usual."""
+    """Return the fields that say how much is pruned, and how long is trained if not as usual."""
     if step is None:
         return {"prune": 0}
     epochs = None if step.epochs == task.pruning.epochs else step.epochs
@@ -249,7 +249,7 @@ def _student_of(step: Replace | None, taught: Distill | None) -> dict[str, Any]:
 
 
 def with_quantize(settings: Settings, step: Quantize | None) -> Settings:
-    """The same settings with another quantization; None is FP32."""
+    """Return the same settings with another quantization; None is FP32."""
     if step is None:
         return replace(settings, precision=Precision.FP32)
     return replace(settings, precision=step.precision, chosen=settings.chosen.of_step(step))

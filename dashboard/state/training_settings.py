@@ -79,7 +79,7 @@ class TrainingSettings:
         return Recipe(steps=tuple(steps))
 
     def _student(self, task: Task) -> Step | None:
-        """The untrained student; None if the original itself learns on."""
+        """Return the untrained student; None if the original itself learns on."""
         match self.student:
             case Student.PRUNED:
                 return Prune(ratio=self.ratio / 100, epochs=0)
@@ -108,7 +108,7 @@ class TrainingSettings:
 
 
 def families(task: Task) -> tuple[Architecture, ...]:
-    """The families that take the task's input, the task's own last."""
+    """Return the families that take the task's input, the task's own last."""
     series = len(task.input_shape) == 2
     fitting = [each for each in ARCHITECTURES if (each in FOR_SERIES) is series]
     return tuple(sorted(fitting, key=lambda each: each == task.architecture))

@@ -37,7 +37,7 @@ NOTES = {
 
 
 def panel(task: Task) -> None:
-    """Controls, estimate, buttons, and what runs."""
+    """Draw controls, estimate, buttons, and what runs."""
     keys.forget_foreign(task)
     with st.container(border=True, key="training_panel"):
         _student(task)

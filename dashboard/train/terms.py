@@ -31,7 +31,7 @@ TERMS: dict[str, str] = {
 
 
 def what_it_is(term: str) -> str:
-    """The explanation of a word of this page.
+    """Return the explanation of a word of this page.
 
     Raises:
         KeyError: if the word is not explained here.

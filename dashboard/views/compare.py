@@ -56,7 +56,7 @@ def page() -> None:
 
 
 def _choose(task: Task, measured: dict[str, Candidate]) -> list[str]:
-    """The picked ids; the link decides with which it opens."""
+    """Draw the picker and return the picked ids; the link decides with which it opens."""
     if state.COMPARE_BOX not in st.session_state:
         st.session_state[state.COMPARE_BOX] = state.compared(measured) or _opening(task, measured)
     kept = [name for name in st.session_state[state.COMPARE_BOX] if name in measured]
@@ -73,7 +73,7 @@ def _choose(task: Task, measured: dict[str, Candidate]) -> list[str]:
 
 
 def _opening(task: Task, measured: dict[str, Candidate]) -> list[str]:
-    """The original and the candidate that Explore recommends."""
+    """Return the original and the candidate that Explore recommends."""
     advice = loaders.recommendation(task.name, state.limits(task.metric))
     best = advice.candidate if advice else None
     ids = [name for name, c in measured.items() if c.role is Role.BASELINE]

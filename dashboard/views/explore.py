@@ -84,7 +84,7 @@ def _plots_and_card(task: Task, front: Front, advice: Recommendation | None) -> 
 
 
 def _shown(task: Task, front: Front, recommended: Candidate | None) -> Candidate | None:
-    """The candidate that the link names, else the recommended one, else the original."""
+    """Return the candidate that the link names, else the recommended one, else the original."""
     return loaders.find(task.name, state.selected()) or recommended or front.baseline
 
 

@@ -27,7 +27,7 @@ def page() -> None:
 
 
 def _queue() -> None:
-    """The whole queue; runs once a second."""
+    """Draw the whole queue; runs once a second."""
     workspace = loaders.workspace()
     if reason := workspace.paused():
         with st.container(horizontal=True, vertical_alignment="center", key="paused"):

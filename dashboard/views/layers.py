@@ -61,7 +61,7 @@ def page() -> None:
 
 
 def _choose(task: Task, made: dict[str, Candidate]) -> Candidate:
-    """The picked candidate; the link decides with which the page opens."""
+    """Draw the picker and return its candidate; the link decides with which the page opens."""
     chosen = made.get(state.selected() or "") or _opening(task, made)
     st.session_state[state.LAYERS_BOX] = chosen.id
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -82,7 +82,7 @@ def _choose(task: Task, made: dict[str, Candidate]) -> Candidate:
 
 
 def _opening(task: Task, made: dict[str, Candidate]) -> Candidate:
-    """The recommended candidate if it is in integers, else the fastest that is."""
+    """Return the recommended candidate if it is in integers, else the fastest that is."""
     advice = loaders.recommendation(task.name, state.limits(task.metric))
     best = advice.candidate if advice else None
     whole = [c for c in made.values() if c.measured and c.recipe.precision in INTEGER_PRECISIONS]

@@ -20,7 +20,7 @@ def page() -> None:
 
 
 def _listed() -> None:
-    """Every task with what judges it."""
+    """Draw every task with what judges it."""
     workspace = loaders.workspace()
     st.dataframe([_row(task) for task in workspace.tasks()], hide_index=True)
     for sentence in workspace.broken_tasks():

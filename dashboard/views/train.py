@@ -92,7 +92,7 @@ def _title(candidate: Candidate) -> str:
 
 
 def _verdict(task: Task, rows: Sequence[Training]) -> None:
-    """The sentence on the pair that the controls are about, or on the newest one."""
+    """Draw the sentence on the pair that the controls are about, or on the newest one."""
     n = loaders.validation_examples(task.name)
     known = [pair for pair in pairs(rows) if pair.at_equal_epochs(n) is not None]
     st.header("Was the teacher worth it?", anchor=False)
@@ -122,7 +122,7 @@ def _sentence(pair: Pair, n: int) -> str:
 
 
 def _chosen(task: Task, known: Sequence[Pair]) -> Pair:
-    """The pair of the controls if it is trained, else one of the same network, else the newest."""
+    """Return the pair of the controls if trained, else one of the same network, else the newest."""
     recipe = keys.settings().recipe(task).training_prefix()
     own = [pair for pair in known if pair.with_teacher.recipe == recipe]
     network = network_words(recipe)
@@ -188,7 +188,7 @@ def _curves(task: Task, rows: Sequence[Training]) -> None:
 
 
 def original_accuracy(task: Task) -> float:
-    """The original's accuracy on validation, 0..1."""
+    """Return the original's accuracy on validation, 0..1."""
     return task.validation_score
 
 

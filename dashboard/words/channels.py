@@ -71,7 +71,7 @@ def lost(curves: PruningCurves, point: CurvePoint) -> str:
 
 
 def share(ratio: float) -> str:
-    """A share of channels, in whole percent: channels are no finer.
+    """Return a share of channels, in whole percent: channels are no finer.
 
     >>> share(0.9375), share(0.5)
     ('94 %', '50 %')
@@ -80,7 +80,7 @@ def share(ratio: float) -> str:
 
 
 def shares_told(cuts: Mapping[str, float], before: Mapping[str, float]) -> str:
-    """The layers that differ, with what leaves them.
+    """Return the layers that differ, with what leaves them.
 
     >>> shares_told({"a": 0.5, "b": 0.0, "c": 0.5}, {"a": 0.0, "b": 0.25, "c": 0.5})
     'a loses 50 %; b stays whole'

@@ -236,7 +236,7 @@ GLOSSARY: dict[str, str] = {
 
 
 def what_is(term: str) -> str:
-    """The explanation of a term.
+    """Return the explanation of a term.
 
     Raises:
         KeyError: if nobody has written it yet: write it, above.

@@ -9,7 +9,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$:~])")
 
 
 def plain(text: str) -> str:
-    """The same text with every markdown character escaped: it shows as it was written.
+    """Return the same text with every markdown character escaped: it shows as it was written.
 
     >>> plain("a *b* <c>")
     'a \\\\*b\\\\* \\\\<c\\\\>'
@@ -18,7 +18,7 @@ def plain(text: str) -> str:
 
 
 def label(text: str) -> str:
-    """Text for the label of a widget, escaped only if markdown would change it.
+    """Return text for the label of a widget, escaped only if markdown would change it.
 
     Labels are read aloud as they are written, and nobody wants to hear the backslashes of
     ``layer1\\.0\\.conv1``.

@@ -17,7 +17,7 @@ NOTHING = "–"
 
 
 def latency(ms: float | None) -> str:
-    """The time of one run.
+    """Return the time of one run.
 
     >>> latency(2.617), latency(0.0853), latency(1234.0)
     ('2.62 ms', '85.3 µs', '1.23 s')
@@ -30,7 +30,7 @@ def latency(ms: float | None) -> str:
 
 
 def size(size_bytes: float | None) -> str:
-    """Bytes on disk, in units of 1,000.
+    """Return bytes on disk, in units of 1,000.
 
     >>> size(337_000), size(7_900_000), size(512)
     ('337 KB', '7.9 MB', '512 bytes')
@@ -43,7 +43,7 @@ def size(size_bytes: float | None) -> str:
 
 
 def count(number: float | None) -> str:
-    """A count, short.
+    """Return a count, short.
 
     >>> count(1_226_442), count(308_074), count(512)
     ('1.23 M', '308 k', '512')
@@ -54,7 +54,7 @@ def count(number: float | None) -> str:
 
 
 def percent(share: float | None, *, n: int | None = None) -> str:
-    """A share as percent; with ``n`` only as many decimals as n examples can carry.
+    """Return a share as percent; with ``n`` only as many decimals as n examples can carry.
 
     >>> percent(0.9296, n=10_000), percent(0.853, n=300), percent(0.5)
     ('92.96 %', '85 %', '50 %')
@@ -68,7 +68,7 @@ def percent(share: float | None, *, n: int | None = None) -> str:
 
 
 def points(share: float | None, *, n: int | None = None) -> str:
-    """The difference of two accuracies.
+    """Return the difference of two accuracies.
 
     >>> points(-0.0069, n=10_000), points(0.004, n=1000), points(0.0)
     ('-0.69 points', '+0.4 points', '0 points')
@@ -84,7 +84,7 @@ def points(share: float | None, *, n: int | None = None) -> str:
 
 
 def lost(share: float | None, *, n: int | None = None) -> str:
-    """The difference of two accuracies as a loss or a gain.
+    """Return the difference of two accuracies as a loss or a gain.
 
     >>> lost(-0.0069, n=10_000), lost(0.004, n=1000), lost(0.0)
     ('0.69 points lost', '0.4 points gained', 'no points lost')
@@ -116,7 +116,7 @@ def smaller(ratio: float | None) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio alone.
+    """Return a ratio alone.
 
     >>> times(10.94), times(3.4)
     ('10.9x', '3.4x')
@@ -181,7 +181,7 @@ def ago(moment: float | None, *, now: float | None = None) -> str:
 
 
 def between(low: float, high: float, write: Callable[[float], str]) -> str:
-    """Two values as a range; a unit that both share is written once.
+    """Return two values as a range; a unit that both share is written once.
 
     >>> between(0.21, 0.26, latency), between(0.05, 0.2, latency)
     ('0.21 to 0.26 ms', '50 µs to 0.2 ms')
@@ -192,7 +192,7 @@ def between(low: float, high: float, write: Callable[[float], str]) -> str:
 
 
 def _scaled(number: float, units: tuple[str, ...]) -> str:
-    """Three digits and the unit, the first being 1,000."""
+    """Return three digits and the unit, the first being 1,000."""
     power = 1
     while power < len(units) and number >= 999.5 * 1000**power:
         power += 1

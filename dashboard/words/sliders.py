@@ -35,7 +35,7 @@ class Known:
     source: str
 
     def words(self) -> str:
-        """Both ratios, such as "here 3.4 times faster and 3.9 times smaller, measured"."""
+        """Return both ratios, such as "here 3.4 times faster and 3.9 times smaller, measured"."""
         parts = [
             text.replace("x ", " times ", 1)
             for text in (faster(self.speedup), smaller(self.shrink))
@@ -47,7 +47,7 @@ class Known:
 def precision_note(
     quantize: Quantize | None, known: Known | None = None, *, engine: str = "onnxruntime"
 ) -> str:
-    """One or two sentences on a quantization; None is FP32."""
+    """Return one or two sentences on a quantization; None is FP32."""
     if quantize is None:
         return "FP32: the network as it was trained, 4 bytes a weight."
     how, so = _on_onnx_runtime(quantize) if engine == "onnxruntime" else ("", "")
@@ -86,7 +86,7 @@ def _how_it_prunes(step: Prune) -> str:
 
 
 def _share_of_channels(step: Prune) -> str:
-    """A ratio of parameters or MACs as one of channels: both fall with the square of these."""
+    """Return a ratio of parameters or MACs as one of channels: these fall with its square."""
     if step.unit is PruningUnit.CHANNELS:
         return ""
     unit = step_words.UNITS[step.unit]

@@ -85,7 +85,7 @@ def _student(step: Replace) -> str:
 
 
 def _trained(what: str, step: ReplaceActivation | Prune | Sparsify) -> str:
-    """The training after a step, as the end of a sentence."""
+    """Return the training after a step, as the end of a sentence."""
     if step.epochs == 0:
         return "nothing was trained afterwards"
     teacher = " with the original as teacher" if step.distill else ""

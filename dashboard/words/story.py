@@ -47,7 +47,7 @@ class Lesson:
 
 
 def what_changed(recipe: Recipe) -> tuple[str, ...]:
-    """Each step of a recipe in a sentence for a non-expert."""
+    """Return each step of a recipe in a sentence for a non-expert."""
     if not recipe.steps:
         return ("Nothing: this is the network as it was trained, the measure for all others.",)
     return tuple(map(step_words.sentence, recipe.steps))
@@ -187,7 +187,7 @@ def _told(
 def _best(
     candidates: tuple[Candidate, ...], wanted: Callable[[Candidate], bool]
 ) -> Candidate | None:
-    """The fastest of the wanted ones that loses little, else the best scored."""
+    """Return the fastest of the wanted ones that loses little, else the best scored."""
     found = [c for c in candidates if c.measured and c.role is not Role.CONTROL and wanted(c)]
     kind = [c for c in found if c.score and c.score.drop <= _small_drop(c.score)]
     if kind:
@@ -196,7 +196,7 @@ def _best(
 
 
 def _small_drop(score: Score) -> float:
-    """Two points; of a score that is no share, a tenth of the original's."""
+    """Return two points; of a score that is no share, a tenth of the original's."""
     return 0.02 if score.moments is None else 0.1 * abs(score.value - score.difference)
 
 

@@ -87,12 +87,12 @@ def metric_of(candidates: Iterable[Candidate]) -> Metric:
 
 
 def score(value: Score | None) -> str:
-    """The mean score with its unit, such as the share of right answers."""
+    """Return the mean score with its unit, such as the share of right answers."""
     return NOTHING if value is None else value_words(value.scored_by, value.value, value.n)
 
 
 def score_interval(value: Score | None) -> str:
-    """The 95 % interval of the mean score, with n."""
+    """Return the 95 % interval of the mean score, with n."""
     if value is None:
         return NOTHING
     span = between(*value.interval, lambda end: value_words(value.scored_by, end, value.n))
@@ -110,7 +110,7 @@ def score_lost(value: Score | None) -> str:
 
 
 def score_change(value: Score | None) -> str:
-    """The change against the original, and whether it is more than noise."""
+    """Return the change against the original, and whether it is more than noise."""
     if value is None:
         return NOTHING
     words = score_lost(value)
@@ -120,7 +120,7 @@ def score_change(value: Score | None) -> str:
 
 
 def relative_change(value: Score | None, baseline: Score | None) -> str:
-    """The change relative to the original's score.
+    """Return the change relative to the original's score.
 
     The paired difference of 0.69 points at 93.65 % is a relative loss of 0.74 %.
     """
@@ -159,7 +159,7 @@ def latency_spread(value: Latency | None) -> str:
 
 
 def speedup_interval(value: Latency | None) -> str:
-    """The speed-up with its 95 % interval."""
+    """Return the speed-up with its 95 % interval."""
     if value is None:
         return NOTHING
     low, high = value.speedup_interval
@@ -190,7 +190,7 @@ def environment(value: Environment) -> str:
 
 # --- candidates ----------------------------------------------------------------------------------
 def method(recipe: Recipe) -> str:
-    """The family of a recipe: what a plot colours by."""
+    """Return the family of a recipe: what a plot colours by."""
     if recipe.is_control:
         return "small net from scratch"
     if recipe.step(Replace) is not None:
@@ -213,7 +213,7 @@ def method(recipe: Recipe) -> str:
 
 
 def networks(tasks: tuple[str, ...]) -> str:
-    """The networks of these tasks by their titles, "A and B"; an unknown task keeps its name."""
+    """Return the networks of these tasks by title, "A and B"; an unknown task keeps its name."""
     titles = {task.name: task.title for task in sample_tasks()}
     return " and ".join(titles.get(name, name) for name in tasks)
 
@@ -231,7 +231,7 @@ def versus_baseline(candidate: Candidate, baseline: Candidate | None) -> str:
 
 
 def predicted(prediction: Prediction, baseline: Candidate | None) -> str:
-    """The predicted point in one line."""
+    """Return the predicted point in one line."""
     parts = []
     if baseline and baseline.latency and prediction.latency_ms > 0:
         parts.append(faster(baseline.latency.p50_ms / prediction.latency_ms))

@@ -81,7 +81,7 @@ def distill(
 def distillation_schedule(
     task: Task, step: Distill, *, from_scratch: bool, examples: int
 ) -> Schedule:
-    """The schedule of fine-tuning, with what the step says of the loss.
+    """Return the schedule of fine-tuning, with what the step says of the loss.
 
     Args:
         from_scratch: True if the weights are random.

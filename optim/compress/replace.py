@@ -39,7 +39,7 @@ SMOOTH_FUNCTIONS: tuple[Callable[..., Any], ...] = (
 
 
 def replace_activations(network: nn.Module, step: ReplaceActivation) -> nn.Module:
-    """A copy with ReLU or ReLU6 for every HardSwish, SiLU, GELU, ELU and their like.
+    """Return a copy with ReLU or ReLU6 for every HardSwish, SiLU, GELU, ELU and their like.
 
     Everything keeps its name and its weights. A function that a ``forward`` calls by name cannot be
     seen here and stays.

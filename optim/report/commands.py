@@ -40,7 +40,7 @@ MOST_CODE = 400
 
 
 def command_line(task: Task, recipe: Recipe, target: Target | None = None) -> str:
-    """The command that makes and measures a recipe; what options cannot say stands in a file.
+    """Return the command that makes and measures a recipe, or takes a file beyond its options.
 
     >>> from optim.task.task import load_task
     >>> command_line(load_task("fashion-resnet"), recipe_of(precision="int8", fuse=True))
@@ -83,7 +83,7 @@ def _can_be_said(task: Task, recipe: Recipe) -> bool:
 
 
 def _told(task: Task, recipe: Recipe, step: Step) -> list[Field]:
-    """The fields that a command must say: those whose values it would not choose itself."""
+    """Return the fields that a command must say: those whose values it would not choose itself."""
     usual = {**vars(usual_step(step)), **_chosen(task, recipe, step)}
     values = {each.name: getattr(step, each.name) for each in fields_of(step)}
     told = [
@@ -113,7 +113,7 @@ def _chosen(task: Task, recipe: Recipe, step: Step) -> dict[str, Any]:
 
 
 def _options(task: Task, recipe: Recipe, step: Step) -> list[str]:
-    """The options that say a step, each with its value."""
+    """Return the options that say a step, each with its value."""
     if isinstance(step, Fuse):
         return ["--fuse"]
     found = []
@@ -136,7 +136,7 @@ def _options(task: Task, recipe: Recipe, step: Step) -> list[str]:
 
 
 def python_code(task: Task, recipe: Recipe, target: Target | None = None) -> str:
-    """A few lines of Python that do the same."""
+    """Return a few lines of Python that do the same."""
     made = _made(recipe)
     if len(made) > MOST_CODE:
         made = 'optim.Recipe.from_text(open("recipe.yaml").read())'
@@ -157,7 +157,7 @@ def _target_code(target: Target) -> str:
 
 
 def _made(recipe: Recipe) -> str:
-    """An expression that gives the recipe, with the names that ``optim`` exports."""
+    """Return an expression that gives the recipe, with the names that ``optim`` exports."""
     if recipe == _from_arguments(recipe):
         return f"optim.recipe_of({', '.join(_arguments(recipe))})"
     steps = ", ".join(_step_code(step) for step in recipe.steps)

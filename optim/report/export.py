@@ -76,7 +76,7 @@ def export_candidate(candidate: Candidate, task: Task, folder: Path) -> tuple[Pa
 
 
 def candidate_card(candidate: Candidate, task: Task, hashes: dict[str, str]) -> dict[str, Any]:
-    """The content of card.json.
+    """Return the content of card.json.
 
     Args:
         hashes: sha256 of the files beside the card, by name.

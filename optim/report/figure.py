@@ -97,7 +97,7 @@ def _hover(row: dict[Hashable, Any]) -> str:
 
 
 def _staircase(measured: pd.DataFrame) -> go.Scatter:
-    """The front in latency and accuracy: between two points nobody has a better network."""
+    """Return the front in latency and accuracy: between two points nobody has a better network."""
     costs = np.column_stack([measured["latency_ms"], -measured["accuracy"]]).astype(float)
     front = measured[pareto_front(costs)].sort_values("latency_ms")
     return go.Scatter(
@@ -111,7 +111,7 @@ def _staircase(measured: pd.DataFrame) -> go.Scatter:
 
 
 def _layout(title: str, latency_ms: pd.Series[float]) -> go.Layout:
-    """Axes that hold every point; the error bars of an unstable measurement may be cut off."""
+    """Return axes that hold every point; error bars of an unstable measurement may be cut off."""
     low, high = float(latency_ms.min()), float(latency_ms.max())
     wide = high > LOG_FROM * low
     limits = [math.log10(low / 1.3), math.log10(high * 1.3)] if wide else [0, 1.15 * high]

@@ -12,7 +12,7 @@ from optim.words import moment
 
 
 def candidate_record(candidate: Candidate) -> dict[str, Any]:
-    """Everything known of a candidate; what is not known yet is None.
+    """Return everything known of a candidate; what is not known yet is None.
 
     Shares are 0..1, times milliseconds, sizes bytes, moments ISO 8601 in UTC.
     """
@@ -46,7 +46,7 @@ def graph_record(facts: GraphFacts) -> dict[str, Any]:
 
 
 def score_record(accuracy: Score) -> dict[str, Any]:
-    """Counts, share, interval, and the paired comparison with the baseline."""
+    """Return counts, share, interval, and the paired comparison with the baseline."""
     return {
         "value": accuracy.value,
         "interval": list(accuracy.interval),
@@ -58,7 +58,7 @@ def score_record(accuracy: Score) -> dict[str, Any]:
 
 
 def latency_record(latency: Latency) -> dict[str, Any]:
-    """Percentiles, the interleaved ratio, how noisy it is, and where it was measured."""
+    """Return percentiles, the interleaved ratio, how noisy it is, and where it was measured."""
     low, high = latency.spread_ms
     return {
         "p10_ms": low,
@@ -78,7 +78,7 @@ def latency_record(latency: Latency) -> dict[str, Any]:
 
 
 def measured_record(found: MeasuredFile) -> dict[str, Any]:
-    """The figures as plain data; the keys are those of a candidate's record."""
+    """Return the figures as plain data; the keys are those of a candidate's record."""
     return {
         "task": found.task,
         "file": artifact_record(found.artifact),

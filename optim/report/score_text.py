@@ -8,7 +8,7 @@ from optim.words import between, points, share
 
 
 def value_text(score: Score, value: float | None = None) -> str:
-    """The mean score, or another value of the same metric, with its unit."""
+    """Return the mean score, or another value of the same metric, with its unit."""
     shown = score.value if value is None else value
     if score.scored_by.unit == "%":
         return share(shown)
@@ -16,12 +16,12 @@ def value_text(score: Score, value: float | None = None) -> str:
 
 
 def interval_text(score: Score) -> str:
-    """The 95 % interval of the mean score; the unit is written once."""
+    """Return the 95 % interval of the mean score; the unit is written once."""
     return between(score.interval, lambda end: value_text(score, end))
 
 
 def change_text(score: Score, change: float | None = None) -> str:
-    """The difference from the baseline, or another one, with its sign."""
+    """Return the difference from the baseline, or another one, with its sign."""
     shown = score.difference if change is None else change
     if score.scored_by.unit == "%":
         return points(shown)

@@ -80,7 +80,7 @@ _Timed = tuple[float, str, Candidate]
 def _nearest(
     rows: Sequence[_Timed], control: Candidate, factor: float = math.inf
 ) -> Iterator[Candidate]:
-    """The candidate nearest in latency, if any lies within the factor; rows are sorted."""
+    """Yield the candidate nearest in latency, if any lies within the factor; rows are sorted."""
     own = _log_latency(control)
     i = bisect_left(rows, own, key=lambda row: row[0])
     first = bisect_left(rows, rows[i - 1][0], key=lambda row: row[0]) if i else 0

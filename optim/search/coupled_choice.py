@@ -49,7 +49,7 @@ class Front:
     picks: np.ndarray
 
     def choice(self, place: int) -> Choice:
-        """The choices behind one sum."""
+        """Return the choices behind one sum."""
         return dict(zip(self.names, self.picks[place].tolist(), strict=True))
 
 
@@ -100,7 +100,7 @@ def best_choices(losses: Mapping[str, np.ndarray], tables: Mapping[Names, np.nda
 
 
 def alone(table: np.ndarray) -> list[np.ndarray]:
-    """A table as a sum over its axes: what each choice adds while the others stay the first."""
+    """Return a table as a sum over its axes: what each choice adds to the first ones."""
     first = table[(0,) * table.ndim]
     rows = [
         table[tuple(slice(None) if other == axis else 0 for other in range(table.ndim))] - first
@@ -117,7 +117,7 @@ def _left(
     fronts: Sequence[_Fronts],
     names: Names,
 ) -> _Sums:
-    """The front of one thing's choices while those around it are given."""
+    """Return the front of one thing's choices, given those around it."""
     offers = []
     for pick, loss in enumerate(losses):
         here = {**around, name: pick}
@@ -136,7 +136,7 @@ def _one(cost: float, loss: float, picks: np.ndarray) -> _Sums:
 
 
 def _added(a: _Sums, b: _Sums) -> _Sums:
-    """Each sum with each; things that have left are in one of them alone."""
+    """Add each sum to each; things that have left are in one of them alone."""
     costs = (a.costs[:, None] + b.costs).ravel()
     losses = (a.losses[:, None] + b.losses).ravel()
     kept = _front(costs, losses)
@@ -150,7 +150,7 @@ def _best(sums: _Sums) -> _Sums:
 
 
 def _front(costs: np.ndarray, losses: np.ndarray) -> np.ndarray:
-    """Places of the sums that no other beats, cheapest first; thinned above ``MOST_SUMS``."""
+    """Return the places of non-dominated sums, cheapest first; thinned above ``MOST_SUMS``."""
     order = np.lexsort((losses, costs))
     lowest = np.minimum.accumulate(losses[order])
     kept = order[np.concatenate([[True], lowest[1:] < lowest[:-1]])]
@@ -166,7 +166,7 @@ def _front(costs: np.ndarray, losses: np.ndarray) -> np.ndarray:
 def _manageable(
     tables: Mapping[Names, np.ndarray], sizes: Mapping[str, int]
 ) -> dict[Names, np.ndarray]:
-    """The tables, the largest of them as sums over single things where too much would meet."""
+    """Return the tables, the largest as sums over single things where too much would meet."""
     found = dict(tables)
     while any(
         prod(sizes[other] for other in around) > MOST_COMBINATIONS

@@ -121,7 +121,7 @@ class _Staircase:
         self._ys: list[float] = []  # falling
 
     def least(self, x: float) -> float:
-        """The smallest y of all points up to ``x``."""
+        """Return the smallest y of all points up to ``x``."""
         i = bisect_right(self._xs, x)
         return self._ys[i - 1] if i else math.inf
 
@@ -135,7 +135,7 @@ class _Staircase:
 
 
 def _apart(costs: np.ndarray, ends: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Rows that a dominating row lies clear of: its end below the limit in some column; (n,)."""
+    """Return rows that a dominating row clears: its end is below the limit in a column; (n,)."""
     mask = np.zeros(len(costs), dtype=bool)
     if len(costs) < 2:
         return mask
@@ -150,7 +150,7 @@ def _apart(costs: np.ndarray, ends: np.ndarray, limits: np.ndarray) -> np.ndarra
 
 
 def _equal_rows(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Indices of equal rows together, the groups in lexicographic order."""
+    """Yield indices of equal rows together, the groups in lexicographic order."""
     if not len(rows):
         return
     order = np.lexsort(rows.T[::-1])
@@ -160,12 +160,12 @@ def _equal_rows(rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _widened(costs: np.ndarray, columns: int) -> np.ndarray:
-    """The rows with columns of zeros added."""
+    """Return the rows with columns of zeros added."""
     return np.pad(costs, ((0, 0), (0, columns - costs.shape[1])))
 
 
 def _filtered(costs: np.ndarray) -> np.ndarray:
-    """The front in any number of columns: each row of it strikes out those behind it."""
+    """Return the front in any number of columns: each row of it strikes out those behind it."""
     rows, inverse = np.unique(costs, axis=0, return_inverse=True)
     best = np.ones(len(rows), dtype=bool)
     for i, row in enumerate(rows):  # sorted: no later row dominates an earlier one

@@ -62,7 +62,7 @@ def _cut_or_student(recipe: Recipe) -> bool:
 
 
 def _trained(candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray]:
-    """Ratios of channels in rising order, and the longest seconds per epoch seen at each."""
+    """Return ratios of channels in rising order, and the longest seconds per epoch seen at each."""
     longest: dict[float, float] = {}
     for candidate in candidates:
         step, trained = candidate.recipe.step(Prune), candidate.recipe.training_steps()

@@ -28,7 +28,7 @@ class Grid:
     seed: int = 0
 
     def recipes(self) -> tuple[Recipe, ...]:
-        """One recipe per ratio and precision, each once.
+        """Return one recipe per ratio and precision, each once.
 
         Raises:
             ValueError: if a value is out of range, or there is no ratio or precision.
@@ -58,5 +58,5 @@ def suitable_epochs(task: Task | str, epochs: float | None) -> float:
 
 
 def _loaded(task: Task | str) -> Task:
-    """A task itself; a name is that of a sample."""
+    """Return a task itself; a name is that of a sample."""
     return load_task(task) if isinstance(task, str) else task

@@ -47,7 +47,7 @@ class HypervolumeStep:
 
 
 def reference_of(baseline: Candidate) -> Reference:
-    """The reference point that belongs to a baseline.
+    """Return the reference point that belongs to a baseline.
 
     Raises:
         ValueError: if the baseline is not measured.
@@ -62,12 +62,12 @@ def reference_of(baseline: Candidate) -> Reference:
 
 
 def _reference_drop(score: Score) -> float:
-    """Five points; of a score that is no share, as much as the baseline's own."""
+    """Return five points; of a score that is no share, as much as the baseline's own."""
     return REFERENCE_DROP if score.moments is None else abs(score.value) or 1.0
 
 
 def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
-    """Volume of what the points dominate, up to the reference. Lower is better in every column.
+    """Return the volume that the points dominate, up to the reference; lower is better in each.
 
     Args:
         points: shape (n, d) with d 2 or 3. Points beyond the reference add nothing.
@@ -103,7 +103,7 @@ def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
 def scaled_hypervolume(
     candidates: Iterable[Candidate], baseline: Candidate, objectives: Sequence[Objective]
 ) -> float:
-    """Hypervolume of the measured candidates; 1 is the baseline alone."""
+    """Return the hypervolume of the measured candidates; 1 is the baseline alone."""
     points = [_scaled(c, baseline, objectives) for c in candidates if c.measured]
     array = np.array(points).reshape(-1, len(objectives))
     array = array[np.isfinite(array).all(axis=1)]
@@ -114,7 +114,7 @@ def hypervolume_history(
     candidates: Iterable[Candidate],
     objectives: Sequence[Objective] = (Objective.LATENCY, Objective.SCORE),
 ) -> tuple[HypervolumeStep, ...]:
-    """The volume after each measured candidate, in the order in which they were created.
+    """Return the volume after each measured candidate, in the order in which they were created.
 
     The baseline comes first, whenever it was made, for everything is scaled to it. Without a
     measured baseline the history is empty. It never falls.
@@ -164,7 +164,7 @@ def _scaled(
 
 
 def _area(front: np.ndarray, reference: np.ndarray) -> float:
-    """Area of mutually non-dominated points, all better than the reference."""
+    """Return the area of mutually non-dominated points, all better than the reference."""
     front = np.unique(front, axis=0)  # sorted by the first column, so the second falls
     widths = np.append(front[1:, 0], reference[0]) - front[:, 0]
     return float(np.sum(widths * (reference[1] - front[:, 1])))

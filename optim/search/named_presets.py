@@ -87,7 +87,7 @@ def named_presets_path(task: Task) -> Path:
 
 
 def named_presets(task: Task) -> tuple[NamedPreset, ...]:
-    """The named presets of a task, the gentlest first; empty if it has none.
+    """Return the named presets of a task, the gentlest first; empty if it has none.
 
     Raises:
         BrokenArtifactError: if the file cannot be read.
@@ -113,7 +113,7 @@ def named_presets(task: Task) -> tuple[NamedPreset, ...]:
 
 
 def find_named_presets(task: Task, name: str) -> tuple[NamedPreset, ...]:
-    """The named preset of this name, or all of them for ``all``.
+    """Return the named preset of this name, or all of them for ``all``.
 
     Raises:
         OptimError: naming the nearest, if there is none.
@@ -172,7 +172,7 @@ def outcome(
 
 
 def control_of(task: Task, recipe: Recipe) -> Recipe | None:
-    """The same small network from scratch, which a recipe must beat to be worth anything.
+    """Return the same small network from scratch, which a recipe must beat to be worth anything.
 
     Returns:
         None if the recipe leaves the network as wide as it is, or is a control itself.

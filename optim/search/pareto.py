@@ -59,7 +59,7 @@ class Limits:
         )
 
     def broken_by(self, candidate: Candidate, baseline: Candidate | None) -> tuple[str, ...]:
-        """The limits that a candidate does not keep, in words; empty if it keeps all.
+        """Return the limits that a candidate does not keep, in words; empty if it keeps all.
 
         Point estimates decide, as a user reads them. A figure that is not measured keeps no limit.
         """
@@ -118,7 +118,7 @@ class Front:
         return self.members + self.tied + self.dominated + self.out_of_limits
 
     def find(self, candidate_id: str | None) -> Candidate | None:
-        """The measured candidate with this id."""
+        """Return the measured candidate with this id."""
         return next((c for c in self.measured if c.id == candidate_id), None)
 
     @property
@@ -127,7 +127,7 @@ class Front:
         return self._ties.pairs()
 
     def tied_with(self, candidate_id: str) -> tuple[str, ...]:
-        """The ids that cannot be told from this one; empty if it is neither a member nor tied."""
+        """Return the ids tied with this one; empty if it is neither a member nor tied."""
         return self._ties.with_(candidate_id)
 
     @cached_property
@@ -186,12 +186,12 @@ def ranked_front(
 def tied_pairs(
     candidates: Sequence[Candidate], objectives: Sequence[Objective]
 ) -> tuple[tuple[str, str], ...]:
-    """Pairs of ids whose 95 % intervals overlap in every objective; all must be measured."""
+    """Return pairs of ids whose 95 % intervals overlap in every objective; all must be measured."""
     return _Ties(candidates, objectives).pairs()
 
 
 def costs_of(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[float, ...]:
-    """One cost per objective, lower is better: ms, bytes, the score turned so; or nan."""
+    """Return one cost per objective, lower is better: ms, bytes, the score turned so; or nan."""
     return tuple(_cost(candidate, objective) for objective in objectives)
 
 
@@ -243,7 +243,7 @@ def not_clearly_beaten(
 def _costs_between(
     candidates: Sequence[Candidate], objective: Objective
 ) -> list[tuple[float, float]]:
-    """Intervals of size or score, turned so that lower is better."""
+    """Return intervals of size or score, turned so that lower is better."""
     if objective is Objective.SIZE:
         return [(_cost(c, objective),) * 2 for c in candidates]
     higher_is_better = all(
@@ -258,7 +258,7 @@ def _speedup(candidate: Candidate) -> float:
 
 
 def _fastest_round(candidate: Candidate) -> float:
-    """No end of an interval of the speed-up lies above this."""
+    """Return a value that no end of an interval of the speed-up exceeds."""
     if candidate.latency is None:
         return math.nan
     return float(candidate.latency.round_ratios.max()) * _noise(candidate.latency)
@@ -285,7 +285,7 @@ def _clearly_dominated(
     best: np.ndarray,
     objectives: Sequence[Objective],
 ) -> np.ndarray:
-    """Rows that some row dominates without being tied with it; shape (n,).
+    """Return rows that some row dominates without being tied with it; shape (n,).
 
     Intervals of latency take a bootstrap each, so they are taken only where the others leave it
     open: of rows that nothing beats by size and accuracy, and of those that dominate these.
@@ -329,7 +329,7 @@ class _Ties:
         return {candidate.id: i for i, candidate in enumerate(self._candidates)}
 
     def of(self, i: int, *, before: bool = False) -> list[int]:
-        """Places of those tied with the candidate at place ``i``, of the earlier ones alone if so.
+        """Return the places tied with the candidate at place ``i``, only the earlier ones if asked.
 
         Latency comes last, and only for those that the rest cannot tell: its bootstrap takes time.
         """
@@ -339,12 +339,12 @@ class _Ties:
         return [j for j in near if j != i and (not self._with_latency or self._overlap(i, j))]
 
     def with_(self, candidate_id: str) -> tuple[str, ...]:
-        """The ids tied with this one."""
+        """Return the ids tied with this one."""
         i = self._place.get(candidate_id)
         return () if i is None else tuple(self._candidates[j].id for j in self.of(i))
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Every tied pair of ids, the later one first."""
+        """Return every tied pair of ids, the later one first."""
         return tuple(
             (a.id, self._candidates[j].id)
             for i, a in enumerate(self._candidates)

@@ -150,7 +150,7 @@ def predict(recipe: Recipe, measured: Sequence[Candidate]) -> Prediction | None:
 
 
 def student_of(recipe: Recipe) -> Replace | None:
-    """The student of a recipe whatever its training; None if the network itself goes on."""
+    """Return the student of a recipe whatever its training; None if the network itself goes on."""
     step = recipe.step(Replace)
     return None if step is None else replace(step, epochs=1.0, distill=True)
 
@@ -194,7 +194,7 @@ def _epochs(recipe: Recipe) -> float:
 
 
 def _variant(recipe: Recipe, what: Quantity) -> str:
-    """Everything that moves this quantity but ratio, precision and length of training, in words."""
+    """Return what moves this quantity, but for ratio, precision and epochs, in words."""
     learns = what == "accuracy"
     told = []
     for step in recipe.steps:
@@ -225,7 +225,7 @@ def _kind_of_pruning(step: Prune, *, learns: bool) -> str:
 
 @lru_cache(maxsize=4096)
 def _kind_words(rest: tuple[tuple[str, Any], ...], *, is_cut: bool, learns: bool) -> str:
-    """The words of a step by its other fields: thousands of candidates share a few kinds."""
+    """Return the words of a step by its other fields: thousands of candidates share a few kinds."""
     step = Prune(**dict(rest), ratio=0.5, epochs=1.0)
     kind = replace(
         step,
@@ -285,7 +285,7 @@ def _network(recipe: Recipe) -> tuple[float, str]:
 
 
 def _overhead(counted: Sequence[Candidate], recipe: Recipe) -> float:
-    """Bytes of the graph, its scales and biases, as in the nearest file of the precision.
+    """Return bytes of the graph, its scales and biases, as in the nearest file of the precision.
 
     Where none is measured it is that of a float file, which is less than a quantized one's.
     """

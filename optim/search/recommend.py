@@ -108,13 +108,13 @@ def recommend(
 
 
 def wish_of(limits: Limits) -> Objective:
-    """The most accurate where time or size is limited, else the fastest."""
+    """Return the most accurate where time or size is limited, else the fastest."""
     is_bounded = limits.max_latency_ms is not None or limits.max_size_bytes is not None
     return Objective.SCORE if is_bounded else Objective.LATENCY
 
 
 def _chosen(inside: Sequence[Candidate], wish: Objective) -> Candidate:
-    """The best in the second objective of those that nobody clearly beats in the wish."""
+    """Return the best in the second objective of those that nobody clearly beats in the wish."""
     first, second, third = ORDER[wish]
     return min(
         not_clearly_beaten(inside, wish),
@@ -193,7 +193,7 @@ def _doubt(
 
 
 def _edge(choice: Candidate, limits: Limits, baseline: Candidate | None) -> str:
-    """A warning if the interval of the loss reaches over the limit."""
+    """Return a warning if the interval of the loss reaches over the limit."""
     limit, drop = limits.max_score_drop, score_drop(choice, baseline)
     if limit is None or drop is None or choice.score is None or choice.role is Role.BASELINE:
         return ""
@@ -208,7 +208,7 @@ def _edge(choice: Candidate, limits: Limits, baseline: Candidate | None) -> str:
 
 
 def _relaxation(measured: Sequence[Candidate], limits: Limits, baseline: Candidate | None) -> str:
-    """The single limit whose smallest relative relaxation lets somebody in, or the nearest miss."""
+    """Return the one limit whose smallest relaxation lets a candidate in, or the nearest miss."""
     options: list[tuple[float, str]] = []
     for name in ("max_score_drop", "max_latency_ms", "max_size_bytes"):
         limit = getattr(limits, name)
@@ -254,7 +254,7 @@ def _relax_words(name: str, needed: float, metric: Metric) -> str:
 
 
 def _round_up(value: float) -> float:
-    """Three digits, never below the value."""
+    """Return three digits, never below the value."""
     step = 10.0 ** (math.floor(math.log10(value)) - 2) if value > 0 else 1.0
     return math.ceil(value / step - 1e-9) * step
 
@@ -264,5 +264,5 @@ def _metric(candidate: Candidate) -> Metric:
 
 
 def _bare(metric: Metric, drop: float) -> str:
-    """A drop without its unit."""
+    """Return a drop without its unit."""
     return drop_words(metric, drop).removesuffix(metric.step).rstrip()

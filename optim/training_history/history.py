@@ -323,7 +323,7 @@ def _planned(recipe: Recipe) -> int:
 
 
 def _untold(step: TrainingStep) -> TrainingStep:
-    """A step without what its training is told by."""
+    """Return a step without what its training is told by."""
     match step:
         case Replace():
             return replace(step, epochs=0)

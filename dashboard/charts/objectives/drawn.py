@@ -85,7 +85,7 @@ class Drawn:
         )
 
     def marks(self, *, size: float) -> dict[str, Any]:
-        """Marker style and hover that all three share; strength says who is on the front."""
+        """Return marker style and hover that all three share; strength says who is on the front."""
         drawn = self.candidates
         methods = [words.method(c.recipe) for c in drawn]
         return {
@@ -110,13 +110,13 @@ class Drawn:
         return candidate.id in self.strong or candidate.role is not Role.CANDIDATE
 
     def _growth(self, candidate: Candidate) -> float:
-        """The selected one is larger, and the original and controls stand out a little."""
+        """Return sizes: the selected one is larger, original and controls stand out a little."""
         if candidate.id == self.selected:
             return 1.8
         return 1.0 if candidate.role is Role.CANDIDATE else 1.4
 
     def _told(self, candidate: Candidate) -> list[str]:
-        """The custom data of a point: its id, its recipe, its figures, its standing."""
+        """Return the custom data of a point: its id, its recipe, its figures, its standing."""
         latency, file = candidate.latency, candidate.artifact
         figures = (
             words.score(candidate.score),

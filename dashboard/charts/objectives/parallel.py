@@ -79,7 +79,7 @@ def _add_points(sheet: Sheet, drawn: Drawn, heights: Heights, column: int) -> No
 
 
 def _add_axis(sheet: Sheet, drawn: Drawn, scale: Scale, column: int) -> None:
-    """An upright line with its labels, and the title above it."""
+    """Draw an upright line with its labels, and the title above it."""
     sheet.shape(
         type="line",
         x0=column,

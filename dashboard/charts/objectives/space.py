@@ -46,7 +46,7 @@ def space(drawn: Drawn) -> go.Figure:
 
 
 def _stems(drawn: Drawn) -> tuple[list[float | None], list[float | None], list[float | None]]:
-    """One broken line from the floor up to every point."""
+    """Return one broken line from the floor up to every point."""
     latency, size, accuracy = drawn.scales
     floor = accuracy.axis.low
     lines: tuple[list[float | None], list[float | None], list[float | None]] = ([], [], [])
@@ -58,7 +58,7 @@ def _stems(drawn: Drawn) -> tuple[list[float | None], list[float | None], list[f
 
 
 def _marks(drawn: Drawn) -> dict[str, Any]:
-    """The marks with what plotly has in three dimensions: fewer symbols, one opacity for all."""
+    """Return the marks that plotly has in three dimensions: fewer symbols, one opacity for all."""
     marks = drawn.marks(size=8)
     marker = marks["marker"]
     marker["symbol"] = [

@@ -49,7 +49,7 @@ def add_guides(sheet: Sheet, view: View) -> None:
 
 
 def add_limits(sheet: Sheet, view: View, limits: Limits) -> list[Text]:
-    """Lines at the limits that this plot can show, their far side shaded; the labels they need."""
+    """Draw lines at the limits in view, their far side shaded; return the labels they need."""
     theme = view.theme
     line = {"color": theme.limit, "width": 1.5, "dash": "dash"}
     shade = {"fillcolor": theme.forbidden, "line": {"width": 0}, "layer": "below"}
@@ -99,7 +99,7 @@ def _limit_words(metric: Metric, drop: float) -> str:
 
 
 def add_iso_lines(sheet: Sheet, view: View) -> None:
-    """Lines at 1, 2 and 4 times the original's speed or smallness."""
+    """Draw lines at 1, 2 and 4 times the original's speed or smallness."""
     spot = _baseline_spot(view)
     if spot is None:
         return
@@ -165,7 +165,7 @@ def add_hypervolume(sheet: Sheet, view: View) -> list[Text]:
 
 
 def add_prediction_box(sheet: Sheet, view: View, prediction: Prediction) -> None:
-    """The doubt of the predicted point: about 80 % of such predictions come true inside."""
+    """Draw the doubt of the predicted point: about 80 % of such predictions come true inside."""
     low, high = prediction.latency_interval if view.kind == "latency" else prediction.size_interval
     bottom, top = prediction.score_interval
     sheet.shape(
@@ -181,7 +181,7 @@ def add_prediction_box(sheet: Sheet, view: View, prediction: Prediction) -> None
 
 
 def add_good_corner(sheet: Sheet, view: View) -> None:
-    """An arrow into the corner where everybody wants to be."""
+    """Draw an arrow into the corner where everybody wants to be."""
     sheet.annotation(
         x=0,
         xref="paper",
@@ -232,7 +232,7 @@ def add_labels(sheet: Sheet, view: View, texts: Sequence[Text], obstacles: Seque
 
 
 def obstacles_of(sheet: Sheet, view: View) -> list[Box]:
-    """Boxes of what labels should not cover: markers, lines, error bars, the good corner."""
+    """Return boxes of what labels should not cover: markers, lines, error bars, the good corner."""
     width, height = view.layout.width, view.layout.height
     boxes = [Box(left=0, top=0, right=74, bottom=46, weight=3.0)]
     for trace in sheet.traces:

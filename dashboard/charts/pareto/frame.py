@@ -36,7 +36,7 @@ class Layout:
         return self.top + self.height + self.axis + LEGEND_ROW * legend_rows
 
     def fitted(self, total: int, legend_rows: int) -> Layout:
-        """The same with a plot that fills a chart of this height, but never a sliver."""
+        """Return a frame whose plot fills a chart of this height, but never a sliver."""
         rest = self.total_height(legend_rows) - self.height
         return replace(self, height=max(120, total - rest))
 
@@ -76,10 +76,10 @@ class View:
         return self.y.share(y) >= 0
 
     def inside(self, y: float) -> float:
-        """The score itself, or just above the lower edge of the view."""
+        """Return the score itself, or just above the lower edge of the view."""
         edge = self.y.low + 0.07 * (self.y.high - self.y.low)
         return y if self.y.share(y) >= 0.07 else edge
 
     def spot(self, point: Point) -> tuple[float, float]:
-        """A point in shown units."""
+        """Return a point in shown units."""
         return point.x * self.x.scale, point.y * self.y.scale

@@ -19,7 +19,7 @@ MOST_MARKED = 200
 def hypervolume_figure(
     history: Sequence[HypervolumeStep], *, narrow: bool = False, dark: bool = False
 ) -> go.Figure:
-    """A staircase of the volume by candidate measured; the original alone is 1.
+    """Draw a staircase of the volume by candidate measured; the original alone is 1.
 
     Filled markers raised the volume, hollow ones did not. ``customdata[0]`` is the candidate's id.
     """
@@ -55,7 +55,7 @@ def hypervolume_figure(
 
 
 def _add_steps(figure: go.Figure, history: Sequence[HypervolumeStep], colours: ChartTheme) -> None:
-    """A marker for each candidate; of a long history only for those that raised the volume."""
+    """Draw a marker for each candidate; of a long history only for those that raised the volume."""
     before = [0.0, *(step.value for step in history)]
     steps = [
         (i, step, step.value > last)

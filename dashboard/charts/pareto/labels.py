@@ -59,12 +59,12 @@ class Label:
 
 
 def around(x: float, y: float, radius: float, *, weight: float = 1.0) -> Box:
-    """The box of a marker."""
+    """Return the box of a marker."""
     return Box(left=x - radius, top=y - radius, right=x + radius, bottom=y + radius, weight=weight)
 
 
 def segment(x0: float, y0: float, x1: float, y1: float, *, weight: float = 1.0) -> Box:
-    """The box of a horizontal or vertical line, three pixels thick."""
+    """Return the box of a horizontal or vertical line, three pixels thick."""
     return Box(
         left=min(x0, x1) - 1.5,
         top=min(y0, y1) - 1.5,
@@ -77,7 +77,7 @@ def segment(x0: float, y0: float, x1: float, y1: float, *, weight: float = 1.0) 
 def place(
     labels: Sequence[Label], obstacles: Sequence[Box], *, width: float, height: float
 ) -> tuple[tuple[float, float], ...]:
-    """Offsets from each label's point to the middle of its text, in pixels.
+    """Return offsets from each label's point to the middle of its text, in pixels.
 
     Greedy in the order given; a label is an obstacle for the next ones. Leaving the frame costs
     most, then covering something, then distance.

@@ -31,7 +31,7 @@ def add_legend(
     *,
     pending: bool,
 ) -> None:
-    """Traces without points that only stand in the legend."""
+    """Draw traces without points that only stand in the legend."""
     theme = view.theme
     drawn = tuple(drawn)
     if len(view.staircase) > 1:

@@ -144,7 +144,7 @@ def _view(
     layout: Layout,
     dark: bool,
 ) -> View:
-    """Axes that hold every drawn point, limit, prediction and, if asked for, the reference."""
+    """Return axes that hold every drawn point, limit, prediction and, if asked, the reference."""
     drawn, narrow = _drawn(front, show_dominated), layout is NARROW
     also_x = [g.latency_ms if x == "latency" else g.size_bytes for g in guesses]
     also_y: list[float] = []
@@ -182,7 +182,7 @@ def _view(
 
 
 def _own_texts(view: View, prediction: Prediction | None, recommended: str | None) -> list[Text]:
-    """Labels of the original, the recommended and the predicted point."""
+    """Return labels of the original, the recommended and the predicted point."""
     texts = []
     base, choice = view.front.baseline, view.front.find(recommended)
     if base is not None and base.measured and base.score is not None:

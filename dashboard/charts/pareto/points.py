@@ -44,7 +44,7 @@ class Point:
 
 
 def points_of(candidates: Iterable[Candidate], x: XAxis) -> tuple[Point, ...]:
-    """One point per spot; identical candidates share it, the first one lends its id."""
+    """Return one point per spot; identical candidates share it, the first one lends its id."""
     spots: dict[tuple[float, float], list[Candidate]] = {}
     for candidate in candidates:
         if candidate.score is not None:
@@ -56,7 +56,7 @@ def points_of(candidates: Iterable[Candidate], x: XAxis) -> tuple[Point, ...]:
 
 
 def staircase_of(front: Front, x: XAxis) -> tuple[Point, ...]:
-    """The members that nobody beats in the two drawn objectives, from left to right.
+    """Return the members that nobody beats in the two drawn objectives, from left to right.
 
     A front in three objectives has members that lie behind the staircase of two.
     """
@@ -73,12 +73,12 @@ def _cost(point: Point) -> float:
 
 
 def third(x: XAxis) -> Objective:
-    """The objective that the marker's size shows."""
+    """Return the objective that the marker's size shows."""
     return Objective.SIZE if x == "latency" else Objective.LATENCY
 
 
 def marker_sizes(candidates: Sequence[Candidate], x: XAxis) -> dict[str, float]:
-    """Diameter in pixels by id; the area grows with the logarithm of the third objective.
+    """Return diameter in pixels by id; the area grows with the logarithm of the third objective.
 
     Above 60 candidates all of them shrink, so that the plot does not become one blot.
     """

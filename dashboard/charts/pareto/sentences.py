@@ -26,7 +26,7 @@ def alt_text(
     prediction: Prediction | None = None,
     recommended: str | None = None,
 ) -> str:
-    """The plot in sentences, with its numbers, for people who do not see it."""
+    """Return the plot in sentences, with its numbers, for people who do not see it."""
     ranked = as_front(front)
     if not ranked.measured:
         return f"An empty plot of accuracy against {x}: no candidate is measured yet."

@@ -44,7 +44,7 @@ class Pending:
 
 
 def add_staircase(sheet: Sheet, view: View) -> None:
-    """Steps through the front, with thin ends that say how far it holds; a faint fill below."""
+    """Draw steps through the front, with thin ends that tell how far it holds, and a faint fill."""
     if not view.staircase:
         return
     spots = [view.spot(point) for point in view.staircase]
@@ -74,7 +74,7 @@ def add_staircase(sheet: Sheet, view: View) -> None:
 
 
 def add_points(sheet: Sheet, view: View, show_dominated: bool) -> None:
-    """One trace for each role, the least interesting first."""
+    """Draw one trace for each role, the least interesting first."""
     front, colours = view.front, view.theme
     plain = [c for c in front.members if c.role is Role.CANDIDATE]
     tied = [c for c in front.tied if c.role is Role.CANDIDATE]
@@ -161,7 +161,7 @@ def _add_trace(
 
 
 def _same(values: list[str]) -> list[str] | str:
-    """One value where all are equal: plotly checks a thousand colours one by one."""
+    """Return one value where all are equal: plotly checks a thousand colours one by one."""
     return values[0] if len(set(values)) == 1 else values
 
 
@@ -250,7 +250,7 @@ def add_hollow(
 
 
 def add_heart(sheet: Sheet) -> None:
-    """An unseen small mark at the heart of the star, on top of everything.
+    """Draw an unseen small mark at the heart of the star, on top of everything.
 
     Of several marks under the pointer plotly takes the smallest, so that a small point beside the
     original would take every click on its star.
@@ -271,7 +271,7 @@ def add_heart(sheet: Sheet) -> None:
 
 
 def add_ring(sheet: Sheet, view: View, candidate_id: str | None, colour: str, width: float) -> None:
-    """A ring around a candidate; two of different width stand inside each other."""
+    """Draw a ring around a candidate; two of different width stand inside each other."""
     found = view.front.find(candidate_id)
     if found is None or found.score is None:
         return

@@ -76,7 +76,7 @@ def remove_blocks(network: nn.Module, count: int, examples: np.ndarray) -> nn.Mo
 
 
 def removable_blocks(network: nn.Module, examples: np.ndarray) -> tuple[Block, ...]:
-    """Every block that can leave, in the network's order.
+    """Return every block that can leave, in the network's order.
 
     Args:
         network: in evaluation mode.
@@ -113,7 +113,7 @@ def removable_blocks(network: nn.Module, examples: np.ndarray) -> tuple[Block, .
 
 
 def bypassed(network: nn.Module, state: Collection[str]) -> nn.Module:
-    """A copy without the blocks of which the names of a state know no weight."""
+    """Return a copy without the blocks of which the names of a state know no weight."""
     network = copy.deepcopy(network)
     for name in missing_blocks(network, state):
         _bypass(network, name)
@@ -121,7 +121,7 @@ def bypassed(network: nn.Module, state: Collection[str]) -> nn.Module:
 
 
 def missing_blocks(network: nn.Module, state: Collection[str]) -> tuple[str, ...]:
-    """The names of the modules of which a state knows no weight, the outermost of each."""
+    """Return the names of the modules of which a state knows no weight, the outermost of each."""
     gone = [
         name
         for name, module in network.named_modules()

@@ -184,7 +184,7 @@ def _next_steps(graph: Any, step: Step) -> Iterator[Step]:
 
 
 def _group_sizes(module: Any, *, inputs: bool) -> tuple[int, int]:
-    """Channels in a group of a grouped convolution, on this side and on the other."""
+    """Return channels in a group of a grouped convolution, on this side and on the other."""
     sizes = (module.in_channels // module.groups, module.out_channels // module.groups)
     return sizes if inputs else sizes[::-1]
 
@@ -221,14 +221,14 @@ def _keep(
 
 
 def _join(leader: np.ndarray, one: int, other: int) -> None:
-    """Two origins leave together from now on."""
+    """Couple two origins: they are pruned together from now on."""
     if one != other:
         first, second = sorted((_leader(leader, one), _leader(leader, other)))
         leader[second] = first
 
 
 def _leader(leader: np.ndarray, i: int) -> int:
-    """The first of the channels that leave together with ``i``."""
+    """Return the first of the channels that leave together with ``i``."""
     while leader[i] != i:
         leader[i] = leader[leader[i]]
         i = leader[i]

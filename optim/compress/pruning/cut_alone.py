@@ -98,7 +98,7 @@ def cut_alone(
 
 
 def narrowest(network: nn.Module, groups: tuple[ChannelGroup, ...]) -> nn.Module:
-    """A copy with the least channels in every group."""
+    """Return a copy with the least channels in every group."""
     pruned = {
         group.name: tuple(range(widths(group)[-1] // group.granularity, group.units))
         for group in groups
@@ -107,7 +107,7 @@ def narrowest(network: nn.Module, groups: tuple[ChannelGroup, ...]) -> nn.Module
 
 
 def with_norms(network: nn.Module, inputs: np.ndarray) -> nn.Module:
-    """The network with batch-norm statistics as it has them now; itself if it has no batch norm."""
+    """Return the network with its present batch-norm statistics; itself if it has no batch norm."""
     if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules()):
         return network
     return reestimate_batchnorm(network, inputs, batch_size=BATCH_SIZE)

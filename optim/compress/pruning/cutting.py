@@ -27,7 +27,7 @@ PER_CHANNEL = ("weight", "bias", "running_mean", "running_var")
 
 
 def tensors(module: nn.Module, side: Side) -> tuple[tuple[str, int], ...]:
-    """The tensors of a layer that have an entry per channel, each with the axis of the channels.
+    """Return the tensors of a layer that have an entry per channel, each with that axis.
 
     Args:
         side: ``inputs`` and ``outputs`` of a layer with weights; ``both`` where they are the same
@@ -42,7 +42,7 @@ def tensors(module: nn.Module, side: Side) -> tuple[tuple[str, int], ...]:
 
 
 def cut(network: nn.Module, groups: Iterable[ChannelGroup], pruned: PrunedUnits) -> nn.Module:
-    """A copy without the channels that leave.
+    """Return a copy without the pruned channels.
 
     Args:
         network: it is left alone.
@@ -72,7 +72,7 @@ def cut_in_place(network: nn.Module, groups: Iterable[ChannelGroup], pruned: Pru
 
 
 def masked(network: nn.Module, groups: Iterable[ChannelGroup], pruned: PrunedUnits) -> nn.Module:
-    """A copy of the same shapes, in which the channels that leave are zero wherever they are made.
+    """Return a copy of the same shapes in which pruned channels are zero wherever they are made.
 
     Args:
         network, groups, pruned: as for ``cut``.
@@ -134,7 +134,7 @@ def adopt_shapes(network: nn.Module, name: str) -> None:
 
 
 def _adopt_convolution(module: Any) -> None:
-    """A convolution in groups has lost whole groups: those that are left are as wide as before."""
+    """Set the sizes of a convolution; a grouped one has lost whole groups, of the same width."""
     outputs, inputs = (1, 0) if module.transposed else (0, 1)
     if module.groups > 1 and not module.transposed:
         module.groups = module.weight.shape[0] // (module.out_channels // module.groups)

@@ -63,7 +63,7 @@ def channel_groups(
 
 
 def output_layer(network: nn.Module) -> nn.Module:
-    """The last layer with weights, else the network: its outputs are the classes and must stay."""
+    """Return the last layer with weights, else the network: its outputs are the classes."""
     layers = [m for m in network.modules() if isinstance(m, ROOTS)]
     return layers[-1] if layers else network
 
@@ -88,7 +88,7 @@ def _groups(network: nn.Module, graph: Any) -> Iterator[ChannelGroup]:
 def _followed(
     graph: Any, names: dict[nn.Module, str], layer: nn.Module, last: nn.Module, budget: WalkBudget
 ) -> ChannelGroup:
-    """The group of a layer; left whole where the graph cannot be followed from it."""
+    """Return the group of a layer; left whole where the graph cannot be followed from it."""
     try:
         return _group(names, layer, walk(graph, layer, budget), last)
     except EndlessWalkError:
@@ -107,7 +107,7 @@ def _followed(
 def _group(
     names: dict[nn.Module, str], root: nn.Module, walked: Walk, last: nn.Module
 ) -> ChannelGroup:
-    """The group of one walk."""
+    """Return the group of one walk."""
     parts: list[Part] = []
     reasons: list[str] = []
     units = int(walked.unit.max()) + 1
@@ -144,7 +144,7 @@ def _is_even(module: Any, part: Part, units: int) -> bool:
 
 
 def _outputs(module: Any) -> int:
-    """Channels that a layer writes."""
+    """Return the channels that a layer writes."""
     outputs: int = getattr(module, "out_channels", None) or module.out_features
     return outputs
 
@@ -197,7 +197,7 @@ def _obstacle(module: Any) -> str:
 
 
 def _heads(names: dict[nn.Module, str], attention: Any) -> ChannelGroup:
-    """The heads of an attention: each owns a slice of queries, keys, values and what is projected.
+    """Return the heads of an attention: each owns a slice of queries, keys, values and output.
 
     Source: Michel et al. 2019, "Are sixteen heads really better than one?"
     """

@@ -27,7 +27,7 @@ class Part:
     unit: np.ndarray
 
     def channels_of(self, units: Any) -> np.ndarray:
-        """The channels of some units, in their order in the layer."""
+        """Return the channels of some units, in their order in the layer."""
         return np.sort(self.channel[np.isin(self.unit, np.fromiter(units, int))])
 
 

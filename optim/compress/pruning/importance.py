@@ -65,7 +65,7 @@ def scores(
 
 
 def comparable(found: torch.Tensor, criterion: Criterion) -> torch.Tensor:
-    """Scores of one group on a scale that holds for the whole network.
+    """Return the scores of one group on a scale that holds for the whole network.
 
     LAMP is made for that. Others are divided by the mean of their group, as torch-pruning does.
     """
@@ -91,7 +91,7 @@ def fill_gradients(network: nn.Module, examples: Split) -> None:
 
 
 def _magnitude(network: nn.Module, group: ChannelGroup, p: int) -> torch.Tensor:
-    """The mean over the layers of sum |w|^p, divided by its mean.
+    """Return the mean over the layers of sum |w|^p, divided by its mean.
 
     The order of operations is torch-pruning's, which counts no depthwise weights and no biases.
 
@@ -121,7 +121,7 @@ def _magnitude(network: nn.Module, group: ChannelGroup, p: int) -> torch.Tensor:
 
 
 def _batch_norms(network: nn.Module, group: ChannelGroup) -> Iterator[tuple[Part, torch.Tensor]]:
-    """Magnitudes of the batch norms' factors.
+    """Yield magnitudes of the batch norms' factors.
 
     Source: Liu et al. 2017, "Learning efficient convolutional networks through network slimming".
     """
@@ -149,7 +149,7 @@ def _taylor(network: nn.Module, group: ChannelGroup) -> Iterator[tuple[Part, tor
 
 
 def _distances(network: nn.Module, group: ChannelGroup) -> torch.Tensor:
-    """Sum of a unit's distances to all others, over the layers that make it.
+    """Return the sum of a unit's distances to all others, over the layers that make it.
 
     The one nearest to the geometric median is the one that the others can replace best.
 
@@ -167,7 +167,7 @@ def _distances(network: nn.Module, group: ChannelGroup) -> torch.Tensor:
 
 
 def _lamp(magnitude: torch.Tensor) -> torch.Tensor:
-    """Each squared magnitude as a share of those that are at least as large.
+    """Return each squared magnitude as a share of those that are at least as large.
 
     Source: Lee et al. 2021, "Layer-adaptive sparsity for the magnitude-based pruning", equation 4,
     of channels in place of weights.
@@ -181,7 +181,7 @@ def _lamp(magnitude: torch.Tensor) -> torch.Tensor:
 
 
 def _added(group: ChannelGroup, found: Iterator[tuple[Part, torch.Tensor]]) -> torch.Tensor:
-    """Entries per channel of layers, added up per unit."""
+    """Return the entries per channel of layers, added up per unit."""
     total = torch.zeros(group.units)
     for part, entries in found:
         channel, unit = torch.from_numpy(part.channel), torch.from_numpy(part.unit)

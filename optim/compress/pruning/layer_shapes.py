@@ -62,11 +62,11 @@ class LayerShape:
     writes: tuple[tuple[str, int], ...] = ()
 
     def inputs_at(self, kept: KeptShares) -> int:
-        """Input channels that are left."""
+        """Return the number of input channels that are left."""
         return _left(self.inputs, self.reads, kept)
 
     def outputs_at(self, kept: KeptShares) -> int:
-        """Output channels that are left."""
+        """Return the number of output channels that are left."""
         return _left(self.outputs, self.writes, kept)
 
     def parameters(self, inputs: int, outputs: int) -> int:
@@ -76,18 +76,18 @@ class LayerShape:
         return self._weights(inputs, outputs) + (outputs if self.bias else 0)
 
     def macs(self, inputs: int, outputs: int) -> int:
-        """Multiply-accumulates of a layer so narrow, for one example."""
+        """Return the multiply-accumulates of a layer of this width, for one example."""
         products = 2 * self.positions**2 * outputs // 3 if self.attention else 0
         return 0 if self.norm else self._weights(inputs, outputs) * self.positions + products
 
     def _weights(self, inputs: int, outputs: int) -> int:
-        """A convolution in groups loses whole groups, and those that are left stay as wide."""
+        """Count the weights; a grouped convolution loses whole groups, the others stay as wide."""
         each = inputs if self.groups == 1 else self.inputs // self.groups
         return outputs * each * prod(self.kernel)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LayerShape:
-        """The inverse of ``dataclasses.asdict``, with lists where JSON has made them of tuples."""
+        """Read what ``dataclasses.asdict`` wrote, with lists where JSON has made them of tuples."""
         return cls(**{name: _tuples(value) for name, value in data.items()})
 
 
@@ -97,14 +97,14 @@ def network_parameters(shapes: tuple[LayerShape, ...], kept: KeptShares) -> int:
 
 
 def network_macs(shapes: tuple[LayerShape, ...], kept: KeptShares) -> int:
-    """Multiply-accumulates of the whole pruned network, for one example."""
+    """Return the multiply-accumulates of the whole pruned network, for one example."""
     return sum(s.macs(s.inputs_at(kept), s.outputs_at(kept)) for s in shapes)
 
 
 def layer_shapes(
     network: nn.Module, groups: tuple[ChannelGroup, ...], input_shape: tuple[int, ...]
 ) -> tuple[LayerShape, ...]:
-    """Every layer of a network, in the order in which they run.
+    """Return every layer of a network, in the order in which they run.
 
     Args:
         network: in evaluation mode, on the CPU; it is left alone.

@@ -128,7 +128,7 @@ class _Trial:
 
 
 def _in_float64(trial: _Trial) -> _Trial:
-    """The trial with twice the digits; as it is if code insists on float32."""
+    """Return the trial with twice the digits; as it is if code insists on float32."""
     double = _Trial(tuple(copy.deepcopy(n).double() for n in trial.networks), trial.x.double())
     try:
         finite = all(_is_finite(network, double.x) for network in double.networks)

@@ -110,7 +110,7 @@ def choose_channels(
 def rankable(
     network: nn.Module, groups: tuple[ChannelGroup, ...], criterion: Criterion
 ) -> tuple[ChannelGroup, ...]:
-    """The groups, with those left whole that a criterion cannot rank.
+    """Return the groups, with those left whole that a criterion cannot rank.
 
     Raises:
         RefusedError: if none can shrink.
@@ -177,7 +177,7 @@ def least_important(
 
 
 def narrow(network: nn.Module, width: float, input_shape: tuple[int, ...]) -> nn.Module:
-    """A copy with a share ``width`` of the channels in every layer, in blocks of 16."""
+    """Return a copy with a share ``width`` of the channels in every layer, in blocks of 16."""
     network = copy.deepcopy(network).cpu().eval()
     groups = channel_groups(network, input_shape)
     prunables = [
@@ -189,7 +189,7 @@ def narrow(network: nn.Module, width: float, input_shape: tuple[int, ...]) -> nn
 
 
 def reset_parameters_of(network: nn.Module, *, seed: int) -> nn.Module:
-    """A copy with the same shapes and new random weights, as its layers initialise themselves."""
+    """Return a copy of the same shapes with new random weights, as its layers initialise them."""
     network = copy.deepcopy(network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -261,7 +261,7 @@ def _kept(
 
 
 def _shifted(group: ChannelGroup, removed: Mapping[tuple[str, Side], np.ndarray]) -> ChannelGroup:
-    """The group where its channels are after others have left the same layers."""
+    """Return the group where its channels are after others have left the same layers."""
     parts = tuple(
         replace(part, channel=part.channel - removed[key].searchsorted(part.channel))
         if (key := (part.layer, part.side)) in removed

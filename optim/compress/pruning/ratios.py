@@ -55,7 +55,7 @@ def channels_to_keep(channels: int, ratio: float, round_to: int, granularity: in
 
 
 def block_of(channels: int, round_to: int, granularity: int = 1) -> int:
-    """Channels in a block of a layer."""
+    """Return the number of channels in a block of a layer."""
     block = round_to
     while block > 1 and channels < 2 * block:
         block //= 2
@@ -78,12 +78,12 @@ class PrunableGroup:
     round_to: int
 
     def units_at(self, ratio: float) -> int:
-        """Units that stay when a share of the original channels is asked to go."""
+        """Return the units that stay when a share of the original channels is asked to go."""
         kept = channels_to_keep(self.channels, ratio, self.round_to, self.group.granularity)
         return min(self.group.units, kept // self.group.granularity)
 
     def units_without(self, pruned: int) -> int:
-        """Units that stay when so many are ranked to leave, in blocks and with a least width."""
+        """Return the units that stay if this many are ranked last, in blocks, with a least width."""
         if pruned == 0:
             return self.group.units
         size, block = self.group.granularity, self.block
@@ -98,13 +98,13 @@ class PrunableGroup:
 
 
 def uniform(prunables: Iterable[PrunableGroup]) -> RatioSchedule:
-    """The same share leaves every group."""
+    """Remove the same share from every group."""
     prunables = tuple(prunables)
     return lambda share: {prunable.group.name: prunable.units_at(share) for prunable in prunables}
 
 
 def ranked(prunables: Iterable[PrunableGroup], scores: Mapping[str, np.ndarray]) -> RatioSchedule:
-    """The least important of the whole network leave.
+    """Remove the least important units of the whole network.
 
     Args:
         scores: by the name of the group, shape (units,), comparable between groups.
@@ -161,7 +161,7 @@ def nearest_to(
     of: str,
     order: Iterable[str],
 ) -> KeptUnits:
-    """The widths of a schedule that come nearest to a share of a cost.
+    """Return the widths of a schedule that come nearest to a share of a cost.
 
     Args:
         ratio: share of ``whole`` that is to leave.
@@ -202,7 +202,7 @@ def nearest_to(
 
 
 def named(layers: Iterable[tuple[str, float]], groups: Iterable[ChannelGroup]) -> dict[str, float]:
-    """Ratios of single layers, looked up.
+    """Return the ratios of single layers.
 
     Args:
         layers: pairs of a group's name and its ratio.

@@ -36,7 +36,7 @@ ARITHMETIC = (
 
 
 def with_activation_quantizers(network: nn.Module) -> fx.GraphModule:
-    """A copy that rounds activations; its modules keep their names.
+    """Return a copy that fake-quantizes activations; its modules keep their names.
 
     Args:
         network: folded, in evaluation mode; it is left alone.
@@ -99,7 +99,7 @@ class _Places:
         return [node for node in places if node not in joined]
 
     def _before_a_layer(self) -> set[fx.Node]:
-        """Nodes whose output some layer reads, directly or later."""
+        """Return the nodes whose output some layer reads, directly or later."""
         found: set[fx.Node] = set()
         for node in reversed(self.nodes):
             if any(self._is_layer(user) or user in found for user in node.users):
@@ -107,7 +107,7 @@ class _Places:
         return found
 
     def _settled(self, node: fx.Node) -> fx.Node:
-        """The clamp that follows alone, or the node itself."""
+        """Return the clamp that follows alone, or the node itself."""
         last = node
         while len(node.users) == 1:
             node = next(iter(node.users))
@@ -118,7 +118,7 @@ class _Places:
         return last
 
     def _source(self, node: fx.Node) -> fx.Node:
-        """The node that computed what arrives here."""
+        """Return the node that computed what arrives here."""
         while self._is(node, NO_OPS + DATA_MOVEMENT):
             node = node.all_input_nodes[0]
         return node

@@ -97,7 +97,7 @@ def round_learned(
 
 
 def _with_gradient(x: torch.Tensor, factor: float) -> torch.Tensor:
-    """The same number with ``factor`` times its gradient."""
+    """Return the same number with ``factor`` times its gradient."""
     return x.detach() + (x - x.detach()) * factor
 
 
@@ -109,7 +109,7 @@ class MinMaxScale(nn.Module):
         self.quantizer, self.per_channel = quantizer, per_channel
 
     def scale(self, weight: torch.Tensor) -> torch.Tensor:
-        """The step now, float32, (O,) or ()."""
+        """Return the step now, float32, (O,) or ()."""
         return self.quantizer.scale(weight, per_channel=self.per_channel)
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
@@ -132,7 +132,7 @@ class LearnedStepSize(nn.Module):
         self.log_scale = nn.Parameter(quantizer.scale(weight, per_channel=per_channel).log())
 
     def scale(self, weight: torch.Tensor) -> torch.Tensor:
-        """The step now, float32, (O,) or (); the weights have no say."""
+        """Return the step now, float32, (O,) or (); the weights have no say."""
         return self.log_scale.exp()
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:

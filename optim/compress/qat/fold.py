@@ -34,7 +34,7 @@ class _Tracer(fx.Tracer):
 
 
 def trace(network: nn.Module) -> fx.Graph:
-    """The calls of a network's forward pass, in order.
+    """Return the calls of a network's forward pass, in order.
 
     Args:
         network: in evaluation mode; it is left alone.
@@ -56,7 +56,7 @@ def trace(network: nn.Module) -> fx.Graph:
 
 
 def layers_in_order(network: nn.Module, graph: fx.Graph) -> dict[str, Layer]:
-    """Convolutions and linear layers by name, in the order in which they run."""
+    """Return convolutions and linear layers by name, in the order in which they run."""
     modules = dict(network.named_modules())
     called = (modules[str(node.target)] for node in graph.nodes if node.op == "call_module")
     names = (str(node.target) for node in graph.nodes if node.op == "call_module")
@@ -99,7 +99,7 @@ def fold_batchnorm(network: nn.Module, *, input_shape: tuple[int, ...] | None = 
 
 
 def _pairs(network: nn.Module, graph: fx.Graph) -> Iterator[tuple[str, str]]:
-    """Names of each layer and of the batch norm that alone reads it, where both run once."""
+    """Yield names of each layer and of the batch norm that alone reads it, where both run once."""
     calls = [str(node.target) for node in graph.nodes if node.op == "call_module"]
     read = {str(node.target).rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
     owners = [id(p) for module in network.modules() for p in module._parameters.values()]
@@ -136,7 +136,7 @@ def _is_watched(module: nn.Module) -> bool:
 
 
 def _with_flat_outputs(network: nn.Module, input_shape: tuple[int, ...] | None) -> set[str]:
-    """The names of the linear layers that write one vector for each example."""
+    """Return the names of the linear layers that write one vector for each example."""
     if input_shape is None:
         return set()
     axes: dict[str, set[int]] = {}

@@ -66,7 +66,7 @@ def train_quantized(
 
 
 def with_rounded_weights(folded: nn.Module, step: QuantizeAware) -> nn.Module:
-    """A copy of a folded network that rounds weights and activations; ranges are still empty."""
+    """Return a copy of a folded network that fake-quantizes; its ranges are still empty."""
     rounded = with_activation_quantizers(folded)
     names = layers_in_order(folded, trace(folded))
     for layer, precision in usual_precisions(step.precision, names).items():
@@ -86,7 +86,7 @@ def with_rounded_weights(folded: nn.Module, step: QuantizeAware) -> nn.Module:
 def with_scales(
     network: nn.Module, step: QuantizeAware, *, input_shape: tuple[int, ...] | None = None
 ) -> nn.Module:
-    """A copy of the shape that a trained one has: folded, with a scale on each layer.
+    """Return a copy of the shape that a trained one has: folded, with a scale on each layer.
 
     ``fit_to_state`` can then load a trained network's weights into it.
 
@@ -103,7 +103,7 @@ def with_scales(
 
 
 def scales_of(network: nn.Module, step: QuantizeAware) -> dict[str, np.ndarray]:
-    """The scales of a trained network by layer, float32, shape (O,) or ()."""
+    """Return the scales of a trained network by layer, float32, shape (O,) or ()."""
     buffers = {
         name: getattr(module, SCALE)
         for name, module in network.named_modules()
@@ -129,7 +129,7 @@ def _settle(
 
 
 def _scale_now(layer: nn.Module) -> torch.Tensor:
-    """The scale of a layer that rounds its weights, (O,) or ()."""
+    """Return the scale of a layer that rounds its weights, (O,) or ()."""
     ways = layer.get_submodule("parametrizations.weight")
     assert isinstance(ways, parametrize.ParametrizationList)
     way, weight = ways[0], ways.original

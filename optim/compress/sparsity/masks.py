@@ -85,7 +85,7 @@ def places(network: nn.Module, pattern: Pattern, input_shape: tuple[int, ...]) -
 
 
 def layers_as_they_run(network: nn.Module, example: torch.Tensor) -> tuple[str, ...]:
-    """Names of convolutions and linear layers in the order of their first call."""
+    """Return the names of convolutions and linear layers in the order of their first call."""
     called: dict[str, None] = {}
     layers = {name: m for name, m in network.named_modules() if isinstance(m, Layer)}
     hooks = [
@@ -106,7 +106,7 @@ def layers_as_they_run(network: nn.Module, example: torch.Tensor) -> tuple[str, 
 def lowest(
     scores: Mapping[str, torch.Tensor], share: float, pattern: Pattern, scope: Scope
 ) -> dict[str, torch.Tensor]:
-    """The weights with the lowest scores, as many as asked to one.
+    """Return the weights with the lowest scores, as many as asked to one.
 
     Args:
         scores: by the parameter's name, its shape, float; the lowest become zero first.
@@ -130,7 +130,7 @@ def lowest(
 
 
 def magnitudes(network: nn.Module, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
-    """The magnitude of each weight, by the parameter's name."""
+    """Return the magnitude of each weight, by the parameter's name."""
     return {name: network.get_parameter(name).detach().abs() for name in names}
 
 
@@ -141,7 +141,7 @@ def mask_of(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def with_mask(network: nn.Module, zeros: SparsityMask) -> nn.Module:
-    """A copy with zeros in these places."""
+    """Return a copy with zeros in these places."""
     network = copy.deepcopy(network)
     apply_mask(network, zeros)
     return network
@@ -169,7 +169,7 @@ def _fits(layer: nn.Module, pattern: Pattern) -> bool:
 
 
 def _marked(score: torch.Tensor, pattern: Pattern) -> torch.Tensor:
-    """The scores, infinite where the pattern asks a weight to stay."""
+    """Return the scores, infinite where the pattern asks a weight to stay."""
     if pattern is Pattern.UNSTRUCTURED:
         return score
     size = GROUP[pattern]

@@ -51,7 +51,7 @@ def repair(
     seed: int,
     progress: Progress = lambda share, words: None,
 ) -> nn.Module:
-    """A copy with zeros whose other weights make up for them, and the same biases.
+    """Return a copy with zeros whose other weights make up for them, and the same biases.
 
     Args:
         network: on the CPU; it is left alone.
@@ -79,7 +79,7 @@ def repair(
 def _repaired(
     weight: torch.Tensor, hessian: np.ndarray, drift: np.ndarray, count: int, pattern: Pattern
 ) -> torch.Tensor:
-    """A layer's weights with ``count`` zeros, (O, I, K...); moments as of ``_moments``."""
+    """Return a layer's weights with ``count`` zeros, (O, I, K...); moments as of ``_moments``."""
     groups, size, _ = hessian.shape
     rows = weight.double().numpy().reshape(groups, -1, size)
     fitted = rows + rows @ drift @ np.linalg.inv(hessian)
@@ -93,7 +93,7 @@ def _repaired(
 
 
 def refit(rows: np.ndarray, hessian: np.ndarray, zero: np.ndarray) -> np.ndarray:
-    """The weights nearest to ``rows`` in the Hessian's norm, with zeros where asked.
+    """Return the weights nearest to ``rows`` in the Hessian's norm, with zeros where asked.
 
     Args:
         rows: shape (G, O, d): groups, outputs per group, inputs per output.
@@ -163,7 +163,7 @@ def _reads(network: nn.Module, name: str, batch: torch.Tensor) -> torch.Tensor:
 
 
 def _rows(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """The rows of the matrix product that a layer is, (G, S, d)."""
+    """Return the rows of the matrix product that a layer is, (G, S, d)."""
     if isinstance(layer, nn.Linear):
         return x.reshape(1, -1, x.shape[-1])
     assert isinstance(layer, nn.Conv1d | nn.Conv2d)

@@ -32,7 +32,7 @@ PART = 2560
 
 
 def answers_of(teachers: Sequence[Task], training: Split, *, follow: Follow) -> np.ndarray:
-    """The mean of the teachers' logits on a training split, (views, n, classes).
+    """Return the mean of the teachers' logits on a training split, (views, n, classes).
 
     Args:
         teachers: at least one.
@@ -53,12 +53,12 @@ def answers_of(teachers: Sequence[Task], training: Split, *, follow: Follow) -> 
 
 
 def teacher_answers(task: Task, follow: Follow) -> np.ndarray:
-    """The original network's logits on the training split, (views, n, classes) float16."""
+    """Return the original network's logits on the training split, (views, n, classes) float16."""
     return answers_of((task,), task.split("train"), follow=follow)
 
 
 def label_views(network: nn.Module, inputs: np.ndarray, kind: Kind) -> np.ndarray:
-    """A teacher's logits for every example and view, (V, n, classes) float16."""
+    """Return a teacher's logits for every example and view, (V, n, classes) float16."""
     x = torch.from_numpy(inputs)
     return np.stack([logits_of(network, view.numpy()) for view in views(x, kind)]).astype(
         np.float16
@@ -66,7 +66,7 @@ def label_views(network: nn.Module, inputs: np.ndarray, kind: Kind) -> np.ndarra
 
 
 def _table(teacher: Task, training: Split, follow: Follow) -> np.ndarray:
-    """One teacher's logits, from the kept parts where they are there."""
+    """Return one teacher's logits, from the kept parts where they are there."""
     folder = None if follow.answers is None else follow.answers / _question(teacher, training)
     network: nn.Module | None = None
     parts, started, asked = [], time.monotonic(), 0
@@ -86,7 +86,7 @@ def _table(teacher: Task, training: Split, follow: Follow) -> np.ndarray:
 
 
 def _question(teacher: Task, training: Split) -> str:
-    """Names who is asked, and about which examples in which order."""
+    """Return a key for the teacher, the examples and their order."""
     examples = hashlib.sha256(training.inputs.tobytes()).hexdigest()[:16]
     return f"{teacher.fingerprint}-{examples}"
 
@@ -101,7 +101,7 @@ def _words(teacher: Task, training: Split, done: int, asked: int, started: float
 
 
 def _kept(path: Path, *, examples: int) -> np.ndarray | None:
-    """A part that was asked for before; None if there is none, or it is damaged."""
+    """Return a part that was asked for before; None if there is none, or it is damaged."""
     try:
         part = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):

@@ -58,7 +58,7 @@ def augment(
 
 
 def views(x: torch.Tensor, kind: Kind) -> tuple[torch.Tensor, ...]:
-    """The views a teacher labels once: as is, and mirrored for images."""
+    """Return the views a teacher labels once: as is, and mirrored for images."""
     return (x, x.flip(3)) if kind == "image" else (x,)
 
 
@@ -107,5 +107,5 @@ def _augment_series(
 
 
 def _integers(n: int, low: int, high: int, generator: torch.Generator) -> torch.Tensor:
-    """Integers in [low, high], shape (n, 1)."""
+    """Return integers in [low, high], shape (n, 1)."""
     return torch.randint(low, high + 1, (n, 1), generator=generator)

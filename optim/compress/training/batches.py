@@ -9,7 +9,7 @@ from torch import nn
 
 
 def device() -> torch.device:
-    """The GPU where torch finds one, else the CPU."""
+    """Return the GPU if torch finds one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -14,7 +14,7 @@ from optim.task.datasets import Split
 
 @torch.inference_mode()
 def logits_of(network: nn.Module, inputs: np.ndarray, *, batch_size: int = 512) -> np.ndarray:
-    """Logits in evaluation mode, (n, classes) float32."""
+    """Return the logits in evaluation mode, (n, classes) float32."""
     network = network.eval()
     where = next(network.parameters()).device
     parts = batches(torch.from_numpy(inputs), batch_size)
@@ -22,14 +22,14 @@ def logits_of(network: nn.Module, inputs: np.ndarray, *, batch_size: int = 512) 
 
 
 def accuracy_of(network: nn.Module, split: Split) -> float:
-    """Share of correct answers, 0..1."""
+    """Return the share of correct answers, 0..1."""
     return float((logits_of(network, split.inputs).argmax(1) == split.targets).mean())
 
 
 def reestimate_batchnorm(
     network: nn.Module, inputs: np.ndarray, *, batch_size: int = 256
 ) -> nn.Module:
-    """A copy whose batch-norm statistics are the plain averages over ``inputs``.
+    """Return a copy whose batch-norm statistics are the plain averages over ``inputs``.
 
     After channels are removed, the old statistics describe a network that no longer exists.
 

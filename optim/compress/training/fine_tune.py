@@ -55,7 +55,7 @@ def fine_tune(
 def fine_tuning_schedule(
     task: Task, step: Tuned | Distill, *, from_scratch: bool = False
 ) -> Schedule:
-    """The task's own schedule, shortened; labels stay hard, because the teacher is soft already.
+    """Return the task's own schedule, shortened; labels stay hard, for the teacher is soft.
 
     With quantizers it is AdamW for every task: a scale's logarithm needs steps that do not shrink
     with its gradient. MobileNetV2 with 4-bit weights after a tenth of an epoch, on 2,000 validation

@@ -30,7 +30,7 @@ BETA = 2.0
 def training_loss(
     logits: torch.Tensor, targets: torch.Tensor, teacher: torch.Tensor | None, schedule: Schedule
 ) -> torch.Tensor:
-    """The loss of a batch from its logits; what hints add stands in ``hints.py``.
+    """Return the loss of a batch from its logits; what hints add stands in ``hints.py``.
 
     Args:
         logits: of the student, (N, classes).
@@ -91,7 +91,7 @@ def decoupled(
 
 
 def _split(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logarithms of (p_t, 1 - p_t), (N, 2), and of the answers among the others, (N, classes - 1).
+    """Return logarithms of (p_t, 1 - p_t), (N, 2), and of the other classes, (N, classes - 1).
 
     From sums of logits, never from 1 - p_t: it rounds to 0 for a teacher that is sure.
     """

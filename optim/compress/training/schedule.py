@@ -63,7 +63,7 @@ class Schedule:
             raise ValueError(f"patience must be at least 0, got {self.patience}.")
 
     def learning_rate(self, step: int, total_steps: int) -> float:
-        """The rate of one step; steps are counted from 0."""
+        """Return the rate of one step; steps are counted from 0."""
         warm_up = max(1.0, self.warm_up * total_steps)
         if step < warm_up:
             return self.max_lr * (step + 1) / warm_up
@@ -71,7 +71,7 @@ class Schedule:
         return self.max_lr * 0.5 * (1 + math.cos(math.pi * done))
 
     def optimizer_of(self, network: nn.Module) -> torch.optim.Optimizer:
-        """The optimizer of a network's parameters; biases and norms are not decayed."""
+        """Return the optimizer of a network's parameters; biases and norms are not decayed."""
         decayed = [p for p in network.parameters() if p.ndim > 1]
         plain = [p for p in network.parameters() if p.ndim <= 1]
         groups = [

@@ -78,7 +78,7 @@ class TrainingState:
         return max(counting, key=lambda epoch: (epoch.score, epoch.epoch))
 
     def candidate(self) -> nn.Module:
-        """The network that validation judges."""
+        """Return the network that validation judges."""
         return self.network if self.average is None else self.average
 
     def update_average(self, *, keep_zeros: bool) -> None:
@@ -103,7 +103,7 @@ class TrainingState:
             self.best = copy.deepcopy(self.candidate().state_dict())
 
     def best_network(self) -> nn.Module:
-        """A copy on the CPU, in evaluation mode."""
+        """Return a copy on the CPU, in evaluation mode."""
         network = copy.deepcopy(self.network)
         network.load_state_dict(self.best)
         return network.cpu().eval()
@@ -140,7 +140,7 @@ class TrainingState:
         self.history = tuple(Epoch.from_dict(line) for line in state["history"])
 
     def _counting(self) -> tuple[Epoch, ...]:
-        """The epochs that may be the best."""
+        """Return the epochs that may be the best."""
         first = self.schedule.keep_from * self.total_steps
         return tuple(e for e in self.history if e.epoch * self.steps_per_epoch >= first)
 

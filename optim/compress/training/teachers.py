@@ -9,7 +9,7 @@ from optim.task.task import Task, load_task, same_question, sample_tasks
 
 
 def teachers_of(task: Task, names: Sequence[str]) -> tuple[Task, ...]:
-    """The tasks whose networks teach; without a name it is the task itself.
+    """Return the tasks whose networks teach; without a name it is the task itself.
 
     Raises:
         RefusedError: if there is no such task, or it has other classes or another input.
