@@ -103,7 +103,7 @@ def _model_picker(titles: dict[str, str]) -> None:
 
 
 def _measured_on() -> None:
-    """What latency is measured on, for every page: the machine, the engine and its threads."""
+    """Draw where latency is measured, for every page: the machine, the engine and its threads."""
     st.caption(f"Measured on {plain(loaders.environment().cpu)}")
     if note := st.session_state.get(state.TARGET_NOTE):
         st.warning(plain(note), icon=":material/warning:")

@@ -1,4 +1,4 @@
-"""What runs in the background, looked at once a second: progress, cancel, and arriving points.
+"""Background jobs, looked at once a second: progress, cancel, and arriving points.
 
 Jobs live in the workspace, not in the tab. A fragment looks there; when a figure arrives it has the
 whole page drawn anew, and when the job that the user started ends, its candidate's card is opened.
@@ -53,7 +53,7 @@ def show_note() -> None:
 
 
 def jobs_panel(task: str, kinds: tuple[JobKind, ...], *, key: str) -> None:
-    """Progress of a task's jobs of these kinds; nothing is drawn when there is none."""
+    """Draw the progress of a task's jobs of these kinds; nothing when there is none."""
     busy = bool(loaders.live_jobs(task, *JobKind)) or state.WATCHED in st.session_state
     version = loaders.workspace().version()
     st.fragment(_look, run_every=QUICK_S if busy else SLOW_S, key=key)(task, kinds, version, busy)
@@ -118,7 +118,7 @@ def _checking(jobs: list[Job]) -> None:
 
 
 def cancel_button(job: Job) -> None:
-    """Stops a job that waits or runs; grey once it was asked to."""
+    """Draw a button that stops a job; grey once it was asked to stop."""
     st.button(
         "Cancel",
         key=f"cancel_{job.id}",

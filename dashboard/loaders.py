@@ -71,7 +71,7 @@ def task_titles() -> dict[str, str]:
 
 
 def environment() -> Environment:
-    """Where the figures that are shown are measured."""
+    """Return the environment in which the shown figures are measured."""
     return workspace().environment
 
 
@@ -108,25 +108,25 @@ def front(task: str, limits: Limits) -> Front:
 
 
 def recommendation(task: str, limits: Limits) -> Recommendation | None:
-    """What to take within the limits, the runner-up, and what speaks against it."""
+    """Return the recommendation within the limits, the runner-up, and what speaks against it."""
     now, rows = _candidates_now(task)
     return _recommendation(*now, task, limits, _candidates=rows)
 
 
 def prediction(task: str, recipe: Recipe) -> Prediction | None:
-    """What a recipe will probably give."""
+    """Return the prediction for a recipe."""
     now, rows = _candidates_now(task)
     return _prediction(*now, task, recipe.fingerprint, recipe, _candidates=rows)
 
 
 def volume_history(task: str) -> tuple[HypervolumeStep, ...]:
-    """How the front grew."""
+    """Return the hypervolume after each measured candidate."""
     now, rows = _candidates_now(task)
     return _history(*now, task, _candidates=rows)
 
 
 def lessons(task: str) -> tuple[Lesson, ...]:
-    """What the figures of this task teach."""
+    """Return what the figures of this task teach."""
     now, rows = _candidates_now(task)
     return _lessons(*now, task, _workspace=workspace(), _candidates=rows)
 
@@ -152,7 +152,7 @@ def live_jobs(task: str, *kinds: JobKind) -> tuple[Job, ...]:
 
 
 def trainings(task: str) -> tuple[Training, ...]:
-    """How every training of a task went or goes, epoch by epoch."""
+    """Return the epochs of every training of a task."""
     now, rows = _candidates_now(task)
     jobs = live_jobs(task, JobKind.MAKE)
     asked = tuple((job.id, job.state, job.recipe) for job in jobs if job.recipe is not None)
@@ -160,12 +160,12 @@ def trainings(task: str) -> tuple[Training, ...]:
 
 
 def analysis(candidate: Candidate | None, kind: AnalysisKind) -> Any:
-    """What was found inside a candidate's file, of the type of its kind; None if nothing."""
+    """Return an analysis of a candidate's file, of the type of its kind; None if there is none."""
     return None if candidate is None else workspace().analysis_of(candidate.id, kind)
 
 
 def diagnosis(candidate: Candidate) -> Diagnosis | None:
-    """Why a file is as fast as it is; None if nobody has profiled it."""
+    """Return why a file is as fast as it is; None if nobody has profiled it."""
     from optim.analysis.diagnosis import diagnose_candidate
 
     profile = analysis(candidate, AnalysisKind.PROFILE)
@@ -204,7 +204,7 @@ def _candidates_now(task: str) -> tuple[tuple[str, int], tuple[Candidate, ...]]:
 
 
 def _now(source: Workspace) -> tuple[str, int]:
-    """What cached figures belong to: a workspace on a target, and its version."""
+    """Return what cached figures belong to: a workspace on a target, and its version."""
     return f"{source.path} on {source.environment.fingerprint}", source.version()
 
 
@@ -216,7 +216,7 @@ def test_split(task: str) -> Split:
 
 @st.cache_resource(show_spinner=False)
 def validation_examples(task: str) -> int:
-    """How many examples a task's accuracy on validation is counted on."""
+    """Return the number of validation examples of a task."""
     return len(workspace().task(task).split("validation"))
 
 

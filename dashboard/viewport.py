@@ -1,4 +1,4 @@
-"""How wide the browser's window is: a chart for a phone has fewer words beside each other."""
+"""Width of the browser's window: a chart for a phone has fewer words beside each other."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Axis:
     tick_texts: tuple[str, ...]
 
     def share(self, value: float) -> float:
-        """Where a value lies between the ends: 0 to 1."""
+        """Return where a value lies between the ends: 0 to 1."""
         low, high, value = self.at(self.low), self.at(self.high), self.at(value)
         return (value - low) / (high - low)
 
@@ -47,7 +47,7 @@ class Axis:
         return math.log10(max(value, 1e-12)) if self.log else value
 
     def layout(self) -> dict[str, Any]:
-        """For an axis of a plot or of a scene."""
+        """Return plotly's layout of the axis, for a plot or a scene."""
         return {
             "title": {"text": self.title},
             "type": "log" if self.log else "linear",
@@ -157,7 +157,7 @@ def _share_ends(
 
 
 def log_ticks(low: float, high: float, *, dense: bool) -> tuple[float, ...]:
-    """1, 2 and 5 times the powers of ten; only the powers where the view spans many."""
+    """Return 1, 2 and 5 times the powers of ten; only the powers where the view spans many."""
     decades = math.log10(high / low)
     steps = (1, 2, 5) if decades < (3.2 if dense else 2.2) else (1,)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -166,7 +166,7 @@ def log_ticks(low: float, high: float, *, dense: bool) -> tuple[float, ...]:
 
 
 def even_ticks(low: float, high: float, most: int) -> tuple[float, ...]:
-    """At most so many steps of 1, 2 or 5 times a power of ten."""
+    """Return ticks at most so many steps apart, of 1, 2 or 5 times a power of ten."""
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * s for s in (1, 2, 5, 10) if power * s >= rough * 0.999)

@@ -253,7 +253,7 @@ def _style(
 
 
 def precision_colour(precision: Precision, colours: ChartTheme) -> str:
-    """Blue for INT8, orange for INT4, grey for what stays in float."""
+    """Return blue for INT8, orange for INT4, grey for what stays in float."""
     return {
         Precision.INT8: colours.methods["quantized"],
         Precision.INT4: colours.methods["pruned"],

@@ -171,7 +171,7 @@ def _colour(place: int, colours: ChartTheme) -> str:
 
 
 def _range(curves: PruningCurves, cost: ChannelCost) -> tuple[float, float]:
-    """Lowest and highest value, of at least one point of accuracy."""
+    """Return the lowest and highest value, at least one point of accuracy apart."""
     values = [_value(point, cost) for curve in curves.curves for point in curve.points]
     values.append(100 * curves.score if cost == "accuracy" else curves.loss)
     low, high = min(values), max(values)

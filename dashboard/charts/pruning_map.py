@@ -107,7 +107,7 @@ def _cost(curves: PruningCurves, point: CurvePoint | None, cost: ChannelCost) ->
 
 
 def _written(value: float, cost: ChannelCost, n: int) -> str:
-    """As fine as the examples carry, and short enough for a cell."""
+    """Return a share as fine as the examples carry, and short enough for a cell."""
     places = 2 if cost == "loss" else min(1, words.decimals(n))
     text = f"{value:.{places}f}" if abs(value) < 10 else f"{value:.0f}"
     return "0" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")

@@ -31,7 +31,7 @@ class Sheet:
 
     @property
     def legend_names(self) -> Sequence[str]:
-        """What the legend will list."""
+        """Names in the legend."""
         return [trace["name"] for trace in self.traces if trace["showlegend"]]
 
     def figure(self, layout: dict[str, Any]) -> go.Figure:

@@ -53,7 +53,7 @@ METHOD_SYMBOLS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ChartTheme:
-    """What a chart is drawn with.
+    """Colours and template of the charts.
 
     Attributes:
         background: of page and plot.

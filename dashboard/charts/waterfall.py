@@ -1,4 +1,4 @@
-"""Where the accuracy went: from FP32 down to the file, one bar for each part that is quantized."""
+"""Waterfall: accuracy from FP32 down to the file, one bar for each part that is quantized."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def waterfall_alt(stages: Sequence[Stage], *, n: int) -> str:
 
 
 def _points(value: float, n: int) -> str:
-    """Signed points, fine enough to show one answer of n; a proper minus sign."""
+    """Return signed points, fine enough to show one answer of n, with a proper minus sign."""
     text = f"{value:+.{max(0, math.ceil(math.log10(max(n, 1) / 100)))}f}"
     return "0" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 

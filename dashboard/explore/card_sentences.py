@@ -15,7 +15,7 @@ from optim.task.task import Task
 
 
 def sentences(candidate: Candidate, front: Front, advice: Recommendation | None, task: Task) -> str:
-    """What the figures mean, in words; markdown."""
+    """Return the meaning of the figures in words; markdown."""
     said = []
     if advice is not None:
         said += [f"**Why this one:** {plain(advice.reason)}"]
@@ -42,7 +42,7 @@ def sentences(candidate: Candidate, front: Front, advice: Recommendation | None,
 
 
 def _promises(candidate: Candidate, baseline: Candidate | None, task: Task) -> list[str]:
-    """Whether this candidate keeps on this machine what its named preset promises."""
+    """Return whether this candidate keeps here what its named preset promises."""
     found = (outcome(each, candidate, baseline) for each in loaders.named_presets(task))
     return [
         f":material/{'verified' if each.kept else 'error'}: {plain(each.words).capitalize()}."

@@ -93,7 +93,7 @@ def _sliders(task: Task) -> None:
 
 
 def _unit() -> None:
-    """What the pruning ratio is a share of."""
+    """Draw what the pruning ratio is a share of."""
     st.segmented_control(
         "Pruning is a share of",
         state.UNIT_CHOICES,
@@ -150,7 +150,7 @@ def _switches(task: Task) -> None:
 
 
 def _precision_note(task: Task) -> str:
-    """What the chosen quantization alone gives this model."""
+    """Return what the chosen quantization alone gives this model."""
     step = state.settings().quantize()
     rows, baseline = loaders.candidates(task.name), loaders.baseline(task.name)
     known = slider_words.measured_ratios(step, rows, baseline)
@@ -212,7 +212,7 @@ def _measure(task: str, recipe: Recipe) -> None:
 
 
 def limits(task: Task) -> None:
-    """What the user cannot accept: points lost, milliseconds, megabytes."""
+    """Draw the user's limits: points lost, milliseconds, megabytes."""
     step = f", {task.metric.step}" if task.metric.step else ""
     with st.container(border=True, key="limits_panel"):
         st.markdown("**Limits**")

@@ -11,7 +11,7 @@ from optim.task.task import Task
 
 
 def strip(task: Task) -> None:
-    """What this model's figures teach, in the order in which to try things."""
+    """Draw what this model's figures teach, in the order in which to try things."""
     lessons = loaders.lessons(task.name)
     if not lessons:
         return

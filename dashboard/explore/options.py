@@ -1,4 +1,4 @@
-"""What stands under "More" beside the sliders: every other choice, in four groups."""
+"""Choices under "More" beside the sliders, in four groups."""
 
 from __future__ import annotations
 

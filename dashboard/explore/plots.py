@@ -159,7 +159,7 @@ def _volume(task: Task) -> None:
 
 
 def _predicted_point(task: Task) -> Prediction | None:
-    """Where the sliders' candidate will probably be; None if it is measured already."""
+    """Return the prediction of the sliders' candidate; None if it is measured already."""
     recipe = state.recipe(task)
     known = loaders.candidate_of(task.name, recipe)
     if known is not None and (known.measured or known.refusal is not None):

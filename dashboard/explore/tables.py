@@ -121,7 +121,7 @@ _COLUMNS = {
 
 
 def columns(metric: Metric) -> dict[str, Any]:
-    """How the columns are shown; what is scored has the metric's own name and unit."""
+    """Return how columns are shown; the score has the metric's own name and unit."""
     digits = "%.2f" if metric.right_or_wrong else "%.3g"
     title = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
     return {

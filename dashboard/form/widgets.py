@@ -112,7 +112,7 @@ def _read_old_word(field: Field, control: Control, choice: Choice) -> None:
 
 
 def _named(name: str, choice: Choice, usual: str | None, suits: str) -> str:
-    """What an option is called; nothing chosen is called as what is then taken."""
+    """Return the label of an option; nothing chosen has that of what is then taken."""
     if name != USUAL:
         return choice.name(name.replace(" ", "_"))
     return USUAL if usual is None else f"{choice.name(usual)}, {suits}"

@@ -22,7 +22,7 @@ COLOURS: dict[JobState, Literal["gray", "blue", "green", "red", "orange"]] = {
 
 
 def row(job: Job) -> None:
-    """State, progress, what came of it, and what can be done about it."""
+    """Draw state, progress and result of a job, and what can be done about it."""
     with st.container(border=True, gap="xsmall", key=f"row_{job.id}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.badge(words.job_state(job), color=COLOURS[job.state])
@@ -37,7 +37,7 @@ def row(job: Job) -> None:
 
 
 def _log(job: Job) -> None:
-    """For a technical reader; every attempt begins with a line of its own."""
+    """Draw the log, for a technical reader; every attempt begins with a line of its own."""
     log = loaders.workspace().job_log(job.id)
     if any(not line.startswith("---") for line in log.splitlines()):
         with st.popover("Log", type="tertiary", icon=":material/notes:", key=f"log_{job.id}"):

@@ -60,14 +60,14 @@ def panel(found: Inside, mix: Mix[Precision]) -> None:
 
 
 def price(allocation: Allocation, cost: Cost) -> str:
-    """What an allocation costs, in words."""
+    """Return the cost of an allocation in words."""
     if cost is Cost.TIME:
         return words.latency(allocation.time_ms)
     return words.size(allocation.size_bytes)
 
 
 def told(allocation: Allocation) -> str:
-    """How many layers get which precision, and the noise that is foreseen."""
+    """Return how many layers get which precision, and the noise that is predicted."""
     counts: dict[str, int] = {}
     for _, precision in allocation.layers:
         counts[precision.upper()] = counts.get(precision.upper(), 0) + 1

@@ -39,7 +39,7 @@ MOST_STAYS, STEP, USUALLY_STAYS = 95, 5, 50
 
 
 def mix_of(candidate: Candidate, curves: PruningCurves) -> Mix[float]:
-    """This session's shares for a candidate; the link decides with which they open."""
+    """Return this session's shares for a candidate; the link decides with which they open."""
     mixes: dict[str, Mix[float]] = st.session_state.setdefault(state.CHANNEL_MIXES, {})
     own = own_cuts(candidate.recipe, curves)
     known = mixes.get(candidate.id)
@@ -113,7 +113,7 @@ def _slider(curve: LayerCurve, mix: Mix[float], key: str) -> None:
 
 
 def _about(curve: LayerCurve) -> str:
-    """What can leave alone, and which layers lose the same channels."""
+    """Return which channels can be pruned alone, and which layers share them."""
     within = words.points(FREE_DROP).removeprefix("+")
     told = f"{curve.channels} channels. "
     told += f"Alone it can lose {share(curve.free_ratio(FREE_DROP))} within {within}, untrained."
@@ -188,7 +188,7 @@ def timed_precision(candidate: Candidate) -> Precision:
 
 
 def foreseen(curves: PruningCurves, cuts: Cuts, precision: Precision) -> str:
-    """What the curves say of the shares together before they are measured."""
+    """Return what the curves predict for the shares together, before they are measured."""
     cut = [(c, point_at(c, cuts[c.layer])) for c in curves.curves if cuts[c.layer] > 0]
     if not cut:
         return "Every layer stays whole. What it gives is known when it is measured."

@@ -1,4 +1,4 @@
-"""What is known of the inside of a candidate, what is not, and how to find it out."""
+"""Inside of a candidate: what is known, what is not, and how to find it out."""
 
 from __future__ import annotations
 

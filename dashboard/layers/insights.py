@@ -89,7 +89,7 @@ def where_the_accuracy_went(task: Task, found: Inside) -> None:
 
 
 def _resolution(waterfall: Waterfall) -> str:
-    """How much of it could be luck."""
+    """Return how much of the result could be chance."""
     one = words.points(1 / waterfall.n).lstrip("+")
     return (
         f"Measured on {waterfall.n:,} validation examples: one answer more or less is {one}, so "
@@ -116,7 +116,7 @@ def _kept(task: Task, found: Inside, waterfall: Waterfall) -> None:
 
 
 def kept_words(layer: KeptInFloat) -> str:
-    """What keeping a layer in FP32 gives and takes."""
+    """Return what keeping a layer in FP32 gives and takes."""
     time = words.latency(abs(layer.time_ms))
     slower = f"{time} {'slower' if layer.time_ms > 0 else 'faster'}" if layer.time_ms else "as fast"
     gain = words.points(layer.score_gain)
@@ -124,7 +124,7 @@ def kept_words(layer: KeptInFloat) -> str:
 
 
 def what_fused(found: Inside) -> None:
-    """Which kernels the engine made of the layers, and what it left in float."""
+    """Draw the kernels that the engine made of the layers, and what it left in float."""
     st.header("What fused?", anchor=False, help=what_is("Fusion"))
     if found.profile is None:
         st.caption("Not looked at yet.")
@@ -164,7 +164,7 @@ def kernels_table(profile: Profile) -> dict[str, list[str]]:
 
 
 def left_in_float(profile: Profile) -> dict[str, list[str]]:
-    """What computes in float in a quantized file, with the reason."""
+    """Return what computes in float in a quantized file, with the reason."""
     left = sorted((o for o in profile.operators if o.reason), key=lambda o: -o.time_ms)
     return {
         "Left in float": [plain(o.operator or o.kernel) for o in left],

@@ -39,7 +39,7 @@ Choice = dict[str, Precision]
 
 @dataclass
 class Mix(Generic[V]):
-    """What this session has chosen for one candidate; it lives in the session state.
+    """This session's choice for one candidate; it lives in the session state.
 
     Attributes:
         history: every choice so far, the candidate's own first.
@@ -69,13 +69,13 @@ class Mix(Generic[V]):
         self.tables += 1
 
     def reset(self) -> None:
-        """Back to the candidate as it is."""
+        """Go back to the candidate as it is."""
         del self.history[1:]
         self.tables += 1
 
 
 def mix_of(candidate: Candidate, rows: Sequence[LayerRow]) -> Mix[Precision]:
-    """This session's mix of a candidate; begun anew if its layers are not the same any more."""
+    """Return this session's mix of a candidate; begun anew if its layers have changed."""
     mixes: dict[str, Mix[Precision]] = st.session_state.setdefault(state.MIXES, {})
     own = {row.layer: row.precision for row in rows}
     known = mixes.get(candidate.id)
@@ -115,7 +115,7 @@ def outcome(
     told: str,
     foreseen: str,
 ) -> None:
-    """What is chosen, what is known of it, and the buttons that measure it or take it back.
+    """Draw the choice, what is known of it, and the buttons that measure it or take it back.
 
     Args:
         current: the candidate that the mix was made from.
@@ -166,7 +166,7 @@ def measure(task: str, recipe: Recipe, mixed_from: str) -> None:
 
 
 def difference(candidate: Candidate, other: Candidate) -> str:
-    """What one candidate gives and takes against another, in words; both are measured."""
+    """Return the difference between two measured candidates in words."""
     parts = []
     if candidate.score and other.score:
         change = candidate.score.value - other.score.value
@@ -179,7 +179,7 @@ def difference(candidate: Candidate, other: Candidate) -> str:
 
 
 def bytes_change(difference_bytes: float) -> str:
-    """How much larger or smaller a file becomes.
+    """Return how much larger or smaller a file becomes.
 
     >>> bytes_change(12_000), bytes_change(-1_500_000), bytes_change(0)
     ('12 KB larger', '1.5 MB smaller', 'as large')
@@ -245,7 +245,7 @@ def _changes(changed: Choice) -> str:
 
 
 def _foreseen(found: Inside, changed: Choice) -> str:
-    """What the sensitivities say of the mix before it is measured."""
+    """Return what the sensitivities predict for the mix before it is measured."""
     told = (
         {(row.layer, row.precision): row for row in found.sensitivity.rows}
         if (found.sensitivity)

@@ -1,4 +1,4 @@
-"""What is slower in integers stays in float, and the clock says whether that was worth it.
+"""Placement: layers that are slower in INT8 stay in float, if the clock confirms it.
 
 Profiles name the layers; each trial is an ordinary candidate, made and measured in the background.
 """
@@ -25,7 +25,7 @@ MOST_NAMED = 3
 
 
 def panel(task: Task, found: Inside) -> None:
-    """What was tried, what it gave, and the button for the next attempt."""
+    """Draw the attempts, what they gave, and the button for the next one."""
     source = _source(found.candidate)
     if source is None:
         return
@@ -47,7 +47,7 @@ def panel(task: Task, found: Inside) -> None:
 
 
 def sentences(source: Candidate, made: tuple[Attempt, ...]) -> list[str]:
-    """What is known of the attempts, in words; one sentence for each that is settled."""
+    """Return what is known of the attempts in words; one sentence for each that is settled."""
     name = source.recipe.precision.upper()
     if not made:
         return [f"Nothing is slower in {name} here: no layer takes longer than in FP32."]
@@ -86,7 +86,7 @@ def _source(candidate: Candidate) -> Candidate | None:
 
 
 def _attempts(found: Inside, source: Candidate) -> tuple[Attempt, ...] | None:
-    """What is worth trying with a candidate; None as long as a profile is missing."""
+    """Return what is worth trying with a candidate; None as long as a profile is missing."""
     own = loaders.analysis(source, AnalysisKind.PROFILE)
     if own is None or found.float_profile is None:
         return None

@@ -50,7 +50,7 @@ def panel(task: Task, candidate: Candidate) -> None:
 
 
 def _what_is_cut(candidate: Candidate, source: Recipe) -> None:
-    """Which network the curves are of, where it is not the candidate itself."""
+    """Draw which network the curves are of, where it is not the candidate itself."""
     if candidate.recipe.step(Prune) is None:
         return
     told = (
@@ -161,7 +161,7 @@ def _picked(curves: PruningCurves) -> list[str]:
 
 
 def _how(curves: PruningCurves) -> str:
-    """How the curves were found, and what one answer is worth."""
+    """Return how the curves were found, and what one answer is worth."""
     one = words.points(1 / curves.n).removeprefix("+")
     told = (
         f"One layer cut at a time, nothing trained; batch norms are re-estimated. Accuracy and "

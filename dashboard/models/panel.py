@@ -72,7 +72,7 @@ def _look(path: str) -> Look:
 
 
 def _seen(look: Look) -> None:
-    """What the file is."""
+    """Draw what the file is."""
     left, middle, right = st.columns(3)
     left.metric("File", words.size(look.size_bytes))
     middle.metric("Parameters", count(look.parameters))
@@ -91,7 +91,7 @@ def _code(port: Port) -> str:
 
 
 def _questions(path: Path, look: Look) -> None:
-    """What the file leaves open, with proposals, and the button."""
+    """Draw what the file leaves open, with proposals, and the button."""
     scalars = [port for port in look.inputs if not port.shape]
     free = list(dict.fromkeys(size for port in look.inputs for size in port.free))
     with st.form("bring", border=True):

@@ -1,4 +1,4 @@
-"""What the controls of single fields say: from a control to a step's field, and back again.
+"""Choices of single fields: from a control to a step's field, and back again.
 
 A control left alone says nothing, so that two pages on which nothing was chosen are equal, whatever
 a task or a precision then chooses itself.
@@ -32,26 +32,26 @@ class Chosen:
 
     @classmethod
     def of(cls, kind: str, **fields: Any) -> Chosen:
-        """What is chosen of one step."""
+        """Return what is chosen of one step."""
         return cls().with_fields(kind, fields)
 
     def fields(self, kind: str) -> dict[str, Any]:
-        """What is chosen of a step; a field left alone is not in it."""
+        """Return what is chosen of a step; a field left alone is not in it."""
         return {name: value for step, name, value in self.values if step == kind}
 
     def with_fields(self, kind: str, fields: Mapping[str, Any]) -> Chosen:
-        """With these values of a step beside those that are chosen already."""
+        """Return a copy with these values of a step beside those that are chosen already."""
         own = {**self.fields(kind), **fields}
         others = {each for each in self.values if each[0] != kind}
         said = {(kind, name, value) for name, value in own.items() if value is not None}
         return Chosen(frozenset(others | said))
 
     def without(self, kind: str) -> Chosen:
-        """With nothing chosen of a step."""
+        """Return a copy with nothing chosen of a step."""
         return Chosen(frozenset(each for each in self.values if each[0] != kind))
 
     def of_step(self, step: Step, best: Step | None = None) -> Chosen:
-        """With what a step has, where that is not what would be chosen without anybody's help.
+        """Return a copy with a step's fields, where they differ from what is chosen by default.
 
         Args:
             best: a step of the same kind as it suits the task.
@@ -86,12 +86,12 @@ def within_controls(chosen: Chosen) -> bool:
 
 
 def left_alone(kind: str, field: Field) -> Any:
-    """What the control of a field holds before anybody has touched it; None leaves it open."""
+    """Return what an untouched control of a field holds; None leaves it open."""
     return None if field.suits or field.optional else default_of(kind, field.name)
 
 
 def chosen_in(shown: Mapping[str, Any], *kinds: str) -> Chosen:
-    """What the controls of these steps say.
+    """Return what the controls of these steps say.
 
     Args:
         shown: what each control shows, by its key; what is not drawn yet is left alone.
@@ -110,7 +110,7 @@ def chosen_in(shown: Mapping[str, Any], *kinds: str) -> Chosen:
 
 
 def shown_for(chosen: Chosen, *kinds: str) -> dict[str, Any]:
-    """What each control of these steps shows for what is chosen, by its key."""
+    """Return what each control of these steps shows for what is chosen, by its key."""
     found = {}
     for kind in kinds:
         own = chosen.fields(kind)
@@ -135,7 +135,7 @@ def read(field: Field, control: Control, shown: Any) -> Any:
 
 
 def written(field: Field, control: Control, value: Any) -> Any:
-    """What the control of a field shows for a value."""
+    """Return what the control of a field shows for a value."""
     match field.kind:
         case Choice():
             return USUAL if value is None else _option(value)

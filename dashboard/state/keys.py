@@ -160,7 +160,7 @@ def keep_model_in_url() -> None:
 
 
 def forget_choices() -> None:
-    """Called when another model is picked: ids of the old one mean nothing there."""
+    """Forget ids when another model is picked: those of the old one mean nothing there."""
     st.query_params[MODEL] = model()
     for name in (CANDIDATE, IDS, CUTS):
         st.query_params.pop(name, None)
@@ -218,14 +218,14 @@ def _ids(text: str) -> list[str]:
 
 # --- sliders --------------------------------------------------------------------------------------
 def settings() -> Settings:
-    """What the sliders, the toggles and the choices under "More" say."""
+    """Return what the sliders, the toggles and the choices under "More" say."""
     known = st.session_state
     said = {field: _read(field, known[key]) for field, key in SETTING_KEYS.items() if key in known}
     return Settings(**said, chosen=chosen_in(known.to_dict(), *CHOSEN_STEPS))
 
 
 def recipe(task: Task) -> Recipe:
-    """What the sliders and toggles mean, or the named preset that is asked for beyond them.
+    """Return what sliders and toggles mean, or the named preset that is asked for beyond them.
 
     Of a network that cannot be trained only the steps that change the file.
     """
@@ -273,7 +273,7 @@ def set_sliders(recipe: Recipe, task: Task) -> None:
 
 
 def reset_sliders() -> None:
-    """Back to how the page opens."""
+    """Set the sliders to how the page opens."""
     show_settings(DEFAULTS)
 
 
@@ -291,7 +291,7 @@ def _read(field: str, shown: Any) -> Any:
 
 
 def _written(field: str, value: Any) -> Any:
-    """What a field's widget shows for a value."""
+    """Return what a field's widget shows for a value."""
     if field == "teacher":
         return value or USUAL
     if field not in _KINDS:
@@ -310,7 +310,7 @@ _KINDS: dict[str, type[StrEnum]] = {
 
 # --- limits ---------------------------------------------------------------------------------------
 def limits(metric: Metric) -> Limits:
-    """What the user will not accept; a drop is chosen in the steps of the metric."""
+    """Return the user's limits; a drop is chosen in the steps of the metric."""
     state = st.session_state
     drop = state.get(MAX_DROP, DEFAULT_DROP)
     max_mb = state.get(MAX_MB)
@@ -375,7 +375,7 @@ def keep_target_in_url() -> None:
 
 
 def forget_target_note() -> None:
-    """Called when a target is picked: what was wrong with the link matters no more."""
+    """Forget what was wrong with the link when a target is picked."""
     st.session_state.pop(TARGET_NOTE, None)
 
 

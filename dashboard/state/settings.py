@@ -1,4 +1,4 @@
-"""What the left column of Explore says, as one value: to a recipe and back again."""
+"""Settings of the left column of Explore, as one value: to a recipe and back again."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Settings:
         return bool(self.prunes or self.student or self.zeroes or self.trains_on_grid)
 
     def recipe(self, task: Task) -> Recipe:
-        """What the settings mean for a task."""
+        """Return the recipe that the settings mean for a task."""
         steps: tuple[Step | None, ...] = (
             self._student(task),
             self._prune(task),
@@ -185,7 +185,7 @@ class Settings:
         )
 
     def _as_the_file(self) -> dict[str, Any]:
-        """Fields that quantization-aware training shares with the file, such as its scales."""
+        """Return fields that quantization-aware training shares with the file, as its scales."""
         shared = {each.name for each in FIELDS["quantize_aware"]}
         step = self.quantize()
         known = () if step is None else fields_of(step)
@@ -219,7 +219,7 @@ def settings_of(recipe: Recipe, task: Task) -> Settings | None:
 
 
 def _chosen_in(recipe: Recipe, task: Task) -> Chosen:
-    """What of a recipe's steps neither the task nor the precision would choose."""
+    """Return the fields of a recipe's steps that neither task nor precision would choose."""
     chosen = NOTHING_CHOSEN
     for step in recipe.steps:
         best = task.pruning if isinstance(step, Prune) else None

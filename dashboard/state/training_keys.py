@@ -52,7 +52,7 @@ _KINDS: dict[str, Any] = {
 
 
 def settings() -> TrainingSettings:
-    """What the controls say."""
+    """Return what the controls say."""
     known = st.session_state
     said = {
         field: _KINDS.get(field, lambda shown: shown)(known[key])

@@ -1,4 +1,4 @@
-"""What the left column of Distill & train says, as one value, and the recipes that it means."""
+"""Settings of the left column of Distill & train, as one value, and their recipes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from optim.task.task import Task, teachers
 
 
 class Student(StrEnum):
-    """What learns."""
+    """Kind of network that learns."""
 
     PRUNED = "the pruned network"
     NARROWER = "a narrower network"
@@ -65,7 +65,7 @@ class TrainingSettings:
         return self.student is Student.PRUNED and self.rounds > 1
 
     def recipe(self, task: Task) -> Recipe:
-        """What the settings mean for a task, with the teacher."""
+        """Return the recipe that the settings mean for a task, with the teacher."""
         epochs = task.fine_tuning_epochs if self.epochs is None else self.epochs
         steps: list[Step] = []
         if self.in_rounds:

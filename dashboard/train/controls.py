@@ -208,7 +208,7 @@ def _more(settings: TrainingSettings) -> None:
 
 
 def _asked_already(task: Task, recipe: Recipe, missing: Sequence[Recipe]) -> None:
-    """Why it cannot be done, or what it has given."""
+    """Draw why it cannot be done, or what it has given."""
     known = loaders.candidate_of(task.name, recipe)
     if known is not None and known.refusal is not None:
         st.warning(plain(str(known.refusal)), icon=":material/block:")
@@ -219,7 +219,7 @@ def _asked_already(task: Task, recipe: Recipe, missing: Sequence[Recipe]) -> Non
 
 
 def _effort(task: Task, missing: Sequence[Recipe]) -> str:
-    """How long what is missing takes, one after the other."""
+    """Return how long the missing trainings take, one after the other."""
     rows, candidates = loaders.trainings(task.name), loaders.candidates(task.name)
     guesses = [seconds_to_train(recipe, rows, candidates) for recipe in missing]
     known = [guess for guess in guesses if guess is not None]

@@ -1,4 +1,4 @@
-"""What is this? The words of Distill & train for somebody who has never met them."""
+"""Glossary of Distill & train, for somebody who has never met its words."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def _opening(task: Task, made: dict[str, Candidate]) -> Candidate:
 
 
 def _against(task: Task, candidate: Candidate) -> None:
-    """What this candidate gives against the one that its mix was made from."""
+    """Draw the difference from the candidate that a mix was made from."""
     uniform = candidate.recipe.without(MixedPrecision)
     other = loaders.find(task.name, st.session_state.get(state.MIXED_FROM))
     if other is None or other.id == candidate.id:
@@ -166,7 +166,7 @@ def _chart(found: Inside) -> None:
 
 
 def _where(found: Inside) -> str:
-    """Where the figures come from."""
+    """Return where the figures come from."""
     parts = [f"Measured on {plain(words.environment(loaders.environment()))}"]
     if found.profile is not None:
         parts.append(

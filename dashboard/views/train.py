@@ -68,7 +68,7 @@ def page() -> None:
 
 
 def _result(task: Task) -> None:
-    """What has become of the training that was asked for here last."""
+    """Draw the result of the training that was asked for here last."""
     found = loaders.find(task.name, state.selected())
     if found is None or not found.measured or not found.recipe.training_steps():
         return
@@ -193,7 +193,7 @@ def original_accuracy(task: Task) -> float:
 
 
 def _where(task: Task, n: int, *, left_out: int) -> str:
-    """Where the figures come from."""
+    """Return where the figures come from."""
     cpu = plain(loaders.environment().cpu)
     parts = [
         f"Accuracy on {n:,} validation examples, never on test examples; bars are 95 % intervals",

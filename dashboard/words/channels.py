@@ -1,4 +1,4 @@
-"""Which channels leave: curves, recipes and words of the channel part of the Layers page.
+"""Channels to prune: curves, recipes and words of that part of the Layers page.
 
 Pure functions. A choice is a share of channels for each layer that can lose some; it always names a
 point that was measured, so what a slider says is what the curve shows.
@@ -20,7 +20,7 @@ MOST_NAMED = 3
 
 
 def redundancy_sentences(curves: PruningCurves) -> list[str]:
-    """Which layers are redundant, and which one is not."""
+    """Return which layers are redundant, and which one is not."""
     within = f"within {words.points(FREE_DROP).removeprefix('+')}"
     spare = curves.redundant(FREE_DROP)
     said = [
@@ -43,7 +43,7 @@ def redundancy_sentences(curves: PruningCurves) -> list[str]:
 
 
 def costs_told(curves: PruningCurves, cuts: Mapping[str, float], precision: Precision) -> list[str]:
-    """What a network with these shares costs, counted and predicted; empty if it is not known.
+    """Return the cost of a network with these shares, counted and predicted; empty if unknown.
 
     Args:
         precision: in which latency is compared.
@@ -66,7 +66,7 @@ def costs_told(curves: PruningCurves, cuts: Mapping[str, float], precision: Prec
 
 
 def lost(curves: PruningCurves, point: CurvePoint) -> str:
-    """What one cut does to accuracy."""
+    """Return what one cut does to accuracy."""
     return words.lost(point.score - curves.score, n=curves.n)
 
 

@@ -1,4 +1,4 @@
-"""What is this? Each term in words for somebody who has never met it."""
+"""Glossary: each term in words for somebody who has never met it."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def lost(share: float | None, *, n: int | None = None) -> str:
 
 
 def faster(speedup: float | None) -> str:
-    """How many times faster than the original.
+    """Return how many times faster than the original.
 
     >>> faster(10.9), faster(0.8333), faster(1.004)
     ('10.9x faster', '1.2x slower', 'as fast')
@@ -107,7 +107,7 @@ def faster(speedup: float | None) -> str:
 
 
 def smaller(ratio: float | None) -> str:
-    """How many times smaller: the original's size over this one's.
+    """Return how many times smaller: the original's size over this one's.
 
     >>> smaller(14.5), smaller(0.5), smaller(1.0)
     ('14.5x smaller', '2x larger', 'as large')
@@ -125,7 +125,7 @@ def times(ratio: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """How long something took.
+    """Return a duration in words.
 
     >>> duration(0.42), duration(69), duration(125), duration(7300)
     ('0.4 s', '69 s', '2 min 5 s', '2 h 2 min')
@@ -145,7 +145,7 @@ def duration(seconds: float | None) -> str:
 
 
 def about(seconds: float | None) -> str:
-    """How long something will probably take, coarse on purpose.
+    """Return an estimated duration in words, coarse on purpose.
 
     >>> about(3.2), about(58), about(400)
     ('a few seconds', 'about 60 s', 'about 7 min')
@@ -163,7 +163,7 @@ def about(seconds: float | None) -> str:
 
 
 def ago(moment: float | None, *, now: float | None = None) -> str:
-    """How long ago a moment was; seconds since 1970, UTC.
+    """Return how long ago a moment was; seconds since 1970, UTC.
 
     >>> ago(1000.0, now=1003.0), ago(1000.0, now=1000.0 + 600), ago(0.0, now=200_000.0)
     ('just now', '10 min ago', '2 days ago')

@@ -1,4 +1,4 @@
-"""What a stop of the precision slider means for this very model on this engine, before the click.
+"""Notes on the stops of the precision slider, for this model on this engine, before the click.
 
 First what was measured here, else what is predicted, else what is true of every model. No figure
 stands here that was not measured for this model.
@@ -59,7 +59,7 @@ def precision_note(
 
 
 def pruning_note(settings: Settings, task: Task) -> str:
-    """By which recipe the pruning slider prunes, and who chose it; nothing if it is the usual."""
+    """Return the recipe of the pruning slider, and who chose it; nothing if it is the usual."""
     step = settings.recipe(task).step(Prune)
     if step is None or not step.ratio:
         return ""
@@ -105,7 +105,7 @@ _SIZES = {
 
 
 def _on_onnx_runtime(step: Quantize) -> tuple[str, str]:
-    """How the engine computes it on a CPU, and what usually follows; the facts are in the docs."""
+    """Return how the engine computes it on a CPU, and what usually follows."""
     if step.precision is Precision.FP16:
         return "ONNX Runtime computes it in FP32 on a CPU", ": not faster"
     match step.activations:
@@ -124,7 +124,7 @@ def _on_onnx_runtime(step: Quantize) -> tuple[str, str]:
 def measured_ratios(
     step: Quantize | None, candidates: Sequence[Candidate], baseline: Candidate | None
 ) -> Known | None:
-    """What a quantization without pruning gave this model, as measured here.
+    """Return what a quantization without pruning gave this model, as measured here.
 
     The very same step counts first, else one of the same precision and activations.
 
@@ -161,7 +161,7 @@ def predicted_ratios(
     candidates: Sequence[Candidate],
     baseline: Candidate | None,
 ) -> Known | None:
-    """What a quantization without pruning will probably give.
+    """Return the prediction for a quantization without pruning.
 
     Args:
         prediction: of that quantization alone.

@@ -33,7 +33,7 @@ MOST_NAMED = 4
 
 
 def sentence(step: Step) -> str:
-    """What this step has done to the network."""
+    """Return what this step has done to the network."""
     return f"{_done(step).removesuffix('.')}{_told(step)}."
 
 
@@ -142,7 +142,7 @@ _LEAST = {
 
 
 def _channels(step: Prune) -> str:
-    """What was cut out, as the start of a sentence."""
+    """Return what was pruned, as the start of a sentence."""
     share = words.percent(step.ratio)
     which = f"that {_LEAST[step.criterion]}"
     where = ", sought in the whole network," if step.scope is Scope.GLOBAL else ""
@@ -214,7 +214,7 @@ def _quantize(step: Quantize) -> str:
 
 
 def _told(step: Step) -> str:
-    """What is worth telling of a step's fields, as the end of its sentence."""
+    """Return what is unusual in a step's fields, as the end of its sentence."""
     unusual = {each.name for each, _ in unusual_values(step)}
     told = (
         each.told_words(getattr(step, each.name))
@@ -225,7 +225,7 @@ def _told(step: Step) -> str:
 
 
 def _results_between(step: Quantize) -> str:
-    """What became of the results between the layers."""
+    """Return how the results between the layers are stored."""
     match step.activations:
         case Activations.FLOAT:
             return "computing is as before, in floating point"

@@ -54,7 +54,7 @@ def what_changed(recipe: Recipe) -> tuple[str, ...]:
 
 
 def standing(candidate: Candidate, front: Front) -> str:
-    """What the plots say of a candidate, in a few words for a badge."""
+    """Return a candidate's place in the plots, in a few words for a badge."""
     if candidate in front.members:
         return "on the front"
     if candidate in front.tied:
@@ -67,7 +67,7 @@ def standing(candidate: Candidate, front: Front) -> str:
 
 
 def slower_than_float(candidate: Candidate, parent: Candidate | None) -> float | None:
-    """How many times slower a quantized candidate is than the same network in FP32.
+    """Return how many times slower a quantized candidate is than the same network in FP32.
 
     Returns:
         None if it is not quantized to integers, not clearly slower, or not known.
@@ -201,7 +201,7 @@ def _small_drop(score: Score) -> float:
 
 
 def another_architecture(recipe: Recipe) -> str:
-    """What a student has of the original: its answers, unless another network taught it."""
+    """Return what a student has of the original: its outputs, unless another network taught it."""
     taught = recipe.step(Distill)
     if taught is None or not taught.teacher:
         return "It is another architecture: it keeps nothing of the original but its answers."

@@ -82,7 +82,7 @@ TIED = "not distinguishable"
 
 # --- measurements --------------------------------------------------------------------------------
 def metric_of(candidates: Iterable[Candidate]) -> Metric:
-    """What scores these candidates of one task; accuracy while none has a score."""
+    """Return the metric of these candidates of one task; accuracy while none has a score."""
     return next((c.score.scored_by for c in candidates if c.score is not None), ACCURACY)
 
 
@@ -100,12 +100,12 @@ def score_interval(value: Score | None) -> str:
 
 
 def score_half_width(value: Score) -> str:
-    """Half of the 95 % interval, to stand after the mean score."""
+    """Return half of the 95 % interval, to stand after the mean score."""
     return half_width_words(value.scored_by, value.interval, value.n)
 
 
 def score_lost(value: Score | None) -> str:
-    """What is lost or gained against the original."""
+    """Return what is lost or gained against the original."""
     return NOTHING if value is None else lost_words(value.scored_by, value.difference, value.n)
 
 
@@ -130,7 +130,7 @@ def relative_change(value: Score | None, baseline: Score | None) -> str:
 
 
 def changed_answers(value: Score | None) -> str:
-    """How many answers differ from the original's, and to which side."""
+    """Return how many answers differ from the original's, and to which side."""
     if value is None:
         return NOTHING
     return (
@@ -140,7 +140,7 @@ def changed_answers(value: Score | None) -> str:
 
 
 def provenance(candidate: Candidate) -> str:
-    """Whether the figures were measured here; for a badge."""
+    """Return whether the figures were measured here; for a badge."""
     if candidate.latency is None and candidate.score is None:
         return "not measured"
     if candidate.latency is None:
@@ -152,7 +152,7 @@ def provenance(candidate: Candidate) -> str:
 
 
 def latency_spread(value: Latency | None) -> str:
-    """Where most runs lay, with their number."""
+    """Return where most runs lay, with their number."""
     if value is None:
         return NOTHING
     return f"{between(*value.spread_ms, latency)} in 8 of 10 runs, n = {value.n:,}"
@@ -167,14 +167,14 @@ def speedup_interval(value: Latency | None) -> str:
 
 
 def noise_floor(value: Latency | None) -> str:
-    """What the original showed against itself while this was timed."""
+    """Return what the original showed against itself while this was timed."""
     if value is None:
         return NOTHING
     return f"the original against itself: {value.null_ratio:.2f}x"
 
 
 def float_operators(facts: GraphFacts | None) -> str:
-    """How much of the heavy work is still done in floating point."""
+    """Return how much of the heavy work is still done in floating point."""
     if facts is None:
         return NOTHING
     if facts.float_count == 0:
@@ -184,7 +184,7 @@ def float_operators(facts: GraphFacts | None) -> str:
 
 @lru_cache(maxsize=64)
 def environment(value: Environment) -> str:
-    """Where something was measured, one line."""
+    """Return where something was measured, in one line."""
     return value.words().replace(value.engine, engine_title(value.engine), 1)
 
 
@@ -219,7 +219,7 @@ def networks(tasks: tuple[str, ...]) -> str:
 
 
 def versus_baseline(candidate: Candidate, baseline: Candidate | None) -> str:
-    """Faster, smaller and points, in one line; what is unknown is left out."""
+    """Return faster, smaller and points in one line; what is unknown is left out."""
     parts = []
     if candidate.latency is not None:
         parts.append(faster(candidate.latency.speedup))
@@ -244,7 +244,7 @@ def predicted(prediction: Prediction, baseline: Candidate | None) -> str:
 
 # --- jobs ----------------------------------------------------------------------------------------
 def job_state(job: Job) -> str:
-    """Where a job stands."""
+    """Return the state of a job in words."""
     match job.state:
         case JobState.QUEUED:
             return "waiting" if job.attempts == 0 else "waiting to be tried again"
@@ -263,7 +263,7 @@ def job_state(job: Job) -> str:
 
 
 def job_kind(kind: JobKind) -> str:
-    """What a job does."""
+    """Return the kind of a job in words."""
     match kind:
         case JobKind.MAKE:
             return "make and measure"

@@ -68,7 +68,7 @@ def replace_activations(network: nn.Module, step: ReplaceActivation) -> nn.Modul
 
 
 def _places(network: nn.Module) -> Iterator[tuple[nn.Module, str, bool]]:
-    """Where a smooth activation stands: its parent, its name there, and whether it is a module."""
+    """Yield the parent of each smooth activation, its name there, and whether it is a module."""
     for parent in network.modules():
         for name, child in parent._modules.items():  # named_children skips a child's second name
             if isinstance(child, SMOOTH):

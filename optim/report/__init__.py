@@ -1,1 +1,1 @@
-"""What users take away: words, records, figures and exported folders."""
+"""Reports that users take away: words, records, figures and exported folders."""

@@ -96,7 +96,7 @@ def _told(task: Task, recipe: Recipe, step: Step) -> list[Field]:
 
 
 def _chosen(task: Task, recipe: Recipe, step: Step) -> dict[str, Any]:
-    """What the command line chooses of a step that it asks for."""
+    """Return the fields that the command line chooses for a step."""
     if isinstance(step, GraphStep):
         return {}
     match step:
@@ -167,7 +167,7 @@ def _made(recipe: Recipe) -> str:
 
 
 def _from_arguments(recipe: Recipe) -> Recipe:
-    """What the arguments of ``recipe_of`` can say of a recipe."""
+    """Return the part of a recipe that the arguments of ``recipe_of`` can say."""
     step = recipe.step(Prune)
     return recipe_of(
         pruning_ratio=recipe.pruning_ratio,

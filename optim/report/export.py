@@ -1,4 +1,4 @@
-"""What a user takes away: the model file, how it was made, what was measured, how to run it.
+"""Export: the model file, how it was made, what was measured, how to run it.
 
 model.onnx    the very file that was measured
 recipe.yaml   the steps; `edge-optim run TASK --recipe recipe.yaml` makes it again
@@ -156,7 +156,7 @@ def _wrapped(text: str) -> str:
 
 
 def _figures(candidate: Candidate, artifact: Artifact) -> list[str]:
-    """What is known, one line per figure."""
+    """Return the known figures, one per line."""
     lines = [
         f"Size      {megabytes(artifact.size_bytes)} "
         f"({megabytes(artifact.compressed_bytes)} compressed)"

@@ -36,12 +36,12 @@ def candidate_record(candidate: Candidate) -> dict[str, Any]:
 
 
 def artifact_record(artifact: Artifact) -> dict[str, Any]:
-    """Where the file lies, its hash and its sizes."""
+    """Return path, hash and sizes of the file."""
     return {**asdict(artifact), "path": str(artifact.path)}
 
 
 def graph_record(facts: GraphFacts) -> dict[str, Any]:
-    """What can be counted in the file."""
+    """Return what can be counted in the file."""
     return asdict(facts)
 
 

@@ -1,4 +1,4 @@
-"""What zeros in a file are worth, in words: nothing to a dense engine, bytes to a compressor."""
+"""Worth of a file's zeros in words: nothing to a dense engine, bytes to a compressor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from optim.words import share, times
 
 
 def sparse_words(candidate: Candidate, baseline: Candidate) -> str:
-    """Why a sparse network is not faster here, and what it saves; empty if it is not a sparse one.
+    """Return why a sparse network is not faster here, and what it saves; empty if not sparse.
 
     Args:
         candidate: with its file, or it has no words yet.

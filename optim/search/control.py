@@ -1,4 +1,4 @@
-"""Whether compressing beats a small network that was trained from scratch, or without a teacher."""
+"""Controls: does compressing beat a small network from scratch, or without a teacher?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIMILAR_LATENCY = 1.25
 
 
 class Verdict(StrEnum):
-    """Who is more accurate at similar latency."""
+    """The more accurate of a candidate and its control at similar latency."""
 
     COMPRESSED = "compressed"
     CONTROL = "control"
@@ -100,7 +100,7 @@ def _log_latency(candidate: Candidate) -> float:
 
 
 def _more_and_less(score: Score) -> tuple[str, str]:
-    """How a better and a worse score are called."""
+    """Return the words for a better and a worse score."""
     return ("more accurate", "less accurate") if score.metric == "accuracy" else ("better", "worse")
 
 
@@ -139,7 +139,7 @@ def _compare(control: Candidate, compressed: Candidate) -> ControlComparison:
 
 
 def _shape(recipe: Recipe) -> tuple[object, ...]:
-    """What decides how wide and deep the network is, however it was trained."""
+    """Return the part of a recipe that decides width and depth, however the network was trained."""
     student, pruned = recipe.step(Replace), recipe.step(Prune)
     return (
         student and (student.architecture, student.width, student.stride),

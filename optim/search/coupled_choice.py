@@ -179,7 +179,7 @@ def _manageable(
 
 
 def _order(tables: Iterable[Names], sizes: Mapping[str, int]) -> list[tuple[str, Names]]:
-    """In which order things leave, each with those that it meets then: the fewest first."""
+    """Return the order of elimination, each with those it meets then: the fewest first."""
     scopes = [set(names) for names in tables]
     waiting, order = list(sizes), []
     while waiting:

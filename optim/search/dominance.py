@@ -1,4 +1,4 @@
-"""Who dominates whom among rows of numbers, in O(n log n). Lower is better in every column.
+"""Dominance among rows of numbers, in O(n log n); lower is better in every column.
 
 Rows are visited in lexicographic order, so that a row comes after everything that dominates it.
 What was visited is kept as a staircase in the columns that are left (Kung, Luccio and Preparata

@@ -1,4 +1,4 @@
-"""How long a candidate will take to make and measure, judged by those that were made before."""
+"""Estimated time to make and measure a candidate, from those that were made before."""
 
 from __future__ import annotations
 

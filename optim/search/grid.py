@@ -53,7 +53,7 @@ class Grid:
 
 
 def suitable_epochs(task: Task | str, epochs: float | None) -> float:
-    """Epochs of fine-tuning: those asked for, else what suits the task."""
+    """Return the epochs of fine-tuning: those asked for, else what suits the task."""
     return _loaded(task).pruning.epochs if epochs is None else epochs
 
 

@@ -1,4 +1,4 @@
-"""How good a whole front is, in one number: the volume that it dominates.
+"""Hypervolume: the quality of a whole front in one number.
 
 Latency and size are counted in doublings (log2) and accuracy in steps of five points, from a
 reference point that is twice as slow, twice as large and five points worse than the baseline:
@@ -147,7 +147,7 @@ def hypervolume_history(
 def _scaled(
     candidate: Candidate, baseline: Candidate, objectives: Sequence[Objective]
 ) -> tuple[float, ...]:
-    """Minus the module's u per objective, so that lower is better and the reference is 0."""
+    """Return minus the module's u per objective: lower is better and the reference is 0."""
     scaled = []
     costs = zip(
         objectives, costs_of(candidate, objectives), costs_of(baseline, objectives), strict=True

@@ -57,7 +57,7 @@ class NamedPreset:
             object.__setattr__(self, field, float(value))
 
     def promise(self) -> str:
-        """What it promises, such as "12x faster, 60x smaller within 1 point"."""
+        """Return the promise in words, such as "12x faster, 60x smaller within 1 point"."""
         parts = [
             f"{self.faster:g}x faster" if self.faster else "",
             f"{self.smaller:g}x smaller" if self.smaller else "",
@@ -69,7 +69,7 @@ class NamedPreset:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a promise on this machine.
+    """A preset's promise held against what was measured here.
 
     Attributes:
         measured: "13.1x faster, -0.40 points".
@@ -82,7 +82,7 @@ class Outcome:
 
 
 def named_presets_path(task: Task) -> Path:
-    """Where the named presets of a task stand; the file may be missing."""
+    """Return the path of a task's named presets; the file may be missing."""
     return task.folder / "headlines.json"
 
 
@@ -134,7 +134,7 @@ def find_named_presets(task: Task, name: str) -> tuple[NamedPreset, ...]:
 def outcome(
     preset: NamedPreset, candidate: Candidate, baseline: Candidate | None
 ) -> Outcome | None:
-    """Whether a candidate keeps what the named preset promises.
+    """Hold a candidate against the promise of a named preset.
 
     Args:
         candidate: of any recipe; another one than the preset's says nothing of it.

@@ -1,4 +1,4 @@
-"""Which candidates are worth a look: nobody is as good everywhere and better somewhere.
+"""Pareto front: candidates that nobody equals everywhere and beats somewhere.
 
 Figures are noisy, so point estimates alone do not rank. Two candidates whose intervals overlap in
 every chosen objective are *tied*; a candidate that only tied ones dominate is never called beaten.
@@ -22,7 +22,7 @@ from optim.task.metric_words import drop_words
 
 
 class Objective(StrEnum):
-    """What a front is computed in. Latency and size are minimised, accuracy is maximised."""
+    """Objective of a front. Latency and size are minimised, accuracy is maximised."""
 
     LATENCY = "latency"
     SIZE = "size"
@@ -31,7 +31,7 @@ class Objective(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a user will not accept; None means no limit.
+    """Limits that a user sets; None means no limit.
 
     Attributes:
         max_score_drop: how much worse than the baseline the score may be, in the metric's own
@@ -114,7 +114,7 @@ class Front:
 
     @property
     def measured(self) -> tuple[Candidate, ...]:
-        """All that can be drawn, the best first."""
+        """Every candidate that can be drawn, the best first."""
         return self.members + self.tied + self.dominated + self.out_of_limits
 
     def find(self, candidate_id: str | None) -> Candidate | None:
@@ -196,7 +196,7 @@ def costs_of(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[flo
 
 
 def score_drop(candidate: Candidate, baseline: Candidate | None) -> float | None:
-    """How much worse than the baseline; paired where both saw the same examples."""
+    """Return the loss against the baseline; paired where both saw the same examples."""
     score = candidate.score
     if score is None:
         return None
@@ -265,7 +265,7 @@ def _fastest_round(candidate: Candidate) -> float:
 
 
 def _noise(latency: Latency) -> float:
-    """How far the baseline is from itself, as a factor from 1."""
+    """Return how far the baseline is from itself, as a factor from 1."""
     return max(latency.null_ratio, 1 / latency.null_ratio)
 
 
@@ -309,7 +309,7 @@ def _clearly_dominated(
 
 
 class _Ties:
-    """Who cannot be told from whom: all intervals overlap. Each question costs O(n)."""
+    """Ties: candidates whose intervals all overlap. Each question costs O(n)."""
 
     def __init__(self, candidates: Sequence[Candidate], objectives: Sequence[Objective]) -> None:
         self._candidates = candidates
@@ -361,7 +361,7 @@ class _Ties:
 
 
 def _ends(intervals: Sequence[tuple[float, float]] | None, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper ends, each of shape (n, 1); (n, 0) without intervals."""
+    """Return lower and upper ends, each of shape (n, 1); (n, 0) without intervals."""
     if intervals is None:
         return np.empty((n, 0)), np.empty((n, 0))
     low, high = np.array(intervals, dtype=np.float64).reshape(-1, 2).T

@@ -1,4 +1,4 @@
-"""What a candidate will be like before it is made: interpolation over what is measured.
+"""Prediction of a candidate before it is made: interpolation over what is measured.
 
 In the logarithm, latency and parameters are modelled as the sum of a curve over the pruning ratio,
 a constant per precision and a constant per variant (blocks removed, another calibration,
@@ -156,7 +156,7 @@ def student_of(recipe: Recipe) -> Replace | None:
 
 
 def channel_ratio(step: Prune | None) -> float:
-    """About which share of the channels a pruning step removes, 0..1.
+    """Return roughly the share of the channels that a pruning step removes, 0..1.
 
     Parameters and MACs fall with the square of the channels that stay.
 
@@ -173,7 +173,7 @@ def _ratio(recipe: Recipe) -> float:
 
 
 def _nearest_training(usable: Sequence[Candidate], recipe: Recipe) -> list[Candidate]:
-    """Of candidates that differ only in their training, keep the one most like ``recipe``."""
+    """Keep, of candidates that differ only in training, the one most like ``recipe``."""
     wanted = _epochs(recipe)
 
     def distance(candidate: Candidate) -> float:
@@ -187,7 +187,7 @@ def _nearest_training(usable: Sequence[Candidate], recipe: Recipe) -> list[Candi
 
 
 def _epochs(recipe: Recipe) -> float:
-    """Training of a student and after pruning: what the figures of one variant differ by."""
+    """Return the epochs of a student and after pruning, by which figures of one variant differ."""
     steps = (recipe.step(Replace), recipe.step(Prune))
     known = [step.epochs for step in steps if step is not None]
     return sum(known) if known else 1.0
@@ -218,7 +218,7 @@ def _variant(recipe: Recipe, what: Quantity) -> str:
 
 
 def _kind_of_pruning(step: Prune, *, learns: bool) -> str:
-    """How it is pruned, without the ratio; which channels leave a layer changes no shape."""
+    """Return how it is pruned, without the ratio; the choice of channels changes no shape."""
     rest = tuple((k, v) for k, v in vars(step).items() if k not in ("ratio", "epochs"))
     return _kind_words(rest, is_cut=step.ratio > 0, learns=learns)
 
@@ -280,7 +280,7 @@ def _size(usable: Sequence[Candidate], recipe: Recipe) -> tuple[float, float, fl
 
 
 def _network(recipe: Recipe) -> tuple[float, str]:
-    """What two recipes of networks of one shape share, whatever their precision and training."""
+    """Return what recipes of networks of one shape share, whatever their precision and training."""
     return _ratio(recipe), _variant(recipe, "parameters")
 
 
@@ -392,6 +392,6 @@ def _interpolate(points: _Points, ratio: float, precision: int, variant: int) ->
 
 
 def _mean_by(group: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Mean of the values in each group, shape (groups,)."""
+    """Return the mean of the values in each group, shape (groups,)."""
     means: np.ndarray = np.bincount(group, weights=values) / np.bincount(group)
     return means

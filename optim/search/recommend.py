@@ -39,7 +39,7 @@ ORDER = {
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """What to take.
+    """The recommended candidate, the runner-up and warnings.
 
     Attributes:
         candidate: the choice; None if no measured candidate keeps the limits.
@@ -152,7 +152,7 @@ def _reason(
 
 
 def _price(choice: Candidate, runner_up: Candidate | None) -> str:
-    """What taking the runner-up instead would mean."""
+    """Return the difference that taking the runner-up would make."""
     if runner_up is None:
         return "Nothing else that is measured fits."
     told = []
@@ -239,7 +239,7 @@ def _needed(candidate: Candidate, name: str, baseline: Candidate | None) -> floa
 
 
 def _relax_words(name: str, needed: float, metric: Metric) -> str:
-    """Rounded up, so that the limit as written lets the candidate in."""
+    """Return a limit rounded up, so that as written it lets the candidate in."""
     match name:
         case "max_score_drop":
             if metric.right_or_wrong:

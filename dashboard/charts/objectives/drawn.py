@@ -1,4 +1,4 @@
-"""What all charts of three objectives share: who is drawn, on which scales, with which marks."""
+"""Values that all charts of three objectives share: candidates, scales, marks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Scale:
     rising: bool
 
     def height(self, value: float) -> float:
-        """Where a value lies from worst (0) to best (1)."""
+        """Return where a value lies from worst (0) to best (1)."""
         along = self.axis.share(value)
         return along if self.rising else 1.0 - along
 
@@ -56,7 +56,7 @@ class Drawn:
 
     @classmethod
     def of(cls, front: Front, *, selected: str | None, theme: ChartTheme, narrow: bool) -> Drawn:
-        """What is drawn of a front."""
+        """Return what is drawn of a front."""
         strong = frozenset(c.id for c in front.members + front.tied)
         ordered = sorted(front.measured, key=lambda c: (LAYERS.index(c.role), c.id in strong))
         return cls(

@@ -1,4 +1,4 @@
-"""What a Pareto plot shows besides its points: limits, guides, iso-lines, hypervolume, labels."""
+"""Decoration of a Pareto plot: limits, guides, iso-lines, hypervolume, labels."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Text:
 
 
 def add_guides(sheet: Sheet, view: View) -> None:
-    """Dashed lines through the original, to all sides."""
+    """Draw dashed lines through the original, to all sides."""
     spot = _baseline_spot(view)
     if spot is None:
         return
@@ -88,7 +88,7 @@ def add_limits(sheet: Sheet, view: View, limits: Limits) -> list[Text]:
 
 
 def _beyond(view: View, y: float) -> float:
-    """Far on the worse side of a height."""
+    """Return a value far on the worse side of a height."""
     return y - 1000 if view.metric.higher_is_better else y + 1000
 
 

@@ -27,12 +27,12 @@ class Layout:
     axis: int
 
     def margin(self, legend_rows: int) -> dict[str, int]:
-        """For ``layout.margin``: axis title and legend have their room below the plot."""
+        """Return ``layout.margin``: axis title and legend have their room below the plot."""
         bottom = self.axis + LEGEND_ROW * legend_rows
         return {"l": self.left, "r": self.right, "t": self.top, "b": bottom}
 
     def total_height(self, legend_rows: int) -> int:
-        """For ``layout.height``."""
+        """Return ``layout.height``."""
         return self.top + self.height + self.axis + LEGEND_ROW * legend_rows
 
     def fitted(self, total: int, legend_rows: int) -> Layout:
@@ -61,11 +61,11 @@ class View:
 
     @property
     def metric(self) -> Metric:
-        """What scores the candidates."""
+        """Metric that scores the candidates."""
         return words.metric_of(self.front.measured)
 
     def pixel(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point lies in the plot, for shown units, from the top left corner."""
+        """Return where a point lies in the plot, in pixels from the top left corner."""
         return (
             self.x.share(x) * self.layout.width,
             (1 - self.y.share(y)) * self.layout.height,

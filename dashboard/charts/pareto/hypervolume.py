@@ -1,4 +1,4 @@
-"""How the front grew: its hypervolume after each measured candidate."""
+"""Growth of the front: its hypervolume after each measured candidate."""
 
 from __future__ import annotations
 

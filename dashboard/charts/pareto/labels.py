@@ -29,7 +29,7 @@ class Box:
     weight: float = 1.0
 
     def row(self) -> tuple[float, float, float, float, float]:
-        """For an array of boxes: left, top, right, bottom, weight."""
+        """Return the box as a row of an array: left, top, right, bottom, weight."""
         return self.left, self.top, self.right, self.bottom, self.weight
 
 
@@ -54,7 +54,7 @@ class Label:
 
     @property
     def height(self) -> float:
-        """How high the text is."""
+        """Height of the text, in pixels."""
         return LINE_HEIGHT * len(self.lines) + 4
 
 
@@ -95,7 +95,7 @@ def place(
 
 
 def _offsets(label: Label) -> list[tuple[float, float]]:
-    """Where the text may stand: the nearest edge at some distance in some direction."""
+    """Return where the text may stand: the nearest edge at some distance in some direction."""
     half_width, half_height = label.width / 2, label.height / 2
     if label.along == "leftwards":
         return [(-half_width - s, side * half_height) for s in SLIDES for side in (-1, 1)]
@@ -135,7 +135,7 @@ def _grown(box: Box) -> Box:
 
 
 def _costs(boxes: np.ndarray, taken: np.ndarray, width: float, height: float) -> np.ndarray:
-    """What each box covers, and how far it leaves the frame; both arrays (n, 5), costs (n,)."""
+    """Return what each box covers and how far it leaves the frame; (n, 5) both, costs (n,)."""
     left, top, right, bottom = boxes[:, :4].T
     beyond = (
         np.maximum(0, -left)

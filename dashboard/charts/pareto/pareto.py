@@ -243,7 +243,7 @@ def _add_deeper_note(sheet: Sheet, view: View) -> None:
 
 
 def _legend_rows(sheet: Sheet, view: View) -> int:
-    """How many rows the legend will take: one if its entries fit, else equal columns."""
+    """Return how many rows the legend will take: one if its entries fit, else equal columns."""
     widths = [6.6 * len(name) + 46 for name in sheet.legend_names]
     whole = view.layout.left + view.layout.width + view.layout.right
     if sum(widths) <= whole or not widths:

@@ -39,7 +39,7 @@ class Point:
 
     @property
     def count(self) -> int:
-        """How many candidates the marker stands for."""
+        """Number of candidates that the marker stands for."""
         return 1 + len(self.twins)
 
 
@@ -99,7 +99,7 @@ def marker_sizes(candidates: Sequence[Candidate], x: XAxis) -> dict[str, float]:
 
 
 def ties_of(front: Front, x: XAxis) -> dict[str, tuple[str, ...]]:
-    """Who cannot be told from whom in the two drawn objectives, in words by id."""
+    """Return who is tied with whom in the two drawn objectives, in words by id."""
     alive = front.members + front.tied
     names = {c.id: c.words() for c in alive}
     ties: dict[str, list[str]] = {}
@@ -116,7 +116,7 @@ def hover_texts(
     notes: Mapping[str, tuple[str, ...]],
     ties: Mapping[str, tuple[str, ...]],
 ) -> list[str]:
-    """``customdata`` of a point: its candidate's id, then the escaped texts of ``HOVER``."""
+    """Return ``customdata`` of a point: its candidate's id, then the escaped texts of ``HOVER``."""
     c = point.candidate
     name = " = ".join(one.words() for one in (c, *point.twins[:MOST_TWINS]))
     if len(point.twins) > MOST_TWINS:

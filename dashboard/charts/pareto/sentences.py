@@ -1,4 +1,4 @@
-"""What a Pareto plot says, in sentences: for the caption, and for people who do not see it."""
+"""Sentences on a Pareto plot: for the caption, and for people who do not see it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_NAMED = 8
 
 
 def as_front(front: Front | Sequence[Candidate]) -> Front:
-    """Plain candidates are ranked in all three objectives."""
+    """Return a front; plain candidates are ranked in all three objectives."""
     return front if isinstance(front, Front) else ranked_front(front, tuple(Objective))
 
 
@@ -57,7 +57,7 @@ def alt_text(
 
 
 def caption(front: Front, *, x: XAxis = "latency") -> str:
-    """What the front is computed in and what marks mean; stands under the plot."""
+    """Return the objectives of the front and the meaning of its marks, for under the plot."""
     score = _name(front)
     names = [score if o is Objective.SCORE else str(o) for o in front.objectives]
     joined = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
@@ -80,7 +80,7 @@ def caption(front: Front, *, x: XAxis = "latency") -> str:
 
 
 def notice(front: Front) -> str | None:
-    """What to say where the plot alone would mislead: fewer than two points, nothing gained."""
+    """Return a warning where the plot alone would mislead: too few points, nothing gained."""
     measured = front.measured
     if not measured:
         return "Nothing is measured yet. The first points appear here as soon as they are."
@@ -100,7 +100,7 @@ def notice(front: Front) -> str | None:
 
 
 def _name(front: Front) -> str:
-    """What the candidates are scored by, inside a sentence."""
+    """Return the name of the score, for the middle of a sentence."""
     return words.metric_of(front.measured).title.lower()
 
 

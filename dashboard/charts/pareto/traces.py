@@ -166,7 +166,7 @@ def _same(values: list[str]) -> list[str] | str:
 
 
 def _error_bars(view: View, points: Sequence[Point], colour: str) -> dict[str, Any]:
-    """10th to 90th percentile of latency across, the 95 % interval of the score upwards."""
+    """Return bars: 10th to 90th percentile of latency, 95 % interval of the score."""
     style = {
         "type": "data",
         "symmetric": False,
@@ -200,7 +200,7 @@ def _error_bars(view: View, points: Sequence[Point], colour: str) -> dict[str, A
 def add_hollow(
     sheet: Sheet, view: View, prediction: Prediction | None, pending: Sequence[Pending]
 ) -> None:
-    """What is only predicted, never to be taken for a measurement."""
+    """Draw hollow points, which are predicted and never to be taken for a measurement."""
     symbols = {JobState.FAILED: "x-thin-open", JobState.CANCELLED: "x-thin-open"}
 
     def add(

@@ -42,7 +42,7 @@ class Block:
 
     @property
     def score(self) -> float:
-        """What leaves first has the least."""
+        """Importance; the block with the least is removed first."""
         return self.influence / max(1, self.activations)
 
 
@@ -145,7 +145,7 @@ def _is_block(module: nn.Module) -> bool:
 
 
 def _whole(network: nn.Module, passes: Collection[str]) -> list[str]:
-    """Of modules inside each other the outermost, unless it is a stage of several of a kind."""
+    """Return the outermost of nested modules, unless it is a stage of several of a kind."""
     chosen: list[str] = []
     for name in (n for n, _ in network.named_modules() if n in passes):
         inside = [other for other in passes if other.startswith(f"{name}.")]
@@ -157,7 +157,7 @@ def _whole(network: nn.Module, passes: Collection[str]) -> list[str]:
 
 
 def _influence(x: torch.Tensor, y: torch.Tensor) -> float:
-    """1 minus the mean cosine between what goes in and what comes out, example by example."""
+    """Return 1 minus the mean cosine between input and output, example by example."""
     return float(1 - nn.functional.cosine_similarity(x.flatten(1), y.flatten(1)).mean())
 
 

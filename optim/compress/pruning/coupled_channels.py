@@ -1,4 +1,4 @@
-"""Which channels can only leave together, walked along a network's dependency graph.
+"""Coupled channels: found by a walk along a network's dependency graph.
 
 The graph is that of Fang et al. 2023, "DepGraph: Towards Any Structural Pruning", drawn by the
 torch-pruning library: an edge says that who loses channel i here loses channel j there. We walk it
@@ -66,7 +66,7 @@ class EndlessWalkError(Exception):
 
 @dataclass
 class WalkBudget:
-    """How many pairs of channels may still be followed in a network."""
+    """Number of pairs of channels that may still be followed in a network."""
 
     left: int = MOST_PAIRS_OF_ALL
 
@@ -81,7 +81,7 @@ class _Pairs:
 
 
 def dependency_graph(network: nn.Module, input_shape: tuple[int, ...]) -> Any:
-    """Draw the graph, by one run on zeros.
+    """Build the dependency graph by one run on zeros.
 
     Args:
         network: in evaluation mode.
@@ -160,7 +160,7 @@ def walk(graph: Any, layer: nn.Module, budget: WalkBudget) -> Walk:
 
 
 def _next_steps(graph: Any, step: Step) -> Iterator[Step]:
-    """Where the channels of a node go on to: its neighbours, and the other side of its groups."""
+    """Yield where a node's channels go on to: its neighbours, and the other side of its groups."""
     import torch_pruning as tp
 
     node, cut, pairs = step

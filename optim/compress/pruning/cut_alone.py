@@ -30,7 +30,7 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True, kw_only=True)
 class CutScore:
-    """What a network with one group cut answers.
+    """Accuracy of a network with one group pruned.
 
     Attributes:
         kept: channels that stay in the group.
@@ -44,7 +44,7 @@ class CutScore:
 
 
 def widths(group: ChannelGroup) -> tuple[int, ...]:
-    """Numbers of channels that a group may keep, whole first, down to one block.
+    """Return the numbers of channels that a group may keep, from all down to one block.
 
     They lie closer where few are left: their square roots are even, as costs fall with the square.
     ``Prune.layers`` gives these very numbers for the ratio ``1 - kept / channels``.

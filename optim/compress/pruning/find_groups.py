@@ -150,7 +150,7 @@ def _outputs(module: Any) -> int:
 
 
 def _side(module: Any, *, inputs: bool) -> Side | None:
-    """Which channels of a layer leave; None for what has no tensors."""
+    """Return which side of a layer is pruned; None for a module without tensors."""
     match module:
         case nn.modules.conv._ConvNd() if module.groups == module.out_channels > 1:
             return "both"
@@ -165,7 +165,7 @@ def _side(module: Any, *, inputs: bool) -> Side | None:
 
 
 def _obstacle(module: Any) -> str:
-    """Why the channels of a node cannot leave; empty if they can."""
+    """Return why the channels of a node cannot be pruned; empty if they can."""
     import torch_pruning as tp
 
     kind = type(module).__name__

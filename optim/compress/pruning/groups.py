@@ -13,7 +13,7 @@ Side = Literal["inputs", "outputs", "both"]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Part:
-    """Where a group's channels lie in one layer.
+    """Place of a group's channels in one layer.
 
     Attributes:
         layer: its name in the network.
@@ -56,7 +56,7 @@ class ChannelGroup:
 
     @property
     def units(self) -> int:
-        """How many sets of channels could leave one by one."""
+        """Number of sets of channels that can be pruned one by one."""
         return self.channels // self.granularity
 
     @property

@@ -1,4 +1,4 @@
-"""How much a channel matters: one score per unit of a group, the least important leave first.
+"""Importance: one score per unit of a group; the least important are pruned first.
 
 A group's score adds up over its layers, because its channels leave all of them at once (Fang et
 al. 2023, "DepGraph", equation 4). Torch-pruning's own classes read its groups, which know neither
@@ -25,7 +25,7 @@ NO_BATCH_NORM = "it has no batch norm, whose factors are what bn_scale ranks cha
 
 
 def unscorable(network: nn.Module, group: ChannelGroup, criterion: Criterion) -> str:
-    """Why a criterion cannot rank a group's channels; empty if it can."""
+    """Return why a criterion cannot rank a group's channels; empty if it can."""
     if criterion is Criterion.BN_SCALE and not list(_batch_norms(network, group)):
         return NO_BATCH_NORM
     return ""
@@ -132,7 +132,7 @@ def _batch_norms(network: nn.Module, group: ChannelGroup) -> Iterator[tuple[Part
 
 
 def _taylor(network: nn.Module, group: ChannelGroup) -> Iterator[tuple[Part, torch.Tensor]]:
-    """|weight * gradient|: to first order what the loss changes by if a weight becomes zero.
+    """Yield |weight * gradient|: to first order the change of the loss if a weight becomes zero.
 
     Source: Molchanov et al. 2019, "Importance estimation for neural network pruning", section 3.
     """

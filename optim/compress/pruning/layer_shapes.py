@@ -70,7 +70,7 @@ class LayerShape:
         return _left(self.outputs, self.writes, kept)
 
     def parameters(self, inputs: int, outputs: int) -> int:
-        """Numbers in the file of a layer so narrow: weights and biases."""
+        """Count the weights and biases of a layer of this width."""
         if self.norm:
             return 2 * outputs
         return self._weights(inputs, outputs) + (outputs if self.bias else 0)
@@ -92,7 +92,7 @@ class LayerShape:
 
 
 def network_parameters(shapes: tuple[LayerShape, ...], kept: KeptShares) -> int:
-    """Numbers in the weights and biases of the whole pruned network."""
+    """Count the weights and biases of the whole pruned network."""
     return sum(s.parameters(s.inputs_at(kept), s.outputs_at(kept)) for s in shapes)
 
 
@@ -183,7 +183,7 @@ def _shape(name: str, ran: _Ran, groups: tuple[ChannelGroup, ...], *, normed: bo
 
 
 def _shares(layer: str, groups: tuple[ChannelGroup, ...], side: str) -> tuple[tuple[str, int], ...]:
-    """How many channels of one side of a layer are in each group."""
+    """Return how many channels of one side of a layer are in each group."""
     found: dict[str, int] = {}
     for group in groups:
         for part in group.parts if group.prunable else ():
@@ -193,7 +193,7 @@ def _shares(layer: str, groups: tuple[ChannelGroup, ...], side: str) -> tuple[tu
 
 
 def _window(module: Any) -> dict[str, Any]:
-    """What a convolution has beside its channels."""
+    """Return the sizes of a convolution other than its channels."""
     kernel, dilation = tuple(module.kernel_size), tuple(module.dilation)
     padding = {
         "valid": tuple(0 for _ in kernel),

@@ -187,7 +187,7 @@ def _agree(
 
 
 def _gone(groups: Sequence[ChannelGroup], pruned: PrunedUnits) -> dict[str, np.ndarray]:
-    """By the name of a layer: its input channels that leave."""
+    """Return the pruned input channels of each layer, by its name."""
     gone: dict[str, list[np.ndarray]] = {}
     for group in groups:
         for part in group.parts:

@@ -214,7 +214,7 @@ def _prunable_groups(
     round_to: int,
     examples: np.ndarray,
 ) -> tuple[PrunableGroup, ...]:
-    """How far each group can shrink, with its width in the original network."""
+    """Return how far each group can shrink, with its width in the original network."""
     state = network.state_dict()
     wide = {name: len(tensor) for name, tensor in original.state_dict().items() if tensor.dim()}
     widths = {group.name: group.channels for group in groups}
@@ -238,7 +238,7 @@ def _kept(
     original: nn.Module,
     shape: tuple[int, ...],
 ) -> KeptUnits:
-    """How many units each group keeps."""
+    """Return the number of units that each group keeps."""
     own = named(step.layers, groups)
     fixed = {r.group.name: r.units_at(own[r.group.name]) for r in prunables if r.group.name in own}
     free = tuple(prunable for prunable in prunables if prunable.group.name not in own)

@@ -1,4 +1,4 @@
-"""How many channels each group keeps: one share for all, or the least important of the network.
+"""Pruning ratios: the same share of each group, or the least important of the whole network.
 
 Both are families of widths that shrink as a share x grows from 0 to 1. For a ratio of parameters or
 MACs, x is found by bisection; the groups that step down at that very x then step one by one, from
@@ -33,7 +33,7 @@ Cost = Callable[[KeptUnits], float]
 
 
 def channels_to_keep(channels: int, ratio: float, round_to: int, granularity: int = 1) -> int:
-    """How many of ``channels`` stay when a share ``ratio`` is asked to go.
+    """Return how many of ``channels`` stay when a share ``ratio`` is to be pruned.
 
     The block is halved until at least two of it fit, so that a layer of 24 channels is cut in
     blocks of 8 when ``round_to`` is 16. At least one block stays.
@@ -83,7 +83,7 @@ class PrunableGroup:
         return min(self.group.units, kept // self.group.granularity)
 
     def units_without(self, pruned: int) -> int:
-        """Return the units that stay if this many are ranked last, in blocks, with a least width."""
+        """Return the units that stay if this many rank last, in blocks, with a least width."""
         if pruned == 0:
             return self.group.units
         size, block = self.group.granularity, self.block
@@ -130,7 +130,7 @@ def cost_of(
     input_shape: tuple[int, ...],
     unit: PruningUnit,
 ) -> Cost:
-    """What a network costs, counted layer by layer: nothing is cut or run again.
+    """Return the cost of a network, counted layer by layer: nothing is pruned or run for it.
 
     Args:
         network: on the CPU, in evaluation mode.

@@ -1,4 +1,4 @@
-"""Where activations are rounded during training: the places where the file will round them.
+"""Activation quantizers: placed in training where the file will have them.
 
 The rules are those of the quantizer of files: the input and the output of each layer, of each sum,
 product and average; behind a ReLU where one follows, since the file's range ends where it clips.

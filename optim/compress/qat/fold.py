@@ -186,7 +186,7 @@ def _answers_alike(pair: nn.Module, folded: nn.Module) -> bool:
 
 
 def _like(network: nn.Module, *shape: int) -> torch.Tensor:
-    """Fixed noise on the network's device, of its type."""
+    """Return fixed noise on the network's device, of its type."""
     weight = next(network.parameters())
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     return noise.to(device=weight.device, dtype=weight.dtype)

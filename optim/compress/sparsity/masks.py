@@ -1,4 +1,4 @@
-"""Which weights of a network become zero, and how they stay so while others learn.
+"""Sparsity masks: which weights become zero, and how they stay zero while others learn.
 
 Three kinds of layers stay dense. The first one sees the input itself and has a hundredth of the
 weights; depthwise convolutions have nine weights a channel (Zhu and Gupta 2017 leave both dense in
@@ -40,7 +40,7 @@ class Places:
     dense: tuple[str, ...]
 
     def words(self) -> str:
-        """How many of each."""
+        """Return both counts in words."""
         return f"{len(self.sparse)} layers become sparse, {len(self.dense)} stay dense"
 
     @property
@@ -50,7 +50,7 @@ class Places:
 
 
 def places(network: nn.Module, pattern: Pattern, input_shape: tuple[int, ...]) -> Places:
-    """Where zeros may be made.
+    """Return the weights in which zeros may be made.
 
     Args:
         network: on the CPU; it is left alone.
@@ -135,7 +135,7 @@ def magnitudes(network: nn.Module, names: tuple[str, ...]) -> dict[str, torch.Te
 
 
 def mask_of(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Where weights are exactly zero now; matrices and kernels without a zero are left out."""
+    """Return where weights are zero now; matrices and kernels without a zero are left out."""
     found = {name: p.detach() == 0 for name, p in network.named_parameters() if p.ndim > 1}
     return {name: zero for name, zero in found.items() if zero.any()}
 
@@ -156,7 +156,7 @@ def apply_mask(network: nn.Module, zeros: SparsityMask) -> None:
 
 
 def keep_masked(zeros: SparsityMask) -> Callable[[float, nn.Module], None]:
-    """What a training calls after each step to keep these places zero."""
+    """Return a function that a training calls after each step to keep these places zero."""
     return lambda done, network: apply_mask(network, zeros)
 
 

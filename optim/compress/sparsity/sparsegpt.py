@@ -118,7 +118,7 @@ def refit(rows: np.ndarray, hessian: np.ndarray, zero: np.ndarray) -> np.ndarray
 def _moments(
     original: nn.Module, network: nn.Module, name: str, examples: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Damped E[x^ x^^T] and E[(x - x^) x^^T] of a layer's inputs, float64, shape (G, d, d)."""
+    """Return damped E[x^ x^^T] and E[(x - x^) x^^T] of a layer's inputs, float64, (G, d, d)."""
     layer = network.get_submodule(name)
     generator = torch.Generator().manual_seed(seed)
     batches = [torch.from_numpy(examples[i : i + BATCH]) for i in range(0, len(examples), BATCH)]
@@ -144,7 +144,7 @@ class _Reached(Exception):  # noqa: N818  (not an error: it ends a forward pass 
 
 
 def _reads(network: nn.Module, name: str, batch: torch.Tensor) -> torch.Tensor:
-    """What a layer reads at its first call."""
+    """Return the input of a layer at its first call."""
     seen: list[torch.Tensor] = []
 
     def stop(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:

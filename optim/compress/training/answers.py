@@ -92,7 +92,7 @@ def _question(teacher: Task, training: Split) -> str:
 
 
 def _words(teacher: Task, training: Split, done: int, asked: int, started: float) -> str:
-    """How far it is, and how long it will take once that can be told."""
+    """Return how far it is, and how long it will take once that can be told."""
     words = f"asking {teacher.title} for its answers: {done:,} of {len(training):,} examples"
     if not asked:
         return words

@@ -31,7 +31,7 @@ def batches(x: torch.Tensor, size: int) -> list[torch.Tensor]:
 
 
 def training_batches(rows: torch.Tensor, size: int) -> list[torch.Tensor]:
-    """As ``batches``, but a single last example joins the batch before it.
+    """Return ``batches``, but a single last example joins the batch before it.
 
     Batch norm in training needs more than one number per channel.
     """

@@ -1,4 +1,4 @@
-"""What a network answers now, computed in torch: for choosing while training, not for reporting."""
+"""Accuracy of a network computed in torch: for choosing while training, not for reporting."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Hints:
         return tuple(ours for ours, _ in self.places)
 
     def distance(self, features: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-        """How far the student's features are from the teacher's, one number.
+        """Return how far the student's features are from the teacher's, one number.
 
         Args:
             features: the student's, by place, from ``x``.
@@ -123,7 +123,7 @@ class _Place:
 
 @torch.no_grad()
 def _last_at_each_size(network: nn.Module, example: torch.Tensor) -> dict[tuple[int, ...], _Place]:
-    """By resolution, the last module whose features have it; pooled ones have none."""
+    """Return the last module with features of each resolution; none for pooled ones."""
     names = [name for name, _ in network.named_modules() if name]
     with watched(network.eval(), names) as seen:
         network(example)
@@ -136,14 +136,14 @@ def _last_at_each_size(network: nn.Module, example: torch.Tensor) -> dict[tuple[
 
 
 def _standardised(x: torch.Tensor) -> torch.Tensor:
-    """Mean 0 and variance 1 in each channel over the batch; a channel that is constant is 0."""
+    """Scale each channel to mean 0 and variance 1 over the batch; a constant channel becomes 0."""
     over = (0, *range(2, x.ndim))
     centred = x - x.mean(over, keepdim=True)
     return centred / (centred.square().mean(over, keepdim=True) + EPSILON).sqrt()
 
 
 def _at_size(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Averaged to a resolution; left alone if it has it."""
+    """Average features to a resolution; leave them if they have it."""
     if tuple(x.shape[2:]) == tuple(size):
         return x
     if x.ndim == 4:

@@ -43,7 +43,7 @@ AfterStep = Callable[[float, nn.Module], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Follow:
-    """Who follows a training, and where it is kept in case it is interrupted.
+    """Callbacks of a training, and the folder of its checkpoint.
 
     Attributes:
         progress: called with the share done, 0..1, and a sentence.
@@ -81,8 +81,8 @@ class Trained:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Lesson:
-    """What is learnt, the same in every epoch."""
+class _TrainingSet:
+    """Inputs, targets and teacher of a training, the same in every epoch."""
 
     inputs: torch.Tensor  # (n, ...)
     targets: torch.Tensor  # (n,)
@@ -124,7 +124,7 @@ def train(
         ArithmeticError: if the loss stops being a finite number.
         ValueError: if hints are asked for without a teacher.
     """
-    lesson = _Lesson(
+    training_set = _TrainingSet(
         inputs=torch.from_numpy(training.inputs),
         targets=torch.from_numpy(training.targets),
         answers=None if teacher_logits is None else torch.from_numpy(teacher_logits).float(),
@@ -138,20 +138,22 @@ def train(
         schedule,
         seed,
         steps_per_epoch=len(training_batches(rows, schedule.batch_size)),
-        regressors=None if lesson.hints is None else lesson.hints.regressors,
+        regressors=None if training_set.hints is None else training_set.hints.regressors,
         told=repr((kind, None if teacher_logits is None else teacher_logits.shape)),
     )
-    _all_epochs(state, lesson, validation, follow)
+    _all_epochs(state, training_set, validation, follow)
     return Trained(network=state.best_network(), history=state.history, best=state.best_epoch)
 
 
-def _all_epochs(state: TrainingState, lesson: _Lesson, validation: Split, follow: Follow) -> None:
+def _all_epochs(
+    state: TrainingState, training_set: _TrainingSet, validation: Split, follow: Follow
+) -> None:
     state.resume(follow.checkpoint)
     for epoch in state.history:
         follow.on_epoch(epoch)  # a kill may have come between the checkpoint and the log
     while not state.finished:
         started = time.monotonic()
-        loss = _one_epoch(state, lesson, follow.progress)
+        loss = _one_epoch(state, training_set, follow.progress)
         accuracy = accuracy_of(state.candidate(), validation)
         seconds = time.monotonic() - started
         state.finish_epoch(loss, accuracy, seconds)
@@ -165,10 +167,10 @@ def _all_epochs(state: TrainingState, lesson: _Lesson, validation: Split, follow
         )
 
 
-def _one_epoch(state: TrainingState, lesson: _Lesson, progress: Progress) -> float:
+def _one_epoch(state: TrainingState, training_set: _TrainingSet, progress: Progress) -> float:
     seed = state.seed * 1000 + len(state.history)
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(lesson.targets), generator=generator)
+    order = torch.randperm(len(training_set.targets), generator=generator)
     state.network.train()
     losses = []
     devices = [] if state.where.type == "cpu" else [torch.cuda.current_device()]
@@ -177,7 +179,7 @@ def _one_epoch(state: TrainingState, lesson: _Lesson, progress: Progress) -> flo
         for rows in training_batches(order, state.schedule.batch_size):
             if state.step >= state.total_steps:
                 break
-            losses.append(_one_step(state, lesson, rows, generator))
+            losses.append(_one_step(state, training_set, rows, generator))
             if state.step % 20 == 0:
                 progress(
                     state.step / state.total_steps,
@@ -187,15 +189,18 @@ def _one_epoch(state: TrainingState, lesson: _Lesson, progress: Progress) -> flo
 
 
 def _one_step(
-    state: TrainingState, lesson: _Lesson, rows: torch.Tensor, generator: torch.Generator
+    state: TrainingState, training_set: _TrainingSet, rows: torch.Tensor, generator: torch.Generator
 ) -> float:
-    weak_augmentation = state.schedule.weak_augmentation or lesson.answers is not None
+    weak_augmentation = state.schedule.weak_augmentation or training_set.answers is not None
     x, view = augment(
-        lesson.inputs[rows], lesson.kind, weak_augmentation=weak_augmentation, generator=generator
+        training_set.inputs[rows],
+        training_set.kind,
+        weak_augmentation=weak_augmentation,
+        generator=generator,
     )
     for group in state.optimizer.param_groups:
         group["lr"] = state.schedule.learning_rate(state.step, state.total_steps)
-    loss = _loss(state, lesson, rows, x, view)
+    loss = _loss(state, training_set, rows, x, view)
     if not torch.isfinite(loss):
         raise ArithmeticError(
             f"the training loss became {loss.item()} at step {state.step}. Lower max_lr "
@@ -206,28 +211,28 @@ def _one_step(
     nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
     state.optimizer.step()
     state.step += 1
-    if lesson.after_step is not None:
-        lesson.after_step(state.step / state.total_steps, state.network)
-    state.update_average(keep_zeros=lesson.after_step is not None)
+    if training_set.after_step is not None:
+        training_set.after_step(state.step / state.total_steps, state.network)
+    state.update_average(keep_zeros=training_set.after_step is not None)
     return loss.item()
 
 
 def _loss(
     state: TrainingState,
-    lesson: _Lesson,
+    training_set: _TrainingSet,
     rows: torch.Tensor,
     x: torch.Tensor,
     view: torch.Tensor,
 ) -> torch.Tensor:
-    where, schedule, hints = state.where, state.schedule, lesson.hints
-    answers = None if lesson.answers is None else lesson.answers[view, rows].to(where)
+    where, schedule, hints = state.where, state.schedule, training_set.hints
+    answers = None if training_set.answers is None else training_set.answers[view, rows].to(where)
     x = batch_on(x, where)
     bfloat16 = schedule.bfloat16 and bfloat16_is_fast(where)
     with torch.autocast(where.type, torch.bfloat16, enabled=bfloat16):
         with watched(state.network, hints.student_places if hints else ()) as features:
             logits = state.network(x).float()
         distance = hints.distance(features, x) if hints else None
-    loss = training_loss(logits, lesson.targets[rows].to(where), answers, schedule)
+    loss = training_loss(logits, training_set.targets[rows].to(where), answers, schedule)
     return loss if distance is None else loss + schedule.alpha * HINT_WEIGHT * distance
 
 

@@ -1,4 +1,4 @@
-"""What a student is told it did wrong: by the labels, and by its teacher's answers.
+"""Losses of a student: against the labels, and against its teacher's outputs.
 
 With a teacher the loss of a batch is
 
@@ -52,7 +52,7 @@ def training_loss(
 
 
 def soft(student: torch.Tensor, teacher: torch.Tensor, *, temperature: float) -> torch.Tensor:
-    """T^2 * KL of the softened answers, mean over the batch.
+    """Return T^2 * KL of the softened outputs, mean over the batch.
 
     T^2 keeps the gradient as large as that of the labels, whatever the temperature.
 

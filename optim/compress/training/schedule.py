@@ -1,4 +1,4 @@
-"""How long and how hard to train: the schedule, its learning rate and its optimizer.
+"""Schedule of a training: its epochs, learning rate and optimizer.
 
 The learning rate rises linearly over the first steps and falls to zero along a cosine (Loshchilov
 and Hutter 2017).
@@ -18,7 +18,7 @@ from optim.recipe import DistillationLoss
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long and how hard to train.
+    """Epochs, learning rate, regularization and loss of a training.
 
     Attributes:
         epochs: passes over the training split; a fraction is allowed.

@@ -146,7 +146,7 @@ class TrainingState:
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:
-    """What a checkpoint holds; None if there is none that can be read."""
+    """Return the content of a checkpoint; None if there is none that can be read."""
     try:
         state = torch.load(path, weights_only=True, map_location=device())
     except UNREADABLE:

@@ -1,4 +1,4 @@
-"""Who may teach a task: the original network, other sample networks, or several of them."""
+"""Teachers of a task: the original network, other sample networks, or several of them."""
 
 from __future__ import annotations
 
