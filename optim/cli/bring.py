@@ -16,6 +16,8 @@ from optim.cli.output import (
     say,
     wrong_input,
 )
+from optim.cli.target_options import target_options
+from optim.devices.target import Target
 from optim.intake.pixels import NORMALIZATIONS
 from optim.words import count, megabytes, share
 
@@ -187,6 +189,7 @@ def _smallest(n: int) -> float:
 @SIZE
 @FREEZE
 @NORMALIZE
+@target_options
 @common_options
 def shrink(
     file: Path,
@@ -196,6 +199,7 @@ def shrink(
     sizes: tuple[str, ...],
     frozen: tuple[str, ...],
     normalize: str | None,
+    target: Target,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -212,7 +216,7 @@ def shrink(
     from optim.intake.bring import bring as bring_file
     from optim.shrink import shrink as shrink_file
 
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, target)
     with wrong_input():
         numbers, constants = whole_sizes(sizes), assigned(frozen, "--freeze")
     with progress_bar(file.name) as progress:

@@ -19,7 +19,7 @@ from optim.cli.output import (
     progress_bar,
     say,
 )
-from optim.cli.rows import candidate_row
+from optim.cli.rows import candidate_row, tell_target
 from optim.cli.target_options import target_options
 from optim.devices.target import Target
 from optim.progress import Progress
@@ -131,6 +131,7 @@ def mixed(
         return
     rows = [("uniform", c) for c in uniform] + [("mixed", c) for c in made if c not in uniform]
     print_table([{"": mark, **candidate_row(c)} for mark, c in rows], empty="")
+    tell_target(uniform)
     if placement is not None:
         say(_placement_words(placement))
 

@@ -17,7 +17,7 @@ from optim.cli.output import (
     say,
     tell_unread,
 )
-from optim.cli.rows import NOT_KNOWN, candidate_row
+from optim.cli.rows import NOT_KNOWN, candidate_row, tell_target
 from optim.cli.target_options import target_options
 from optim.devices.target import Target
 from optim.report.record import candidate_record
@@ -77,6 +77,7 @@ def candidates(task: str, target: Target, workspace: Path | None, as_json: bool)
         print_json([candidate_record(candidate) for candidate in found])
         return
     print_table([candidate_row(c) for c in found], empty=_nothing(task))
+    tell_target(found)
 
 
 @click.command()
@@ -124,6 +125,7 @@ def front(
         for c in group
     ]
     print_table(rows, empty=_nobody(task, found))
+    tell_target(found.members)
     if rows and found.out_of_limits:
         say(f"Left out because a limit is broken: {len(found.out_of_limits)}.")
 

@@ -17,7 +17,7 @@ from optim.cli.output import (
     say,
     wrong_input,
 )
-from optim.cli.rows import candidate_row
+from optim.cli.rows import candidate_row, tell_target
 from optim.cli.target_options import target_options
 from optim.devices.target import Target
 from optim.report.record import candidate_record
@@ -146,9 +146,7 @@ def _print_candidates(found: tuple[Candidate, ...], as_json: bool) -> None:
         print_json([candidate_record(candidate) for candidate in found])
         return
     print_table([candidate_row(candidate) for candidate in found], empty="No candidate was made.")
-    environment = next((c.latency.environment for c in found if c.latency), None)
-    if environment is not None:
-        say(f"Latency: batch 1 on {environment.words()}.")
+    tell_target(found)
 
 
 def _parts(text: str) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from optim.candidate import Candidate
+from optim.cli.output import say
 from optim.report.score_text import change_text, interval_text, value_text
 from optim.words import between, count, megabytes, milliseconds, times
 
@@ -23,6 +26,13 @@ def candidate_row(candidate: Candidate) -> dict[str, str]:
     if artifact is not None:
         row["size"] = megabytes(artifact.size_bytes)
     return row
+
+
+def tell_target(found: Iterable[Candidate]) -> None:
+    """Print where the latencies of a table were measured; nothing if it has none."""
+    environment = next((c.latency.environment for c in found if c.latency), None)
+    if environment is not None:
+        say(f"Latency measured on {environment.words()}.")
 
 
 def candidate_card(candidate: Candidate, baseline: Candidate | None) -> str:

@@ -52,9 +52,16 @@ class Environment:
 
     def words(self) -> str:
         """One line for a caption."""
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         vector = (
             f" ({self.instructions[-1].upper().replace('_', '-')})" if self.instructions else ""
         )
         batch = "" if self.batch == 1 else f", batch {self.batch}"
-        return f"{self.cpu}{vector}, {self.engine} {self.engine_version}, {threads}{batch}"
+        return (
+            f"{self.cpu}{vector}, {self.engine} {self.engine_version}, "
+            f"{thread_words(self.threads)}{batch}"
+        )
+
+
+def thread_words(threads: int) -> str:
+    """A number of threads in words."""
+    return "1 thread" if threads == 1 else f"{threads} threads"

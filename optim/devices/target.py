@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from optim.devices.device import this_environment, usable_cores
-from optim.devices.environment import Environment
+from optim.devices.environment import Environment, thread_words
 from optim.engines import DEFAULT_ENGINE, check_engine, engine_named, engine_title
 from optim.engines.engine import Engine
 from optim.errors import TargetError
@@ -89,23 +89,19 @@ class Target:
         """
         if data is None:
             return cls()
-        fields = set(cls.__dataclass_fields__)
-        if not fields.issuperset(data) or any(
-            type(data[f]) is not int for f in NUMBERS & set(data)
-        ):
+        known = isinstance(data, Mapping) and all(
+            type(value) is KINDS.get(name) for name, value in data.items()
+        )
+        if not known:
             raise TargetError(
-                f"a target has {', '.join(sorted(fields))}, got {dict(data)!r:.120}. "
+                f"a target has {', '.join(KINDS)}, got {data!r:.120}. "
                 "A newer version of edge-optim may have written it; update edge-optim."
             )
         return cls(**data)
 
 
-NUMBERS = {"threads", "batch"}
-
-
-def thread_words(threads: int) -> str:
-    """A number of threads in words."""
-    return "1 thread" if threads == 1 else f"{threads} threads"
+KINDS = {"engine": str, "device": str, "threads": int, "batch": int}
+"""The fields of a target as JSON has them."""
 
 
 def thread_choices() -> tuple[int, ...]:

@@ -81,8 +81,10 @@ def test_candidates_come_as_table_and_as_data(run: Run, measured: Path) -> None:
     records = json.loads(out)
     assert [set(record) for record in records] == [RECORD_KEYS] * len(records)
     assert records[0]["role"] == "baseline"
-    lines = table.splitlines()
+    *lines, last = table.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [record["id"] for record in records]
+    assert last.startswith("Latency measured on ")
+    assert last.endswith(", 1 thread.")
 
 
 def test_an_export_names_its_files(run: Run, measured: Path, tmp_path: Path) -> None:

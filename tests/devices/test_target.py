@@ -49,7 +49,9 @@ def test_it_goes_through_json_and_old_jobs_mean_the_usual_one():
     assert Target.from_dict(None) == Target()
 
 
-@pytest.mark.parametrize("data", [{"queue": 3}, {"threads": "two"}, {"threads": 1.5}])
+@pytest.mark.parametrize(
+    "data", [{"queue": 3}, {"threads": "two"}, {"threads": 1.5}, {"engine": []}, 7]
+)
 def test_what_a_newer_version_wrote_is_one_sentence(data):
     with pytest.raises(TargetError, match="newer version"):
         Target.from_dict(data)
