@@ -12,38 +12,47 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from dashboard.charts.theme import theme
-from dashboard.words import words
+from optim.task.metric import ACCURACY, Metric
+from optim.task.metric_words import value_words
+from optim.words import digits
 
 if TYPE_CHECKING:
     from optim.analysis.waterfall import Stage
 
 
 def waterfall_figure(
-    stages: Sequence[Stage], *, n: int, narrow: bool = False, dark: bool = False
+    stages: Sequence[Stage],
+    *,
+    n: int,
+    metric: Metric = ACCURACY,
+    narrow: bool = False,
+    dark: bool = False,
 ) -> go.Figure:
-    """Draw the points of accuracy lost or won at each stage, and what is left in the end.
+    """Draw what is lost or won of the score at each stage, and in all.
 
     Args:
         stages: FP32 first, the file last.
         n: validation examples.
+        metric: what scores them.
     """
     colours = theme(dark)
-    steps = [100 * (after.score - before.score) for before, after in pairwise(stages)]
-    total = 100 * (stages[-1].score - stages[0].score) if stages else 0.0
+    steps = [metric.scale * (after.score - before.score) for before, after in pairwise(stages)]
+    total = metric.scale * (stages[-1].score - stages[0].score) if stages else 0.0
     names = [stage.name for stage in stages[1:]] + ["in all"]
     lengths = [*steps, total]
     running = [0.0]
     for step in steps:
         running.append(running[-1] + step)
     low, high = min(running), max(running)
-    span = max(high - low, 100 / max(n, 1))
+    span = max(high - low, 100 / max(n, 1) if metric.right_or_wrong else 1e-6)
+    among = "" if narrow else f", {n:,} validation"
     figure = go.Figure(
         go.Waterfall(
             x=lengths,
             y=list(range(len(lengths))),
             measure=["relative"] * len(steps) + ["total"],
             orientation="h",
-            text=[_points(value, n) for value in lengths],
+            text=[_change(metric, value, n) for value in lengths],
             textposition="outside",
             cliponaxis=False,
             textfont={"size": 12, "color": colours.text},
@@ -51,7 +60,8 @@ def waterfall_figure(
             decreasing={"marker": {"color": colours.limit}},
             totals={"marker": {"color": colours.muted}},
             connector={"line": {"color": colours.guide, "width": 1}},
-            customdata=[_hover(stage, n) for stage in stages[1:]] + ["from FP32 to the file"],
+            customdata=[_hover(metric, stage, n) for stage in stages[1:]]
+            + ["from FP32 to the file"],
             hovertemplate="%{customdata}<extra></extra>",
             showlegend=False,
         )
@@ -63,7 +73,7 @@ def waterfall_figure(
         margin={"l": 8, "r": 8, "t": 8, "b": 44},
         dragmode=False,
         xaxis={
-            "title": {"text": f"Points against FP32{'' if narrow else f', {n:,} validation'}"},
+            "title": {"text": f"{_unit(metric)} against FP32{among}"},
             "range": [low - 0.35 * span, high + 0.35 * span],
             "fixedrange": True,
             "zeroline": True,
@@ -80,25 +90,33 @@ def waterfall_figure(
     return figure
 
 
-def waterfall_alt(stages: Sequence[Stage], *, n: int) -> str:
+def waterfall_alt(stages: Sequence[Stage], *, n: int, metric: Metric = ACCURACY) -> str:
     """Return the chart in sentences, with its numbers."""
     if not stages:
         return "An empty chart: it is not known where the accuracy went."
     steps = [
-        f"{after.name}: {_points(100 * (after.score - before.score), n)} points"
+        f"{after.name}: {_change(metric, metric.scale * (after.score - before.score), n)} "
+        f"{metric.step}".rstrip()
         for before, after in pairwise(stages)
     ]
-    first, last = (words.percent(stage.score, n=n) for stage in (stages[0], stages[-1]))
+    first, last = (value_words(metric, stage.score, n) for stage in (stages[0], stages[-1]))
     told = "; ".join(steps)
     return f"From {first} in FP32 to {last} on {n:,} validation examples. {told}."
 
 
-def _points(value: float, n: int) -> str:
-    """Return signed points, fine enough to show one answer of n, with a proper minus sign."""
-    text = f"{value:+.{max(0, math.ceil(math.log10(max(n, 1) / 100)))}f}"
-    return "0" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+def _unit(metric: Metric) -> str:
+    return metric.step.capitalize() if metric.right_or_wrong else metric.step or metric.title
 
 
-def _hover(stage: Stage, n: int) -> str:
+def _change(metric: Metric, value: float, n: int) -> str:
+    """Return a signed change in shown units, of a share fine enough to show one answer of n."""
+    if metric.right_or_wrong:
+        text = f"{value:+.{max(0, math.ceil(math.log10(max(n, 1) / 100)))}f}"
+    else:
+        text = f"{'+' if value > 0 else ''}{digits(value)}"
+    return "0" if float(text.replace(",", "")) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
+def _hover(metric: Metric, stage: Stage, n: int) -> str:
     noise = "" if stage.sqnr_db is None else f"<br>{stage.sqnr_db:.1f} dB signal to noise"
-    return f"<b>{escape(stage.name)}</b><br>{words.percent(stage.score, n=n)}{noise}"
+    return f"<b>{escape(stage.name)}</b><br>{value_words(metric, stage.score, n)}{noise}"

@@ -16,6 +16,7 @@ from dashboard.words.glossary import what_is
 from dashboard.words.markup import plain
 from optim.recipe import Precision
 from optim.recipe.edit import precisions_of, with_precisions
+from optim.task.metric_words import change_words
 from optim.task.task import Task
 
 if TYPE_CHECKING:
@@ -77,12 +78,16 @@ def where_the_accuracy_went(task: Task, found: Inside) -> None:
         return
     st.plotly_chart(
         charts.waterfall_figure(
-            waterfall.stages, n=waterfall.n, narrow=state.is_narrow(), dark=state.is_dark()
+            waterfall.stages,
+            n=waterfall.n,
+            metric=waterfall.scored_by,
+            narrow=state.is_narrow(),
+            dark=state.is_dark(),
         ),
         theme=None,
         key="waterfall",
         config=PLOT_CONFIG,
-        alt=charts.waterfall_alt(waterfall.stages, n=waterfall.n),
+        alt=charts.waterfall_alt(waterfall.stages, n=waterfall.n, metric=waterfall.scored_by),
     )
     st.caption(_resolution(waterfall))
     _kept(task, found, waterfall)
@@ -90,6 +95,8 @@ def where_the_accuracy_went(task: Task, found: Inside) -> None:
 
 def _resolution(waterfall: Waterfall) -> str:
     """Return how much of the result could be chance."""
+    if not waterfall.scored_by.right_or_wrong:
+        return f"Measured on {waterfall.n:,} validation examples."
     one = words.points(1 / waterfall.n).lstrip("+")
     return (
         f"Measured on {waterfall.n:,} validation examples: one answer more or less is {one}, so "
@@ -103,7 +110,9 @@ def _kept(task: Task, found: Inside, waterfall: Waterfall) -> None:
     with st.container(gap="xxsmall", key="kept"):
         for i, layer in enumerate(waterfall.layers[:MOST_KEPT]):
             text, action = st.columns(SHARES, vertical_alignment="center")
-            text.markdown(f"Keep **{plain(layer.layer)}** in FP32: {plain(kept_words(layer))}")
+            text.markdown(
+                f"Keep **{plain(layer.layer)}** in FP32: {plain(kept_words(layer, waterfall))}"
+            )
             mix = with_precisions(recipe, {**precisions, layer.layer: Precision.FP32})
             action.button(
                 "Measure it",
@@ -115,11 +124,16 @@ def _kept(task: Task, found: Inside, waterfall: Waterfall) -> None:
             )
 
 
-def kept_words(layer: KeptInFloat) -> str:
+def kept_words(layer: KeptInFloat, waterfall: Waterfall) -> str:
     """Return what keeping a layer in FP32 gives and takes."""
     time = words.latency(abs(layer.time_ms))
     slower = f"{time} {'slower' if layer.time_ms > 0 else 'faster'}" if layer.time_ms else "as fast"
-    gain = words.points(layer.score_gain)
+    metric = waterfall.scored_by
+    gain = (
+        words.points(layer.score_gain)
+        if metric.right_or_wrong
+        else change_words(metric, layer.score_gain, waterfall.n)
+    )
     return f"{gain} on validation, {slower}, {bytes_change(layer.size_bytes)}"
 
 

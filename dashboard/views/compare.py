@@ -51,8 +51,10 @@ def page() -> None:
         _offer_measuring(unknown)
         return
     known = {name: each for name, each in answers.items() if each is not None}
-    _per_class(task, chosen, known)
-    flips.panel(task, chosen, known)
+    if task.metric.of_classes and task.metric.needs_labels:
+        _per_class(task, chosen, known)
+        if task.dataset.folder is None:  # how to draw an example is known of what ships
+            flips.panel(task, chosen, known)
 
 
 def _choose(task: Task, measured: dict[str, Candidate]) -> list[str]:

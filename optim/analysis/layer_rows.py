@@ -31,7 +31,8 @@ class LayerRow:
         size_bytes, float_bytes: of its weights, in the candidate's precision and in FP32.
         asked: the precision whose sensitivity follows: its own, or that it would get.
         sqnr_db: signal to noise in the logits, decibels, with this layer alone quantized.
-        score_drop: on validation, 0..1, with this layer alone quantized.
+        score_drop: share of right answers lost on validation, 0..1, with this layer alone
+            quantized; None where the score is no share.
         reason: why it runs in float although the file is quantized; empty if it does not.
     """
 
@@ -85,6 +86,7 @@ def layer_rows(
     operators = _operators(profile, float_profile, sensitivity)
     precisions = precisions_of(recipe, operators)
     general = recipe.precision if recipe.precision in INTEGER_PRECISIONS else Precision.INT8
+    is_share = sensitivity is not None and sensitivity.scored_by.right_or_wrong
     told = {(r.layer, r.precision): r for r in (sensitivity.rows if sensitivity else ())}
     now, before = _by_layer(profile), _by_layer(float_profile)
     rows = []
@@ -105,7 +107,7 @@ def layer_rows(
                 size_bytes=_bytes(told.get((layer, own))),
                 float_bytes=_bytes(told.get((layer, Precision.FP32))),
                 sqnr_db=None if row is None else row.sqnr_db,
-                score_drop=None if row is None else row.score_drop,
+                score_drop=row.score_drop if row is not None and is_share else None,
                 reason=next((k.reason for k in kernels if k.reason), ""),
             )
         )

@@ -22,11 +22,13 @@ from optim.engines.profile import Profile
 from optim.errors import Refusal, RefusedError
 from optim.measure.noise import sqnr_db
 from optim.measure.profile import profile
+from optim.measure.scoring import mean_score
 from optim.pipeline.make import file_of, make_candidate
 from optim.progress import Progress, part
 from optim.recipe import INTEGER_PRECISIONS, Precision, Quantize, QuantizeAware
 from optim.store.names import from_stored, to_stored
 from optim.task.datasets import Split
+from optim.task.metric import ACCURACY, Metric, metric_named
 from optim.task.task import Task
 
 if TYPE_CHECKING:
@@ -41,6 +43,10 @@ CALIBRATION_MACS, ANSWER_MACS = 7e10, 3e11
 every layer. Set by work and not by time, so that every machine takes the same examples. ResNet-50
 at 224 x 224 pixels has 54 layers and is answered on 8: ranges, weights and noise took 49 s on two
 processors, 67 s of their time. 16 examples gave each layer's decibels within 0.4 of that."""
+SEVERAL_INPUTS = (
+    "layers are quantized one by one in a simulation, which takes networks with one input; this "
+    "one has several."
+)
 NO_LAYER = (
     "this network has no named convolution or matrix product with constant float32 weights, so "
     "there is nothing to compare."
@@ -88,6 +94,7 @@ class Sensitivity:
         n: validation examples that accuracies are taken over.
         rest_bytes: of the INT8 file, what belongs to no layer: biases, graph, ranges.
         rest_ms: of the INT8 file, time of what belongs to no layer; None if not measured.
+        metric: the name of what scores the examples.
     """
 
     rows: tuple[LayerSensitivity, ...]
@@ -95,6 +102,12 @@ class Sensitivity:
     n: int
     rest_bytes: int = 0
     rest_ms: float | None = None
+    metric: str = ACCURACY.name
+
+    @property
+    def scored_by(self) -> Metric:
+        """What scores the examples."""
+        return metric_named(self.metric)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
@@ -121,7 +134,8 @@ def measure_sensitivity(
     shuffle of the validation split, fewer for heavy networks.
 
     Raises:
-        RefusedError: if the weights were trained for one precision, or no layer can be quantized.
+        RefusedError: if the weights were trained for one precision, no layer can be quantized, or
+            there are several inputs.
     """
     from optim.graph.fuse import fuse
     from optim.graph.inspect import count_macs
@@ -132,7 +146,10 @@ def measure_sensitivity(
     assert parent.artifact is not None  # float_parent sees to that
     model = read_model(fuse(parent.artifact.path.read_bytes()))
     macs = max(1, count_macs(model))
-    inputs = task.split("calibration").inputs
+    calibration = task.split("calibration")
+    if calibration.more:
+        raise RefusedError(Refusal(reason=SEVERAL_INPUTS))
+    inputs = calibration.inputs
     progress(0.0, "reading ranges and rounding weights")
     step = Quantize()
     most = min(step.calibration_examples, calibration_examples(macs))
@@ -143,7 +160,7 @@ def measure_sensitivity(
     if not found.layers:
         raise RefusedError(Refusal(reason=NO_LAYER))
     split = task.split("validation").take(answer_examples(macs, len(found.layers)))
-    noise = layer_noise(found, split, progress=part(progress, 0.1, 0.8))
+    noise = layer_noise(found, split, metric=task.metric, progress=part(progress, 0.1, 0.8))
     progress(0.8, "timing the layers in every precision")
     times, rest_bytes, rest_ms = _files(results, task, parent, found, target, progress)
     rows = tuple(replace(row, time_ms=times[row.precision].get(row.layer)) for row in noise.rows)
@@ -172,7 +189,11 @@ def float_parent(results: Results, task: Task, candidate: Candidate) -> Candidat
 
 
 def layer_noise(
-    found: Calibrated, split: Split, *, progress: Progress = lambda share, words: None
+    found: Calibrated,
+    split: Split,
+    *,
+    metric: Metric = ACCURACY,
+    progress: Progress = lambda share, words: None,
 ) -> Sensitivity:
     """Each layer alone in each precision, and all but each layer; nothing is timed."""
     from optim.graph.simulation.layerwise import quantized_throughout, walk
@@ -189,7 +210,8 @@ def layer_noise(
         for precision in INTEGER_PRECISIONS:
             alone[stop.layer, precision] = stop.answer(x, layer.on_grid(precision))
     assert reference is not None  # there is a layer
-    scores = {key: _score(reference, answer, split) for key, answer in alone.items()}
+    judge = _Judge(metric, reference, split)
+    scores = {key: judge.score(answer) for key, answer in alone.items()}
     gains: dict[tuple[str, Precision], _Score] = {}
     for k, precision in enumerate(INTEGER_PRECISIONS):
         own = part(progress, 0.5 + 0.25 * k, 0.75 + 0.25 * k)
@@ -198,16 +220,17 @@ def layer_noise(
         for i, stop in enumerate(walk(whole, list(layers), split.inputs)):
             own(i / len(layers), f"all layers in {precision.upper()} but {stop.layer}")
             if all_of_them is None:
-                all_of_them = _score(reference, stop.answer(stop.x, stop.weight), split)
-            score = _score(reference, stop.answer(stop.x, layers[stop.layer].weight), split)
+                all_of_them = judge.score(stop.answer(stop.x, stop.weight))
+            score = judge.score(stop.answer(stop.x, layers[stop.layer].weight))
             gains[stop.layer, precision] = score.minus(all_of_them)
-    right = float((reference.argmax(1) == split.targets).mean())
+    whole_score = judge.score(reference).score
     rows = [
-        _row(layer, precision, right, scores, gains)
+        _row(layer, precision, whole_score, scores, gains)
         for layer in found.layers
         for precision in (Precision.FP32, *INTEGER_PRECISIONS)
     ]
-    return Sensitivity(rows=tuple(rows), score=right, n=len(split))
+    natural = whole_score if metric.higher_is_better else -whole_score
+    return Sensitivity(rows=tuple(rows), score=natural, n=len(split), metric=metric.name)
 
 
 @dataclass(frozen=True)
@@ -219,26 +242,35 @@ class _Score:
         return _Score(self.sqnr_db - other.sqnr_db, self.score - other.score)
 
 
-def _score(reference: np.ndarray, answer: np.ndarray, split: Split) -> _Score:
-    right = float((answer.argmax(1) == split.targets).mean())
-    return _Score(sqnr_db(reference, answer), right)
+@dataclass(frozen=True)
+class _Judge:
+    """Scores answers to a split beside those of the FP32 file, turned so that higher is better."""
+
+    metric: Metric
+    reference: np.ndarray
+    split: Split
+
+    def score(self, answer: np.ndarray) -> _Score:
+        mean = mean_score(self.metric, answer, self.split.targets, original=self.reference)
+        sign = 1 if self.metric.higher_is_better else -1
+        return _Score(sqnr_db(self.reference, answer), sign * mean)
 
 
 def _row(
     layer: Layer,
     precision: Precision,
-    accuracy: float,
+    whole_score: float,
     scores: dict[tuple[str, Precision], _Score],
     gains: dict[tuple[str, Precision], _Score],
 ) -> LayerSensitivity:
-    score = scores.get((layer.name, precision), _Score(math.inf, accuracy))
+    score = scores.get((layer.name, precision), _Score(math.inf, whole_score))
     gain = gains.get((layer.name, precision))
     return LayerSensitivity(
         layer=layer.name,
         operator=layer.operator,
         precision=precision,
         sqnr_db=score.sqnr_db,
-        score_drop=accuracy - score.score,
+        score_drop=whole_score - score.score,
         size_bytes=layer.size_bytes(precision),
         alone_in_float_gain=None if gain is None else gain.score,
         alone_in_float_gain_db=None if gain is None else gain.sqnr_db,

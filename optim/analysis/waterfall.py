@@ -19,12 +19,14 @@ from optim.engines.engine import run_single
 from optim.errors import Refusal, RefusedError
 from optim.measure.latency import measure
 from optim.measure.noise import sqnr_db
+from optim.measure.scoring import mean_score
 from optim.pipeline.make import file_of
 from optim.progress import Progress
 from optim.recipe import Activations, Precision, Quantize, Recipe
 from optim.recipe.edit import keep_in_float, precisions_of
 from optim.store.names import from_stored, to_stored
 from optim.task.datasets import Split
+from optim.task.metric import ACCURACY, Metric, metric_named
 from optim.task.task import Task
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Stage:
 
     Attributes:
         name: in words, such as ``weights in INT8``.
-        score: on validation, 0..1.
+        score: on validation, by the task's metric: for accuracy a share, 0..1.
         sqnr_db: signal to noise in the logits against FP32, decibels; None for FP32 itself.
     """
 
@@ -60,7 +62,7 @@ class KeptInFloat:
 
     Attributes:
         layer: its ONNX node name.
-        score_gain: on validation, 0..1.
+        score_gain: what the score on validation becomes more by.
         sqnr_gain_db: decibels in the logits.
         time_ms: latency added, milliseconds (negative: it becomes faster).
         size_bytes: bytes added.
@@ -81,11 +83,18 @@ class Waterfall:
         stages: FP32 first, the file last.
         layers: those whose return to FP32 wins most, best first.
         n: validation examples.
+        metric: the name of what scores them.
     """
 
     stages: tuple[Stage, ...]
     layers: tuple[KeptInFloat, ...]
     n: int
+    metric: str = ACCURACY.name
+
+    @property
+    def scored_by(self) -> Metric:
+        """What scores the examples."""
+        return metric_named(self.metric)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
@@ -100,6 +109,7 @@ class Waterfall:
             stages=tuple(Stage(**from_stored(row)) for row in data["stages"]),
             layers=tuple(KeptInFloat(**from_stored(row)) for row in data["layers"]),
             n=data["n"],
+            metric=data.get("metric", ACCURACY.name),
         )
 
 
@@ -130,22 +140,25 @@ def measure_waterfall(
         progress(0.0, "FP32 and the quantized file")
         float_file = files.of(candidate.recipe.training_prefix())
         exact = files.answers(float_file)
-        stages = [Stage(name="FP32", score=_right(exact, split), sqnr_db=None)]
+        stages = [Stage(name="FP32", score=files.score(exact, exact), sqnr_db=None)]
         if step.activations not in (Activations.FLOAT, None):
             progress(0.1, "weights alone")
             weights = files.of(candidate.recipe.with_step(_weights_alone(step)))
             name = f"weights in {step.precision.upper()}"
-            stages.append(_stage(name, exact, files.answers(weights), split))
+            stages.append(files.stage(name, exact, files.answers(weights)))
         answers = files.answers(artifact)
-        stages.append(_stage(_last_stage(step), exact, answers, split))
+        stages.append(files.stage(_last_stage(step), exact, answers))
         progress(0.2, "looking for the layers that carry the loss")
         layers = _loudest_layers(float_file, task, candidate.recipe)
         kept = []
         for i, layer in enumerate(layers):
             progress(0.3 + 0.7 * i / len(layers), f"with {layer} in FP32")
             kept.append(files.kept(candidate.recipe, artifact, layer, exact, answers))
-    kept.sort(key=lambda row: (-row.score_gain, -row.sqnr_gain_db))
-    return Waterfall(stages=tuple(stages), layers=tuple(kept), n=len(split))
+    sign = 1 if task.metric.higher_is_better else -1
+    kept.sort(key=lambda row: (-sign * row.score_gain, -row.sqnr_gain_db))
+    return Waterfall(
+        stages=tuple(stages), layers=tuple(kept), n=len(split), metric=task.metric.name
+    )
 
 
 @dataclass(frozen=True)
@@ -166,8 +179,16 @@ class _Files:
         session = self.target.load_engine().load(artifact.path, threads=usable_cores())
         starts = range(0, len(self.split), BATCH)
         return np.concatenate(
-            [run_single(session, self.split.inputs[i : i + BATCH]) for i in starts]
+            [run_single(session, self.split.rows(slice(i, i + BATCH)).feeds) for i in starts]
         )
+
+    def score(self, answers: np.ndarray, exact: np.ndarray) -> float:
+        """The mean score of answers beside those of the FP32 file."""
+        return mean_score(self.task.metric, answers, self.split.targets, original=exact)
+
+    def stage(self, name: str, exact: np.ndarray, answers: np.ndarray) -> Stage:
+        """What a file of the way scores, and how loud its error is."""
+        return Stage(name=name, score=self.score(answers, exact), sqnr_db=sqnr_db(exact, answers))
 
     def kept(
         self, recipe: Recipe, file: Artifact, layer: str, exact: np.ndarray, answers: np.ndarray
@@ -179,13 +200,13 @@ class _Files:
             other,
             file,
             self.target,
-            example=np.ascontiguousarray(self.split.inputs[: self.target.batch]),
+            example=self.task.example(self.target.batch),
             budget_s=TIMING_S,
             max_restarts=1,
         )
         return KeptInFloat(
             layer=layer,
-            score_gain=_right(better, self.split) - _right(answers, self.split),
+            score_gain=self.score(better, exact) - self.score(answers, exact),
             sqnr_gain_db=sqnr_db(exact, better) - sqnr_db(exact, answers),
             time_ms=float(np.median(latency.baseline_ms)) * (1 / latency.speedup - 1),
             size_bytes=other.size_bytes - file.size_bytes,
@@ -200,8 +221,8 @@ def _loudest_layers(float_file: Artifact, task: Task, recipe: Recipe) -> list[st
 
     step = recipe.step(Quantize)
     assert step is not None  # measure_waterfall has looked
-    if step.precision is Precision.FP16:
-        return []
+    if step.precision is Precision.FP16 or task.split("validation").more:
+        return []  # the simulation quantizes layers of networks with one input
     model = read_model(fuse(float_file.path.read_bytes()))
     calibration = task.split("calibration").inputs[: step.calibration_examples]
     found = calibrate_layers(model, step, calibration)
@@ -237,11 +258,3 @@ def _last_stage(step: Quantize) -> str:
             return f"weights in {step.precision.upper()}: the file"
         case _:
             assert_never(step.activations)
-
-
-def _stage(name: str, exact: np.ndarray, answers: np.ndarray, split: Split) -> Stage:
-    return Stage(name=name, score=_right(answers, split), sqnr_db=sqnr_db(exact, answers))
-
-
-def _right(logits: np.ndarray, split: Split) -> float:
-    return float((logits.argmax(1) == split.targets).mean())

@@ -25,7 +25,10 @@ from optim.devices.target import Target
 from optim.progress import Progress
 from optim.recipe import INTEGER_PRECISIONS, Precision, Recipe, recipe_of
 from optim.report.record import candidate_record
+from optim.report.score_text import change_of, value_of
 from optim.store.analyses import AnalysisKind
+from optim.task.metric import Metric
+from optim.task.metric_words import drop_words
 from optim.words import count, megabytes, milliseconds, points, share, times
 from optim.workspace import Workspace
 
@@ -64,11 +67,10 @@ def sensitivity(task: str, target: Target, workspace: Path | None, as_json: bool
         return
     layers = _by_layer(found)
     layers.sort(key=lambda rows: rows[Precision.INT4].sqnr_db)
-    print_table([_sensitivity_row(rows) for rows in layers], empty="There is no layer.")
-    say(
-        f"Drops in points, on {count(found.n)} validation examples; FP32 is right in "
-        f"{share(found.score)} of them."
+    print_table(
+        [_sensitivity_row(rows, found.scored_by) for rows in layers], empty="There is no layer."
     )
+    say(_reached(found))
 
 
 @click.command()
@@ -262,25 +264,40 @@ def _by_layer(found: Sensitivity) -> list[dict[Precision, LayerSensitivity]]:
     return list(layers.values())
 
 
-def _sensitivity_row(rows: dict[Precision, LayerSensitivity]) -> dict[str, str]:
+def _reached(found: Sensitivity) -> str:
+    """In what the drops are told, and what the FP32 file scores."""
+    on = f"on {count(found.n)} validation examples"
+    if found.metric == "accuracy":
+        return f"Drops in points, {on}; FP32 is right in {share(found.score)} of them."
+    metric = found.scored_by
+    unit = metric.step or "the unit of the targets"
+    return (
+        f"Drops in {unit}, {on}; {found.metric} of FP32: {value_of(metric, found.score, found.n)}."
+    )
+
+
+def _sensitivity_row(rows: dict[Precision, LayerSensitivity], metric: Metric) -> dict[str, str]:
     eight, four = rows[Precision.INT8], rows[Precision.INT4]
     gain = four.alone_in_float_gain_db
     return {
         "layer": eight.layer,
         "operator": eight.operator,
         "INT8 dB": f"{eight.sqnr_db:.1f}",
-        "drop": _signed(eight.score_drop),
+        "drop": _signed(metric, eight.score_drop),
         "INT4 dB": f"{four.sqnr_db:.1f}",
-        "drop ": _signed(four.score_drop),
+        "drop ": _signed(metric, four.score_drop),
         "FP32/INT8/INT4 size": " / ".join(megabytes(row.size_bytes) for row in rows.values()),
         "and time": " / ".join(_time(row.time_ms) for row in rows.values()),
         "back in FP32 dB": "-" if gain is None else f"{gain:+.1f}",
-        "points": "-" if (won := four.alone_in_float_gain) is None else _signed(won),
+        "points": "-" if (won := four.alone_in_float_gain) is None else _signed(metric, won),
     }
 
 
-def _signed(value: float) -> str:
-    return points(value).removesuffix(" points")
+def _signed(metric: Metric, drop: float) -> str:
+    """How much worse, without the unit of the metric."""
+    if metric.right_or_wrong:
+        return points(drop).removesuffix(" points")
+    return drop_words(metric, drop).removesuffix(metric.step).rstrip()
 
 
 def _time(value_ms: float | None) -> str:
@@ -288,10 +305,11 @@ def _time(value_ms: float | None) -> str:
 
 
 def _print_waterfall(found: Waterfall) -> None:
+    metric, name = found.scored_by, found.metric
     stages = [
         {
             "stage": stage.name,
-            "accuracy": share(stage.score),
+            name: value_of(metric, stage.score, found.n),
             "noise dB": "-" if stage.sqnr_db is None else f"{stage.sqnr_db:.1f}",
         }
         for stage in found.stages
@@ -301,7 +319,7 @@ def _print_waterfall(found: Waterfall) -> None:
     kept = [
         {
             "kept in FP32": layer.layer,
-            "accuracy": points(layer.score_gain),
+            name: change_of(metric, layer.score_gain, found.n),
             "noise dB": f"{layer.sqnr_gain_db:+.1f}",
             "time": f"{layer.time_ms:+.3f} ms",
             "size": f"{layer.size_bytes:+,} B",

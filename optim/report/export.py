@@ -19,7 +19,7 @@ from optim.candidate import Candidate
 from optim.errors import OptimError
 from optim.recipe import Activations, Precision, Quantize, Recipe
 from optim.report.record import candidate_record
-from optim.report.score_text import change_text, interval_text, value_text
+from optim.report.score_text import change_interval_text, change_text, interval_text, value_text
 from optim.task.datasets import normalisation
 from optim.task.task import Task
 from optim.version import __version__
@@ -168,8 +168,7 @@ def _figures(candidate: Candidate, artifact: Artifact) -> list[str]:
             f"{score.scored_by.name.capitalize():9s} {value_text(score)} (95 % interval "
             f"{interval_text(score)}) on {count(score.n)} test examples, {origin}"
         )
-        low, high = score.difference_interval
-        span = between((low, high), lambda end: change_text(score, end))
+        span = change_interval_text(score)
         lines.append(f"          {change_text(score)} against the original (95 % interval {span})")
     if latency is not None:
         lines.append(

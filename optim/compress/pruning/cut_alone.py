@@ -17,6 +17,7 @@ from optim.compress.pruning.groups import ChannelGroup
 from optim.compress.pruning.importance import scores
 from optim.compress.pruning.ratios import block_of, channels_to_keep
 from optim.compress.training.evaluation import logits_of, reestimate_batchnorm
+from optim.compress.training.losses import label_loss
 from optim.progress import Progress
 from optim.recipe import Criterion
 from optim.recipe.fields import MAX_RATIO
@@ -117,4 +118,4 @@ def _accuracy_and_loss(network: nn.Module, split: Split) -> tuple[float, float]:
     logits = torch.from_numpy(logits_of(network, split.inputs, batch_size=BATCH_SIZE))
     targets = torch.from_numpy(split.targets)
     right = (logits.argmax(1) == targets).float().mean()
-    return float(right), float(nn.functional.cross_entropy(logits, targets))
+    return float(right), float(label_loss(logits, targets))

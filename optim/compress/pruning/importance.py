@@ -17,6 +17,7 @@ from torch import nn
 
 from optim.compress.pruning.cutting import tensors
 from optim.compress.pruning.groups import ChannelGroup, Part
+from optim.compress.training.losses import label_loss
 from optim.recipe import Criterion
 from optim.task.datasets import Split
 
@@ -86,7 +87,7 @@ def fill_gradients(network: nn.Module, examples: Split) -> None:
     for start in range(0, len(examples), BATCH_SIZE):
         x = torch.from_numpy(examples.inputs[start : start + BATCH_SIZE])
         y = torch.from_numpy(examples.targets[start : start + BATCH_SIZE])
-        loss = nn.functional.cross_entropy(network(x), y, reduction="sum") / len(examples)
+        loss = label_loss(network(x), y, reduction="sum") / len(examples)
         loss.backward()  # type: ignore[no-untyped-call]
 
 

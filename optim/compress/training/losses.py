@@ -17,6 +17,8 @@ that is sure of itself hardly tells how the wrong classes differ, and a fixed BE
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 
@@ -40,7 +42,7 @@ def training_loss(
     Returns:
         One number, the mean over the batch.
     """
-    hard = F.cross_entropy(logits, targets, label_smoothing=schedule.label_smoothing)
+    hard = label_loss(logits, targets, smoothing=schedule.label_smoothing)
     if teacher is None:
         return hard
     temperature = schedule.temperature
@@ -49,6 +51,17 @@ def training_loss(
     else:
         imitation = soft(logits, teacher, temperature=temperature)
     return schedule.alpha * imitation + (1 - schedule.alpha) * hard
+
+
+def label_loss(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    smoothing: float = 0.0,
+    reduction: Literal["mean", "sum"] = "mean",
+) -> torch.Tensor:
+    """The cross-entropy of logits (N, classes) with the right classes, over the batch."""
+    return F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction=reduction)
 
 
 def soft(student: torch.Tensor, teacher: torch.Tensor, *, temperature: float) -> torch.Tensor:
