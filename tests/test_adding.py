@@ -148,6 +148,42 @@ print("all of it")
 """
 
 
+KNOWS_THE_METRIC = """
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from dashboard.charts.pareto.pareto import pareto_figure
+from dashboard.words import words
+from dashboard.words.glossary import what_is
+from optim.cli import run_command_line
+from optim.recipe import Recipe, recipe_of
+from optim.search.pareto import Objective, ranked_front
+from optim.task.card import read_card
+from optim.task.metric import METRICS
+from optim.workspace import Workspace
+from tests.own_tasks import own_task
+
+WORKSPACE = Workspace(Path(sys.argv[1]))
+path = own_task(WORKSPACE.path, "labels").folder / "card.json"
+path.write_text(json.dumps({**json.loads(path.read_text()), "metric": "top3"}))
+original, int8 = (WORKSPACE.make("labels", r) for r in (Recipe(), recipe_of(precision="int8")))
+assert original.score.metric == int8.score.metric == "top3"
+assert original.score.correct > original.score.n * 0.8
+assert WORKSPACE.predictions_of(int8.id).shape == (60, 3)
+low, high = int8.score.difference_interval
+assert low <= int8.score.difference <= high
+assert words.score(int8.score).endswith(" %")
+assert what_is(METRICS["top3"].title)
+front = ranked_front(WORKSPACE.candidates("labels"), tuple(Objective))
+title = pareto_figure(front).layout.yaxis.title.text
+assert title == "Accuracy of the best three, % of 60 (higher is better ↑)", title
+assert run_command_line(["--workspace", sys.argv[1], "candidates", "labels"]) == 0
+print("all of it")
+"""
+
+
 def written_diff(section: str) -> str:
     text = (ROOT / "docs" / "adding.md").read_text().partition(f"## {section}\n")[2]
     found = re.search(r"```diff\n(.*?)```", text, re.DOTALL)
@@ -210,6 +246,7 @@ def run_in(copy: Path, code: str) -> str:
             "A new engine",
             ["optim/engines/__init__.py", "optim/engines/reference.py"],
         ),
+        ("A new metric", ["dashboard/words/glossary.py", "optim/task/metric.py"]),
     ],
 )
 def test_each_addition_is_a_short_list_of_files(section: str, files: list[str]) -> None:
@@ -235,3 +272,9 @@ def test_a_new_step_makes_a_file_and_has_its_words(tmp_path: Path) -> None:
 def test_a_new_engine_measures_after_its_file_and_its_line(tmp_path: Path) -> None:
     copy = changed_copy(tmp_path, "A new engine")
     assert run_in(copy, KNOWS_THE_ENGINE).endswith("all of it")
+
+
+def test_a_new_metric_is_measured_compared_and_drawn(tmp_path: Path) -> None:
+    copy = changed_copy(tmp_path, "A new metric")
+    (copy / "tests").symlink_to(ROOT / "tests")
+    assert run_in(copy, KNOWS_THE_METRIC).endswith("all of it")
