@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -40,9 +40,7 @@ def waterfall_figure(
     total = metric.scale * (stages[-1].score - stages[0].score) if stages else 0.0
     names = [stage.name for stage in stages[1:]] + ["in all"]
     lengths = [*steps, total]
-    running = [0.0]
-    for step in steps:
-        running.append(running[-1] + step)
+    running = list(accumulate(steps, initial=0.0))
     low, high = min(running), max(running)
     span = max(high - low, 100 / max(n, 1) if metric.right_or_wrong else 1e-6)
     among = "" if narrow else f", {n:,} validation"
