@@ -104,7 +104,8 @@ def _model_picker(titles: dict[str, str]) -> None:
 
 def _measured_on() -> None:
     """Draw where latency is measured, for every page: the machine, the engine and its threads."""
-    st.caption(f"Measured on {plain(loaders.environment().cpu)}")
+    engine = "" if len(ENGINES) > 1 else f", {engine_title(state.target().engine)}"
+    st.caption(plain(f"Measured on {loaders.environment().cpu}{engine}"))
     if note := st.session_state.get(state.TARGET_NOTE):
         st.warning(plain(note), icon=":material/warning:")
     if len(ENGINES) > 1:

@@ -62,7 +62,7 @@ def test_every_group_has_a_curve_from_whole_to_one_block(task, curves):
 
 @pytest.mark.parametrize("channels", [8, 24, 64, 192, 1280])
 def test_each_width_is_what_its_ratio_gives_in_a_recipe(channels):
-    found = widths(ChannelGroup(name="a", layers=("a",), channels=channels, turn=0))
+    found = widths(ChannelGroup(name="a", layers=("a",), channels=channels, order=0))
     assert found[0] == channels
     assert 2 <= len(found) <= 6
     for kept in found:
