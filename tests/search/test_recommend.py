@@ -117,7 +117,7 @@ def test_advice_keeps_limits_is_never_beaten_in_its_wish_and_does_not_depend_on_
 
 
 def speed_or_cost(c: Candidate, objective: Objective) -> float:
-    """What a wish compares: of latency the speed-up, which is measured in turn."""
+    """What a wish compares: of latency the speed-up, which is measured interleaved."""
     if objective is Objective.LATENCY:
         return -c.latency.speedup
     return costs_of(c, [objective])[0]
