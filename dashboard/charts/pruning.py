@@ -1,4 +1,4 @@
-"""Accuracy or loss against the channels that are gone, one line for each layer that was cut alone.
+"""Accuracy or loss against the share of pruned channels, one line for each layer, pruned alone.
 
 Of many layers a few are drawn in colour, each with a symbol and its name at the end of its line;
 the others stay behind them in grey, and every point tells its figures.
@@ -79,8 +79,8 @@ def pruning_alt(curves: PruningCurves) -> str:
     layers = "1 layer" if len(curves.curves) == 1 else f"{len(curves.curves)} layers"
     whole = words.percent(curves.score, n=curves.n)
     said = [
-        f"{layers}, each cut alone: accuracy on {curves.n:,} validation examples against the share "
-        f"of channels removed, from {whole} with all of them."
+        f"{layers}, each pruned alone: accuracy on {curves.n:,} validation examples against the "
+        f"share of channels removed, from {whole} with all of them."
     ]
     worst = most_sensitive(curves)
     if worst is not None:
@@ -92,7 +92,7 @@ def pruning_alt(curves: PruningCurves) -> str:
     spare = curves.redundant(FREE_DROP)
     if spare:
         named = "; ".join(f"{c.layer}, {share(c.free_ratio(FREE_DROP))}" for c in spare[:3])
-        said.append(f"Within 1 point can leave: {named}.")
+        said.append(f"Within 1 point can be pruned: {named}.")
     return " ".join(said)
 
 

@@ -119,7 +119,8 @@ def _about(curve: LayerCurve) -> str:
     told += f"Alone it can lose {share(curve.free_ratio(FREE_DROP))} within {within}, untrained."
     others = [name for name in curve.layers if name != curve.layer]
     if others:
-        told += f" The same channels leave {', '.join(others)}, for their outputs are added up."
+        names = ", ".join(others)
+        told += f" The same channels are pruned from {names}, for their outputs are added up."
     return plain(told)
 
 

@@ -66,7 +66,7 @@ def _what_is_cut(candidate: Candidate, source: Recipe) -> None:
 
 def _make_first(task: Task, candidate: Candidate, wanted: Recipe) -> None:
     st.info(
-        f"The network whose channels leave, {plain(wanted.words())}, is not made yet.",
+        f"The network to prune, {plain(wanted.words())}, is not made yet.",
         icon=":material/hourglass_empty:",
     )
     st.button(
@@ -92,7 +92,7 @@ def _offer(task: Task, source: Candidate) -> None:
     with st.container(border=True, key="offer_curves"):
         st.markdown(
             "**Nobody has measured that yet.** Each layer alone loses more and more of its "
-            "channels, and after each cut the answers to validation examples are counted. Nothing "
+            "channels, and after each step the answers to validation examples are counted. Nothing "
             "is trained, and the test examples are not touched."
         )
         st.button(
@@ -164,7 +164,7 @@ def _how(curves: PruningCurves) -> str:
     """Return how the curves were found, and what one answer is worth."""
     one = words.points(1 / curves.n).removeprefix("+")
     told = (
-        f"One layer cut at a time, nothing trained; batch norms are re-estimated. Accuracy and "
+        f"One layer pruned at a time, nothing trained; batch norms are re-estimated. Accuracy and "
         f"loss on {curves.n:,} validation examples in FP32: one answer is {one}. Channels leave in "
         f"blocks, by the criterion {plain(curves.criterion.upper())}."
     )

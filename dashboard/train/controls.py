@@ -29,7 +29,7 @@ from optim.task.task import Task, load_task, teachers
 from optim.training_history.history import seconds_to_train
 
 NOTES = {
-    Student.PRUNED: "The channels that matter least leave; the rest keeps its weights and learns.",
+    Student.PRUNED: "The least important channels go; the rest keeps its weights and learns.",
     Student.NARROWER: "The same architecture with fewer channels, untrained: it learns from zero.",
     Student.FAMILY: "Another architecture, untrained: it learns from zero.",
     Student.SAME: "The original itself learns on, which pays with better teachers.",
@@ -143,7 +143,7 @@ def _teacher(task: Task) -> None:
     settings = keys.settings()
     if settings.in_rounds:
         st.caption(
-            "After each cut the original teaches with its answers, T = 4. With one round there is "
+            "After each round the original teaches with its logits, T = 4. With one round there is "
             "more to choose."
         )
         _epochs(task)

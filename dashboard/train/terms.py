@@ -8,7 +8,7 @@ TERMS: dict[str, str] = {
         "narrower one and one of another family start with nothing, and need more epochs."
     ),
     "Rounds": (
-        "Cut a little, train, and cut again instead of all at once. The epochs are spread over "
+        "Prune a little, train, and prune again instead of all at once. The epochs are spread over "
         "the rounds, so that both ways train equally long. Each round is a candidate of its own."
     ),
     "Width": (

@@ -60,12 +60,12 @@ GLOSSARY: dict[str, str] = {
         "the answers least. It is exact for the sensitivities, and a guess until it is measured."
     ),
     "What to set": (
-        "Layer by layer, either the precision of the weights or how many channels leave. Both are "
-        "steps of one recipe and can be combined."
+        "Layer by layer, either the precision of the weights or how many channels are pruned. Both "
+        "are steps of one recipe and can be combined."
     ),
     "Pruning curves": (
-        "What it costs to remove channels: each layer is cut alone, further and further, while all "
-        "others stay whole. A layer whose curve stays flat is redundant."
+        "What it costs to remove channels: each layer is pruned alone, further and further, while "
+        "all others stay whole. A layer whose curve stays flat is redundant."
     ),
     "Channel plan": (
         "Of all shares of channels that keep the budget, those whose layers together are predicted "

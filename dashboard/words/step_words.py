@@ -138,7 +138,7 @@ _LEAST = {
     Criterion.LAMP: "weigh least against the rest of their layer",
     Criterion.RANDOM: "chance picked",
 }
-"""Which channels leave: ends "the channels that ..."."""
+"""Which channels are pruned: ends "the channels that ..."."""
 
 
 def _channels(step: Prune) -> str:

@@ -1,4 +1,4 @@
-"""Which channels leave: a share for each layer, as measured points and as a recipe.
+"""Channels to prune: a share for each layer, as measured points and as a recipe.
 
 A choice always names a point that was measured, so what a slider says is what the curve shows.
 """

@@ -200,7 +200,7 @@ def redundancy_words(curves: PruningCurves, drop: float = 0.01) -> str:
         return f"No layer can lose half of its channels {within}."
     named = [f"{curve.layer} ({share(curve.free_ratio(drop))})" for curve in found]
     last = f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else named[0]
-    return f"Redundant, because so much can leave each alone {within}: {last}."
+    return f"Redundant, because so much of each alone can be pruned {within}: {last}."
 
 
 def measure_pruning_curves(

@@ -52,12 +52,12 @@ SHARE = Finite(0, 1, min_open=True)
 @target_options
 @common_options
 def pruning_curves(task: str, target: Target, workspace: Path | None, as_json: bool) -> None:
-    """Show what channels cost in each layer of TASK: accuracy against the share that leaves.
+    """Show what channels cost in each layer of TASK: accuracy against the share pruned.
 
-    One group of layers that shrink together is cut at a time, by magnitude and without training;
+    One group of layers that shrink together is pruned at a time, by magnitude and without training;
     batch norms are re-estimated. Accuracy is taken on validation examples. "Free" is the largest
-    share that can leave alone within 1 point. With --json come the loss, the shapes of all layers
-    and their measured times at every width.
+    share that can be pruned alone within 1 point. With --json come the loss, the shapes of all
+    layers and their measured times at every width.
 
     \b
     Examples:
@@ -113,10 +113,10 @@ def plan(
     """Plan how many channels each layer of TASK keeps, so that a budget is kept and least is lost.
 
     Give one of --latency, --macs and --parameters: a share of the whole network's. The ratios have
-    the least sum of losses with single layers cut, which are measured first if they are not known.
+    the least sum of losses with single layers pruned, which are measured first if not known.
     Latency is the sum of measured times of single layers; with --quantize int8 or int4 it counts in
     INT8. Everything but what --run measures is predicted, and before any training; accuracy is
-    predicted too kindly, because cuts weaken each other, the more so the more leaves.
+    predicted too kindly: layers pruned together lose more than the sum of each alone.
 
     \b
     Examples:
@@ -209,7 +209,7 @@ def _plan_rows(known: PruningCurves, found: ChannelPlan) -> list[dict[str, str]]
                 "channels": count(curve.channels),
                 "kept": count(point.kept),
                 "removed": _percent(point.ratio),
-                "accuracy if cut alone": share(point.score),
+                "accuracy if pruned alone": share(point.score),
             }
         )
     return rows

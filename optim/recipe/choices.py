@@ -76,7 +76,7 @@ class Architecture(StrEnum):
 
 
 class Criterion(StrEnum):
-    """How much a channel matters; the least important leave first."""
+    """Importance of a channel; the least important are pruned first."""
 
     L1 = "l1"
     """Sum of the magnitudes of its weights (Li et al. 2017)."""
@@ -87,7 +87,7 @@ class Criterion(StrEnum):
     TAYLOR = "taylor"
     """Weight times gradient: the loss that its removal causes to first order (Molchanov 2019)."""
     FPGM = "fpgm"
-    """Distance to the other channels: what others can replace leaves (He et al. 2019)."""
+    """Distance to the other channels: redundant ones are pruned (He et al. 2019)."""
     LAMP = "lamp"
     """Magnitude against what is left in the layer: comparable across layers (Lee et al. 2021)."""
     RANDOM = "random"
@@ -106,9 +106,9 @@ class Scope(StrEnum):
     """Where what matters least is looked for."""
 
     UNIFORM = "uniform"
-    """The same share leaves every layer."""
+    """The same share of every layer is pruned."""
     GLOBAL = "global"
-    """The least important of the whole network leave, so that layers lose different shares."""
+    """The least important of the whole network are pruned, so that layers lose different shares."""
 
 
 class Pattern(StrEnum):

@@ -162,7 +162,7 @@ PRUNE = (
             key="scope",
             label="Scope",
             about="Whether every layer loses the same share, or the least important channels of "
-            "the whole network leave, so that some layers lose more than others.",
+            "the whole network are pruned, so that some layers lose more than others.",
             wide=True,
         ),
     ),
@@ -179,7 +179,7 @@ PRUNE = (
             Criterion.LAMP: "by LAMP",
             Criterion.RANDOM: "by chance",
         },
-        option=Option(name="criterion", help=f"Which channels of a layer leave. {BEST} l2."),
+        option=Option(name="criterion", help=f"Which channels of a layer are pruned. {BEST} l2."),
         control=Control(
             key="criterion",
             label="Criterion",
@@ -203,8 +203,8 @@ PRUNE = (
         control=Control(
             key="rounds",
             label="Rounds",
-            about="Cut a little, train, and cut again, so often. The epochs are spread over the "
-            "rounds, and each finished round is a candidate of its own.",
+            about="Prune a little, train, and prune again, so often. The epochs are spread over "
+            "the rounds, and each finished round is a candidate of its own.",
             high=6,
         ),
     ),

@@ -70,7 +70,7 @@ class Prune:
     Attributes:
         ratio: share that is removed, 0 to 0.95, of what ``unit`` says. A share of the channels
             takes about 1 - (1 - ratio)^2 of the parameters with it.
-        blocks: how many residual blocks leave first: each is replaced by its shortcut.
+        blocks: how many residual blocks are removed first: each is replaced by its shortcut.
         epochs: fine-tuning after the cut, in passes over the training split; 0 trains nothing.
         distill: learn from the original network's answers as well as from the labels.
         keep_weights: False throws the remaining weights away and trains the small network from
@@ -78,8 +78,8 @@ class Prune:
         round_to: kept channels are a multiple of this (or of half of it, and so on, in layers too
             too narrow for it): kernels run in blocks, so latency is a staircase.
         unit: what ``ratio`` is a share of: channels, or the whole network's parameters or MACs.
-        criterion: which channels of a layer leave. Of weights that are thrown away anyway it only
-            matters with the global scope, and is L2 otherwise.
+        criterion: which channels of a layer are pruned. Of weights that are thrown away anyway it
+            only matters with the global scope, and is L2 otherwise.
         scope: the same share in every layer, or what matters least in the whole network.
         layers: shares of the channels of single layers, by the name of the group's first layer in
             the torch network; they stand instead of ``ratio`` there. Kept as pairs in the order of

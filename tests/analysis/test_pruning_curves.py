@@ -150,7 +150,7 @@ def test_redundant_layers_are_named_with_what_can_leave():
     )  # fmt: skip
     assert [curve.layer for curve in found.redundant(0.01)] == ["c", "b"]
     assert redundancy_words(found) == (
-        "Redundant, because so much can leave each alone within 1.00 points: "
+        "Redundant, because so much of each alone can be pruned within 1.00 points: "
         "c (75.00 %) and b (50.00 %)."
     )
     assert "No layer can lose half" in redundancy_words(

@@ -51,7 +51,7 @@ def test_curves_are_a_row_per_group_and_name_what_is_redundant(ask):
 def test_a_plan_prints_ratios_and_says_what_is_predicted(ask):
     code, out, _ = ask("plan", TASK, "--macs", 0.5)
     assert code == 0
-    assert "accuracy if cut alone" in out
+    assert "accuracy if pruned alone" in out
     assert out.count("Predicted") == 3
 
 

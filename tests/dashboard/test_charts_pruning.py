@@ -163,10 +163,10 @@ def test_without_layers_nothing_breaks_and_the_text_says_so() -> None:
 
 def test_the_text_for_screen_readers_has_the_numbers() -> None:
     said = pruning_alt(curves_of())
-    assert "4 layers, each cut alone" in said
+    assert "4 layers, each pruned alone" in said
     assert "5,000 validation examples" in said
     assert "Most sensitive: stem, 51.55 points lost at 50 %" in said
-    assert "Within 1 point can leave: block.1.conv1, 88 %" in said
+    assert "Within 1 point can be pruned: block.1.conv1, 88 %" in said
 
 
 # --- words ---------------------------------------------------------------------------------------

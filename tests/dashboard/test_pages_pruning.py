@@ -119,7 +119,7 @@ def test_curves_are_drawn_and_redundant_layers_are_named(
     assert len(json.loads(chart.proto.spec)["data"]) == len(CHANNELS)
     said = texts(page)
     assert "block.1.conv1 can lose 88 % of its channels within 1 point, alone." in said
-    assert "One layer cut at a time, nothing trained; batch norms are re-estimated." in said
+    assert "One layer pruned at a time, nothing trained; batch norms are re-estimated." in said
     assert "5,000 validation examples" in said
     assert "Latencies are predicted" in said
 

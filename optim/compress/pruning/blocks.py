@@ -1,6 +1,6 @@
 """Pruning in depth: whole blocks leave a network, and the signal goes past them.
 
-A block can leave if its output has the shape of its input: in a residual network that is every
+A block can be removed if its output has the shape of its input: in a residual network that is every
 block with an identity shortcut. Blocks leave one at a time, the cheapest loss first,
 
     influence / cost,     influence = 1 - cos(input, output),
@@ -28,7 +28,7 @@ LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A block that can leave.
+    """A block that can be removed.
 
     Attributes:
         name: of the module.
@@ -58,7 +58,7 @@ def remove_blocks(network: nn.Module, count: int, examples: np.ndarray) -> nn.Mo
         A shallower copy on the CPU, in evaluation mode, with the same inputs and outputs.
 
     Raises:
-        RefusedError: if fewer blocks can leave.
+        RefusedError: if fewer blocks can be removed.
     """
     network = copy.deepcopy(network).cpu().eval()
     for removed in range(count):
@@ -76,7 +76,7 @@ def remove_blocks(network: nn.Module, count: int, examples: np.ndarray) -> nn.Mo
 
 
 def removable_blocks(network: nn.Module, examples: np.ndarray) -> tuple[Block, ...]:
-    """Return every block that can leave, in the network's order.
+    """Return every block that can be removed, in the network's order.
 
     Args:
         network: in evaluation mode.

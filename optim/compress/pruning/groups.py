@@ -41,7 +41,7 @@ class ChannelGroup:
         channels: of the first layer.
         granularity: channels of the first layer that leave at once: a unit.
         parts: what is cut, layer by layer.
-        unprunable_reason: why no channel can leave; empty if some can.
+        unprunable_reason: why no channel can be pruned; empty if some can.
         order: when it is cut: from the output back, as the graph is walked. Scores of later groups
             no longer count what has left.
     """
@@ -61,7 +61,7 @@ class ChannelGroup:
 
     @property
     def prunable(self) -> bool:
-        """True if channels can leave."""
+        """True if channels can be pruned."""
         return not self.unprunable_reason
 
 

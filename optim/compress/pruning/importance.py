@@ -1,6 +1,6 @@
 """Importance: one score per unit of a group; the least important are pruned first.
 
-A group's score adds up over its layers, because its channels leave all of them at once (Fang et
+A group's score adds up over its layers, because its channels are pruned from all of them (Fang et
 al. 2023, "DepGraph", equation 4). Torch-pruning's own classes read its groups, which know neither
 grouped convolutions nor heads; the magnitude here does what its ``GroupMagnitudeImportance`` does,
 operation by operation, so that networks pruned by it before lose the same channels.

@@ -1,4 +1,4 @@
-"""Structured pruning: whole channels leave, and with them everything that depends on them.
+"""Structured pruning: whole channels are removed, with everything that depends on them.
 
 Which layers must shrink together (residual sums, concatenations, depthwise convolutions) is read
 off the dependency graph of Fang et al. 2023, "DepGraph: Towards Any Structural Pruning". How many
@@ -64,7 +64,7 @@ def prune(
         A smaller copy on the CPU, in evaluation mode, with the same inputs and outputs.
 
     Raises:
-        RefusedError: if fewer blocks or channels can leave than are asked to, or the criterion
+        RefusedError: if fewer blocks or channels can be pruned than asked for, or the criterion
             cannot rank them, or the network cannot be traced.
     """
     gone = len(missing_blocks(original, network.state_dict()))
@@ -77,7 +77,7 @@ def prune(
 def choose_channels(
     network: nn.Module, step: Prune, examples: Split, *, seed: int, original: nn.Module
 ) -> tuple[tuple[ChannelGroup, ...], PrunedUnits]:
-    """Decide which channels leave.
+    """Choose the channels to prune.
 
     Args:
         network: on the CPU, in evaluation mode, after its blocks have left; it is left alone.

@@ -42,7 +42,7 @@ def channels_to_keep(channels: int, ratio: float, round_to: int, granularity: in
         channels: of the whole layer.
         ratio: 0 leaves it whole, 1 leaves one block.
         round_to: channels in a block.
-        granularity: so many channels leave at once; a block is a multiple of it.
+        granularity: so many channels are pruned at once; a block is a multiple of it.
 
     >>> channels_to_keep(64, 0.5, 16), channels_to_keep(24, 0.5, 16), channels_to_keep(64, 0.9, 16)
     (32, 16, 16)
