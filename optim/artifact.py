@@ -59,7 +59,7 @@ def sha256_of(content: bytes) -> str:
 
 
 def artifact_at(path: Path) -> Artifact:
-    """The artifact that a file is, as it lies there."""
+    """Return the artifact that a file is, as it lies there."""
     return _artifact(path, path.read_bytes())
 
 
@@ -86,7 +86,7 @@ def _artifact(path: Path, content: bytes) -> Artifact:
 
 
 def check_writable_file(path: Path) -> Path:
-    """The regular file that a path leads to, there or not yet there; links are followed.
+    """Return the regular file that a path leads to, there or not yet there; links are followed.
 
     Raises:
         WorkspaceError: if what lies there is no regular file: replacing a device or a pipe would
@@ -149,7 +149,7 @@ def as_os_error(error: OSError | ValueError | RuntimeError) -> OSError:
 
 
 def workspace_error(error: OSError, folder: Path) -> WorkspaceError:
-    """The one sentence for a folder that cannot be written."""
+    """Return the one sentence for a folder that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(
             f"the disk that holds {folder} is full. Free some space, then try again; "

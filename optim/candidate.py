@@ -75,18 +75,18 @@ class Candidate:
         )
 
     def words(self) -> str:
-        """The recipe in words."""
+        """Return the recipe in words."""
         return self.recipe.words()
 
 
 def role_of(recipe: Recipe) -> Role:
-    """The role that a recipe gives its candidate."""
+    """Return the role that a recipe gives its candidate."""
     if not recipe.steps:
         return Role.BASELINE
     return Role.CONTROL if recipe.is_control else Role.CANDIDATE
 
 
 def candidate_id(task: Task, recipe: Recipe) -> str:
-    """The name of a candidate: the same task, recipe and algorithms give the same 12 digits."""
+    """Return a candidate's name: the same task, recipe and algorithms give the same 12 digits."""
     text = f"{task.fingerprint}/{recipe.fingerprint}"
     return hashlib.sha256(text.encode()).hexdigest()[:12]

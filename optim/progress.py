@@ -11,7 +11,7 @@ Progress = Callable[[float, str], None]
 
 
 def part(progress: Progress, start: float, end: float) -> Progress:
-    """The progress of a part of the work: its 0..1 becomes ``start`` to ``end`` of the whole."""
+    """Return the progress of a part of the work: its 0..1 is ``start`` to ``end`` of the whole."""
     return lambda share, words: progress(start + (end - start) * share, words)
 
 
@@ -43,7 +43,7 @@ class Epoch:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Epoch:
-        """The inverse of ``to_dict``."""
+        """Return the inverse of ``to_dict``."""
         return cls(
             epoch=data["epoch"],
             loss=data["loss"],

@@ -134,7 +134,7 @@ class Shrunk:
         )
 
     def _score_words(self, candidate: Candidate) -> str:
-        """The score, and beside labels what was lost."""
+        """Return the score, and beside labels what was lost."""
         score = candidate.score
         if score is None:
             return "not scored"
@@ -144,7 +144,7 @@ class Shrunk:
         return f"{told} ({lost_words(self.metric, score.difference, score.n)})"
 
     def rows(self) -> list[dict[str, str]]:
-        """The table, the original first."""
+        """Return every way as a table, the original first."""
         return [self._row(c) for c in (self.original, *self._made())]
 
     def _row(self, candidate: Candidate) -> dict[str, str]:
@@ -283,7 +283,7 @@ def _mixes(
 
 
 def _worst_first(workspace: Workspace, int8: Candidate, progress: Progress) -> list[str]:
-    """The layers by what they cost in INT8, the worst first."""
+    """Return the layers by what they cost in INT8, the worst first."""
     from optim.analysis.sensitivity import Sensitivity
 
     known = workspace.analyse(int8.id, AnalysisKind.SENSITIVITY, progress=progress)

@@ -93,6 +93,6 @@ def sweep(
 
 
 def rows_of(workspace: Workspace, task: str, candidates: Iterable[Candidate]) -> pd.DataFrame:
-    """The rows of some candidates in ``Workspace.frame``, in their order."""
+    """Return the rows of some candidates in ``Workspace.frame``, in their order."""
     order = [candidate.id for candidate in candidates]
     return workspace.frame(task).set_index("id", drop=False).loc[order].reset_index(drop=True)

@@ -13,39 +13,39 @@ from datetime import UTC, datetime
 
 
 def share(value: float) -> str:
-    """A share 0..1 in percent."""
+    """Return a share 0..1 in percent."""
     return f"{100 * value:.2f} %"
 
 
 def points(difference: float) -> str:
-    """A difference of two shares in percentage points, with its sign."""
+    """Return a difference of two shares in percentage points, with its sign."""
     rounded = f"{100 * difference:+.2f}"
     return f"{'0.00' if float(rounded) == 0 else rounded} points"
 
 
 def milliseconds(value_ms: float) -> str:
-    """A time with three significant digits, always in ms."""
+    """Return a time with three significant digits, always in ms."""
     return f"{value_ms:.{_decimals(value_ms)}f} ms"
 
 
 def megabytes(size_bytes: float) -> str:
-    """A size in KB below one MB (1 MB = 1,000,000 bytes), with three significant digits."""
+    """Return a size in KB below one MB (1 MB = 1,000,000 bytes), with three significant digits."""
     unit, size = ("KB", size_bytes / 1e3) if size_bytes < 1e6 else ("MB", size_bytes / 1e6)
     return f"{size:.{_decimals(size)}f} {unit}"
 
 
 def times(factor: float) -> str:
-    """A ratio, as in "10.9x faster"."""
+    """Return a ratio, as in "10.9x faster"."""
     return f"{factor:.{_decimals(factor)}f}x"
 
 
 def count(number: int) -> str:
-    """An integer with separators."""
+    """Return an integer with separators."""
     return f"{number:,}"
 
 
 def between(interval: tuple[float, float], write: Callable[[float], str]) -> str:
-    """An interval; the unit is written once.
+    """Return an interval; the unit is written once.
 
     >>> between((0.9244, 0.9345), share)
     '92.44 to 93.45 %'
@@ -61,7 +61,7 @@ def decimals(n: int) -> int:
 
 
 def digits(number: float, *, figures: int = 3) -> str:
-    """A number with three significant figures and no trailing zeros.
+    """Return a number with three significant figures and no trailing zeros.
 
     >>> digits(10.94), digits(0.2408), digits(7.90), digits(1234.6)
     ('10.9', '0.241', '7.9', '1,235')
@@ -97,7 +97,7 @@ def one_line(text: str) -> str:
 
 
 def visible(line: str) -> str:
-    """A line in which every letter is shown and none is obeyed.
+    """Return a line in which every letter is shown and none is obeyed.
 
     Control characters, escape sequences, what turns the direction of writing and what no encoding
     holds become their numbers; spaces stay.

@@ -38,12 +38,12 @@ FOLDER_VARIABLE = "EDGE_OPTIM_WORKSPACE"
 
 
 def default_folder() -> Path:
-    """The workspace of who names none: ``$EDGE_OPTIM_WORKSPACE``, else ``.workspace`` here."""
+    """Return the default workspace: ``$EDGE_OPTIM_WORKSPACE``, else ``.workspace`` here."""
     return Path(os.environ.get(FOLDER_VARIABLE) or ".workspace")
 
 
 def resolved(path: Path) -> Path:
-    """A workspace's folder, absolute and without links.
+    """Return a workspace's folder, absolute and without links.
 
     Raises:
         WorkspaceError: its links go round in a circle, or it is in the home of nobody.
@@ -77,7 +77,7 @@ class Workspace:
         self.queue: JobQueue = JobQueue(self.path)
 
     def on(self, target: Target) -> Workspace:
-        """The same folder, measured and shown on another target."""
+        """Return the same folder, measured and shown on another target."""
         return self if target == self.target else Workspace(self.path, target=target)
 
     # --- looking ---------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ class Workspace:
         return self.target.environment
 
     def task(self, name: str) -> Task:
-        """A sample task, or one of this workspace's own.
+        """Return a sample task, or one of this workspace's own.
 
         Raises:
             UnknownTaskError: if there is no such task.
@@ -96,7 +96,7 @@ class Workspace:
         return load_task(name, self.path)
 
     def tasks(self) -> tuple[Task, ...]:
-        """The samples, then this workspace's own tasks; those with a broken card are left out."""
+        """Return the samples, then this workspace's own tasks, without those of a broken card."""
         return (*sample_tasks(), *own_tasks(self.path))
 
     def broken_tasks(self) -> tuple[str, ...]:
@@ -104,11 +104,11 @@ class Workspace:
         return broken_tasks(self.path)
 
     def version(self) -> int:
-        """A number that changes whenever a candidate or measurement does (not for job progress)."""
+        """Return a number that changes with each candidate or measurement, not with job progress."""
         return self.results.version()
 
     def candidates(self, task: str) -> tuple[Candidate, ...]:
-        """Every candidate of a task with its newest figures for the target, baseline first.
+        """Return every candidate of a task with its newest figures for the target, baseline first.
 
         Raises:
             UnknownTaskError: if there is no such task.
@@ -121,7 +121,7 @@ class Workspace:
         return tuple(row for row in rows if row.id == candidate_id(loaded, row.recipe))
 
     def unread(self, task: str | None = None) -> str:
-        """One sentence on what a newer version wrote and is left out here; empty if nothing is.
+        """Return a sentence on what a newer version wrote and is left out here, or nothing.
 
         Args:
             task: whose candidates to look at, besides the jobs.
@@ -132,7 +132,7 @@ class Workspace:
         return unread_words((*rows, *self.queue.unread()))
 
     def candidate(self, candidate_id: str) -> Candidate:
-        """One candidate.
+        """Return one candidate.
 
         Raises:
             OptimError: if there is none with this id.
@@ -146,14 +146,14 @@ class Workspace:
         return found
 
     def candidate_of(self, task: str, recipe: Recipe) -> Candidate | None:
-        """The candidate that this recipe gives, if the workspace knows it."""
+        """Return the candidate that this recipe gives, if the workspace knows it."""
         from optim.candidate import candidate_id
 
         name = candidate_id(self.task(task), recipe)
         return self.results.candidate(name, self.environment.fingerprint)
 
     def predictions_of(self, candidate_id: str) -> np.ndarray | None:
-        """The predicted class of each test example, uint8 (n,); None if not known."""
+        """Return the predicted class of each test example, uint8 (n,); None if not known."""
         return self.results.predictions(candidate_id)
 
     def analysis_of(self, candidate_id: str, kind: AnalysisKind) -> Analysis | None:
@@ -163,7 +163,7 @@ class Workspace:
         return known_analysis(self.results, candidate_id, kind, self.environment.fingerprint)
 
     def training_log(self, candidate_id: str) -> tuple[Epoch, ...]:
-        """The epochs of a training so far, by the candidate whose last step it is."""
+        """Return the epochs of a training so far, by the candidate whose last step it is."""
         from optim.store.training_log import TrainingLog
 
         return TrainingLog(self.path).get(candidate_id)
@@ -173,7 +173,7 @@ class Workspace:
         return predict(recipe, self.candidates(task))
 
     def frame(self, task: str) -> pd.DataFrame:
-        """The candidates of a task as a table, one row each; figures not measured are missing."""
+        """Return a task's candidates as a table, one row each; figures not measured are missing."""
         import pandas as pd
 
         return pd.DataFrame([_row(candidate) for candidate in self.candidates(task)])
@@ -237,7 +237,7 @@ class Workspace:
         return tuple(self.queue.list(limit))
 
     def job(self, job_id: str) -> Job | None:
-        """One job, or None."""
+        """Return one job, or None."""
         return self.queue.get(job_id)
 
     def cancel(self, job_id: str) -> None:
@@ -261,7 +261,7 @@ class Workspace:
         return job
 
     def job_log(self, job_id: str) -> str:
-        """The last lines of a job's log, for a technical reader."""
+        """Return the last lines of a job's log, for a technical reader."""
         job = self.queue.get(job_id)
         path = self.path / "logs" / f"{job_id}.log"
         if job is None or not path.exists():
@@ -278,7 +278,7 @@ class Workspace:
         self.ensure_worker()
 
     def disk_bytes(self) -> tuple[int, int]:
-        """Bytes that the workspace takes, and bytes free on its disk."""
+        """Return bytes that the workspace takes, and bytes free on its disk."""
         used = sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
         return used, shutil.disk_usage(self.path).free
 
@@ -305,7 +305,7 @@ class Workspace:
         return self.target == type(self.target)()
 
     def _key(self, work: str) -> str:
-        """One job at a time for the same work on the same target."""
+        """Queue a job, or return the one that does the same work on the same target."""
         return work if self._usual else f"{work}:{self.target.fingerprint}"
 
     # --- doing, here and now ----------------------------------------------------------------------

@@ -78,7 +78,7 @@ class Allocation:
         return math.inf if self.noise == 0 else -10 * math.log10(self.noise)
 
     def recipe(self, parent: Recipe) -> Recipe:
-        """The recipe that quantizes a float parent so; the parent itself if nothing is quantized.
+        """Return the recipe that quantizes a float parent so; its own if nothing is quantized.
 
         Args:
             parent: steps of training alone.
@@ -108,7 +108,7 @@ class Budgets:
     choices: tuple[np.ndarray, ...]
 
     def within(self, budget: float) -> Allocation:
-        """The quietest allocation that costs no more than the budget.
+        """Return the allocation with least error that costs no more than the budget.
 
         Raises:
             RefusedError: if even the cheapest costs more.
@@ -195,7 +195,7 @@ def allocate(
 def recipe_within_size(
     results: Results, task: Task, parent: Recipe, budgets: Budgets, max_bytes: int
 ) -> Recipe:
-    """The recipe whose *file* keeps a budget of bytes.
+    """Return the recipe whose *file* keeps a budget of bytes.
 
     A prediction does not know the operators that a mixture adds or saves; so the file is written,
     and the next try knows by how much the prediction was off.
@@ -231,7 +231,7 @@ def recipe_within_size(
 
 
 def _front(costs: np.ndarray, noises: np.ndarray) -> np.ndarray:
-    """Places of the sums that no other beats, cheapest first; thinned above ``MOST_SUMS``."""
+    """Return the places of non-dominated sums, cheapest first; thinned above ``MOST_SUMS``."""
     order = np.lexsort((noises, costs))
     lowest = np.minimum.accumulate(noises[order])
     better = np.concatenate([[True], lowest[1:] < lowest[:-1]])

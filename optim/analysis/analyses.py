@@ -59,7 +59,7 @@ def analyse(
 def known_analysis(
     results: Results, candidate_id: str, kind: AnalysisKind, environment: str
 ) -> Analysis | None:
-    """The newest analysis of this kind of the candidate's present file; None if there is none."""
+    """Return the newest analysis of this kind of the candidate's present file, or None."""
     content = Analyses(results.folder).get(candidate_id, kind, environment)
     if content is None:
         return None

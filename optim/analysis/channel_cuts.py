@@ -33,7 +33,7 @@ Cuts = dict[str, float]
 
 # --- recipes --------------------------------------------------------------------------------------
 def source_recipe(recipe: Recipe) -> Recipe:
-    """The network that a candidate's channels leave: what stood there before it was pruned."""
+    """Return the network that a candidate was pruned from."""
     steps = tuple(s for s in recipe.steps if isinstance(s, Replace | ReplaceActivation))
     return Recipe(steps=steps, seed=recipe.seed if steps else 0)
 
@@ -51,21 +51,21 @@ def own_cuts(recipe: Recipe, curves: PruningCurves) -> Cuts:
 
 
 def measured_cuts(asked: Mapping[str, float], curves: PruningCurves) -> Cuts:
-    """The measured point nearest to each share; layers that are not named stay whole."""
+    """Return the measured point nearest to each share; layers that are not named stay whole."""
     return {
         curve.layer: point_at(curve, asked.get(curve.layer, 0.0)).ratio for curve in curves.curves
     }
 
 
 def point_at(curve: LayerCurve, ratio: float) -> CurvePoint:
-    """The measured point nearest to a share."""
+    """Return the measured point nearest to a share."""
     return min(curve.points, key=lambda point: abs(point.ratio - ratio))
 
 
 def cut_recipe(
     recipe: Recipe, cuts: Mapping[str, float], *, epochs: float, criterion: Criterion
 ) -> Recipe:
-    """The same recipe with other shares of channels.
+    """Return the same recipe with other shares of channels.
 
     Args:
         epochs: of fine-tuning, for a recipe without pruning; a pruned one is trained as before.
@@ -99,13 +99,13 @@ def tells_its_cuts(recipe: Recipe) -> bool:
 
 # --- words ----------------------------------------------------------------------------------------
 def most_sensitive(curves: PruningCurves) -> LayerCurve | None:
-    """The layer whose first cut costs most, by accuracy and then by loss; None without layers."""
+    """Return the layer whose first cut costs most, by accuracy, then by loss; None without any."""
     cut = [curve for curve in curves.curves if len(curve.points) > 1]
     return min(cut, key=lambda c: (c.points[1].score, -c.points[1].loss), default=None)
 
 
 def least_share(curves: PruningCurves, of: str, precision: Precision) -> float:
-    """The share of a cost that stays when each layer keeps one block, 0..1; 0 if not known.
+    """Return the share of a cost that stays when each layer keeps one block, 0..1; 0 if not known.
 
     Args:
         of: ``latency``, ``macs`` or ``parameters``.

@@ -188,7 +188,7 @@ class _Cost:
 
 
 def shares(curves: PruningCurves, choice: Mapping[str, int]) -> dict[str, float]:
-    """The share of its channels that each group keeps."""
+    """Return the share of its channels that each group keeps."""
     return {
         curve.layer: curve.points[choice[curve.layer]].kept / curve.channels
         for curve in curves.curves
@@ -197,7 +197,7 @@ def shares(curves: PruningCurves, choice: Mapping[str, int]) -> dict[str, float]
 
 
 def loss_rises(curve: LayerCurve) -> np.ndarray:
-    """The rise of the loss at each point, shape (points,): never below that of a wider layer.
+    """Return the rise of the loss at each point, (points,), never below that of a wider layer.
 
     What a narrower layer seems to win is chance, and a sum of many would be taken for gain.
     """
@@ -206,7 +206,7 @@ def loss_rises(curve: LayerCurve) -> np.ndarray:
 
 
 def _tables(curves: PruningCurves, cost: _Cost) -> dict[tuple[str, ...], np.ndarray]:
-    """The costs of all layers, as tables over the choices of the groups that meet in them."""
+    """Return the costs of all layers, as tables over the choices of the groups in them."""
     tables: dict[tuple[str, ...], np.ndarray] = {(): np.array(cost.always)}
     for shape in curves.shapes:
         met = [name for name, _ in (*shape.writes, *shape.reads) if name in cost.points]
@@ -223,7 +223,7 @@ def _tables(curves: PruningCurves, cost: _Cost) -> dict[tuple[str, ...], np.ndar
 
 
 def _table(shape: LayerShape, cost: _Cost, groups: tuple[str, ...]) -> np.ndarray:
-    """The cost of a layer for each combination of some groups' choices, the others whole."""
+    """Return the cost of a layer for each combination of some groups' choices, the others whole."""
     sizes = [len(cost.points[name].points) for name in groups]
     cells = [
         cost.of_layer(shape, dict(zip(groups, places, strict=True)))

@@ -162,7 +162,7 @@ def _by_group(profile: Profile) -> tuple[float, float, float]:
 
 
 def _float_groups(profile: Profile, engine: str) -> list[str]:
-    """One sentence for each kind of operator that stayed in float for one reason."""
+    """Return one sentence for each kind of operator that stayed in float for one reason."""
     around: dict[str, list[OperatorTime]] = {}
     groups: dict[tuple[str, str], list[OperatorTime]] = {}
     for operator in profile.operators:

@@ -78,7 +78,7 @@ class LayerTimes:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LayerTimes:
-        """The inverse of ``dataclasses.asdict``, with lists where JSON has made them of tuples."""
+        """Read what ``dataclasses.asdict`` wrote, with lists where JSON has made them of tuples."""
         return cls(
             layer=data["layer"],
             inputs=tuple(data["inputs"]),
@@ -115,12 +115,12 @@ class Ends:
         return (1 - self.least_ms / self.whole_ms) / saved if saved > 0 else 1.0
 
     def share(self, sum_ms: float) -> float:
-        """Latency of a network as a share of the whole one's, from the sum of its layers."""
+        """Return latency of a network as a share of the whole one's, from the sum of its layers."""
         return 1 - self.slope * (1 - sum_ms / self.whole_sum_ms)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Ends:
-        """The inverse of ``dataclasses.asdict``."""
+        """Read what ``dataclasses.asdict`` wrote."""
         return cls(**{**data, "precision": Precision(data["precision"])})
 
 
@@ -130,7 +130,7 @@ def network_ms(
     kept: KeptShares,
     precision: Precision = Precision.FP32,
 ) -> float:
-    """The sum over the layers of a pruned network; not yet its latency, but in proportion to it."""
+    """Return the sum over the layers of a pruned network, in proportion to its latency."""
     of = {found.layer: found for found in times}
     return sum(
         of[shape.layer].at(shape.inputs_at(kept), shape.outputs_at(kept), precision)
@@ -258,7 +258,7 @@ def _files(pieces: list[Piece]) -> Iterator[list[Piece]]:
 def _axes(
     shape: LayerShape, choices: Mapping[str, Sequence[float]]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The widths that both sides of a layer can have, rising."""
+    """Return the widths that both sides of a layer can have, rising."""
     outputs = _widths(shape.outputs, shape.writes, choices)
     inputs = _widths(shape.inputs, shape.reads, choices)
     return ((shape.inputs,) if shape.groups > 1 else inputs), outputs

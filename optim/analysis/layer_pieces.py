@@ -55,7 +55,7 @@ class Piece:
 
 
 def layers_file(pieces: Sequence[Piece]) -> bytes:
-    """An ONNX file with some layers side by side, each with a part of the one input ``x``.
+    """Return an ONNX file with some layers side by side, each with a part of the one input ``x``.
 
     Args:
         pieces: of one size of input. Nodes and tensors of the first are called ``0@...``.
@@ -78,7 +78,7 @@ def layers_file(pieces: Sequence[Piece]) -> bytes:
 
 
 def _nodes(name: str, piece: Piece, stored: list[TensorProto]) -> Iterator[NodeProto]:
-    """One layer in the form that it has in a network's file; its constants go into ``stored``."""
+    """Yield the nodes of a layer as a network's file has them; constants go into ``stored``."""
 
     def constant(what: str, value: np.ndarray) -> str:
         stored.append(numpy_helper.from_array(value, name + what))
@@ -137,7 +137,7 @@ def _quantized(name: str, scale: str, zero: str, *, end: str = "") -> Iterator[N
 
 
 def _numbers(shape: tuple[int, ...]) -> np.ndarray:
-    """Weights of ordinary size, float32; what they are does not matter to the clock."""
+    """Return weights of ordinary size, float32; what they are does not matter to the clock."""
     return np.random.default_rng(0).normal(scale=30, size=shape).clip(-127, 127).astype(np.float32)
 
 

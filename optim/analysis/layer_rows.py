@@ -75,7 +75,7 @@ def layer_rows(
     float_profile: Profile | None,
     sensitivity: Sensitivity | None,
 ) -> tuple[LayerRow, ...]:
-    """One row per layer with weights, in the order of the network.
+    """Return one row per layer with weights, in the order of the network.
 
     Args:
         recipe: of the candidate.
@@ -137,7 +137,7 @@ def _rest(profile: Profile, overhead: bool) -> float:
 def _operators(
     profile: Profile | None, float_profile: Profile | None, sensitivity: Sensitivity | None
 ) -> dict[str, str]:
-    """Every layer with its operator, in the order of the network."""
+    """Return every layer with its operator, in the order of the network."""
     found = {row.layer: row.operator for row in (sensitivity.rows if sensitivity else ())}
     for one in (float_profile, profile):
         for operator in one.operators if one else ():

@@ -72,7 +72,7 @@ class Placement:
 
 
 def keep_in_float_where_slower(fp32: Profile, int8: Profile) -> tuple[str, ...]:
-    """Layers whose own kernels take longer in the INT8 file, the greatest loss first."""
+    """Return layers whose own kernels take longer in the INT8 file, the greatest loss first."""
     before, after = layer_times(fp32), layer_times(int8)
     lost = {name: after[name] - before[name] for name in before if name in after}
     return tuple(sorted((n for n in lost if lost[n] > RESOLUTION_MS), key=lambda name: -lost[name]))
@@ -88,7 +88,7 @@ def tries(fp32: Profile, int8: Profile) -> tuple[tuple[str, ...], ...]:
 
 
 def compared(layers: tuple[str, ...], placed: Latency, plain: Latency) -> Trial:
-    """A trial of two files that were timed interleaved with the original, each on its own.
+    """Return a trial of two files that were timed interleaved with the original, each on its own.
 
     Both ratios vary, so the interval is the widest that theirs allow.
     """

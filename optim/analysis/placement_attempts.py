@@ -73,7 +73,7 @@ def attempts(
 
 
 def following(made: Sequence[Attempt]) -> Attempt | None:
-    """The first attempt that is not settled, as long as none was faster."""
+    """Return the first attempt that is not settled, as long as none was faster."""
     if any(attempt.is_faster for attempt in made):
         return None
     return next((attempt for attempt in made if not attempt.is_settled), None)

@@ -103,7 +103,7 @@ class LayerCurve:
     feeds: tuple[str, ...] = ()
 
     def free_ratio(self, drop: float) -> float:
-        """The largest share that can leave while accuracy falls by at most ``drop``, 0..1."""
+        """Return the largest share to prune while accuracy falls by at most ``drop``, 0..1."""
         whole = self.points[0].score
         free = 0.0
         for point in self.points:
@@ -152,7 +152,7 @@ class PruningCurves:
         raise ValueError(f"these curves hold no times in {precision}. Measure them again.")
 
     def redundant(self, drop: float) -> tuple[LayerCurve, ...]:
-        """Layers of which at least half can leave alone while accuracy falls by at most ``drop``.
+        """Return the layers of which half can be pruned alone for a fall of at most ``drop``.
 
         Returns:
             Those with the largest free share first.
@@ -169,7 +169,7 @@ class PruningCurves:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> PruningCurves:
-        """The inverse of ``to_dict``."""
+        """Return the inverse of ``to_dict``."""
         curves = tuple(
             LayerCurve(
                 layer=curve["layer"],

@@ -101,7 +101,7 @@ def _other_operators(profile: Profile, recipe: Recipe, explainer: Explainer | No
 def slow_start(
     profile: Profile, parent: Profile, float_stops_before: tuple[str, ...] = ()
 ) -> tuple[tuple[str, ...], float]:
-    """The first layers that together take longer in a quantized file than in its float parent.
+    """Return the first layers that together take longer in INT8 than in the float parent.
 
     Small images with many channels suit INT8, large ones with few channels FP32. So where a network
     begins it often pays to stay in float up to one place: one conversion, not one for each layer.
@@ -125,7 +125,7 @@ def slow_start(
 
 
 def _before(profile: Profile, kernels: tuple[str, ...]) -> frozenset[str]:
-    """Layers with one of these kernels behind them."""
+    """Return layers with one of these kernels behind them."""
     return frozenset(
         o.layer for o in profile.operators if any(part in o.kernel for part in kernels)
     )
@@ -168,7 +168,7 @@ def _kept_in_float(recipe: Recipe, layers: list[str]) -> Remedy:
 
 
 def slower_layers(profile: Profile, parent: Profile | None) -> dict[str, tuple[float, float]]:
-    """Layers in INT8 that take longer than in the parent: their times, here and there."""
+    """Return layers in INT8 that take longer than in the parent: their times, here and there."""
     if parent is None:
         return {}
     before = {o.layer: o.time_ms for o in parent.operators if is_layer(o)}

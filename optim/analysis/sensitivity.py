@@ -116,7 +116,7 @@ class Sensitivity:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Sensitivity:
-        """The inverse of ``to_dict``."""
+        """Return the inverse of ``to_dict``."""
         rows = tuple(
             LayerSensitivity(**{**from_stored(row), "precision": Precision(row["precision"])})
             for row in data["rows"]
@@ -168,7 +168,7 @@ def measure_sensitivity(
 
 
 def float_parent(results: Results, task: Task, candidate: Candidate) -> Candidate:
-    """The FP32 candidate that a candidate is a quantized version of; itself if it is FP32.
+    """Return the FP32 candidate that a candidate is a quantized version of; itself if it is FP32.
 
     Raises:
         RefusedError: if it was trained for the quantizers of one precision.
@@ -195,7 +195,7 @@ def layer_noise(
     metric: Metric = ACCURACY,
     progress: Progress = lambda share, words: None,
 ) -> Sensitivity:
-    """Each layer alone in each precision, and all but each layer; nothing is timed."""
+    """Return each layer alone in each precision, and all but each layer; nothing is timed."""
     from optim.graph.simulation.layerwise import quantized_throughout, walk
 
     layers = {layer.name: layer for layer in found.layers}

@@ -33,7 +33,7 @@ def time_interleaved(before: bytes, after: bytes, target: Target) -> Latency:
 
 
 def _random_example(model: bytes) -> np.ndarray:
-    """One example, float32, shape (1, ...), from a fixed seed."""
+    """Return one example, float32, shape (1, ...), from a fixed seed."""
     graph = read_model(model).graph
     stored = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in stored]

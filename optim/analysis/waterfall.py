@@ -104,7 +104,7 @@ class Waterfall:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Waterfall:
-        """The inverse of ``to_dict``."""
+        """Return the inverse of ``to_dict``."""
         return cls(
             stages=tuple(Stage(**from_stored(row)) for row in data["stages"]),
             layers=tuple(KeptInFloat(**from_stored(row)) for row in data["layers"]),
@@ -175,7 +175,7 @@ class _Files:
         return store_artifact(file_of(self.results, self.task, recipe), self.folder)
 
     def answers(self, artifact: Artifact) -> np.ndarray:
-        """Logits, float32, shape (n, classes)."""
+        """Return logits, float32, shape (n, classes)."""
         session = self.target.load_engine().load(artifact.path, threads=usable_cores())
         starts = range(0, len(self.split), BATCH)
         return np.concatenate(
@@ -183,7 +183,7 @@ class _Files:
         )
 
     def score(self, answers: np.ndarray, exact: np.ndarray) -> float:
-        """The mean score of answers beside those of the FP32 file."""
+        """Return the mean score of answers beside those of the FP32 file."""
         return mean_score(self.task.metric, answers, self.split.targets, original=exact)
 
     def stage(self, name: str, exact: np.ndarray, answers: np.ndarray) -> Stage:
@@ -214,7 +214,7 @@ class _Files:
 
 
 def _loudest_layers(float_file: Artifact, task: Task, recipe: Recipe) -> list[str]:
-    """Names of the layers whose return to FP32 wins most, best first; simulated."""
+    """Return the layers that reduce the error most when kept in FP32, best first; simulated."""
     from optim.graph.fuse import fuse
     from optim.graph.onnx_file import read_model
     from optim.graph.simulation.layerwise import calibrate_layers, quantized_throughout, walk
@@ -244,7 +244,7 @@ def _loudest_layers(float_file: Artifact, task: Task, recipe: Recipe) -> list[st
 
 
 def _weights_alone(step: Quantize) -> Quantize:
-    """The same weights beside float activations; what only activations need is left out."""
+    """Return the same weights beside float activations; what only activations need is left out."""
     return replace(step, activations=Activations.FLOAT, smooth=0.0)
 
 

@@ -108,7 +108,7 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
 
 
 def _output_failed(error: SystemExit | OSError) -> int:
-    """The exit code where standard output takes no more; any other error goes on its way.
+    """Return the exit code where standard output takes no more; any other error goes on its way.
 
     A reader who has seen enough (``| head``) is no mistake. click leaves by ``SystemExit`` then, as
     nothing else does here, for commands return their codes.

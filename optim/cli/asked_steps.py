@@ -42,13 +42,13 @@ _NOTHING = (0, Precision.FP32)
 
 
 def preset_help() -> str:
-    """The presets, each in a sentence."""
+    """Return the presets, each in a sentence."""
     told = " ".join(f"{slug}: {PRESET_WORDS[name]}" for slug, name in PRESET_OPTIONS.items())
     return f"A whole quantization instead of --quantize and its options. {told}"
 
 
 def asked_steps(task: Task, given: Given, *, preset: str | None, fuse: bool) -> tuple[Step, ...]:
-    """The steps that the options mean; what is left out of pruning is the best found for the task.
+    """Return the steps that the options mean; open fields of pruning are the task's best.
 
     Args:
         given: what the options say of each step's fields.
@@ -119,7 +119,7 @@ def _quantize(own: Mapping[str, Any], preset: str | None) -> Quantize | None:
 
 
 def _quantize_aware(given: Given, quantize: Quantize | None) -> QuantizeAware | None:
-    """The training for as many bits as the file will have."""
+    """Return the training for as many bits as the file will have."""
     if not _asked_for("quantize_aware", given):
         return None
     if quantize is None or quantize.precision not in INTEGER_PRECISIONS:

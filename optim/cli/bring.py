@@ -170,7 +170,7 @@ def _judged(made: Brought) -> str:
 
 
 def _smallest(n: int) -> float:
-    """Points that two accuracies near 90 % must differ by to be told apart on n paired examples.
+    """Return the points that tell two accuracies near 90 % apart on n paired examples.
 
     Half of the answers that differ are taken to be lost and gained each (McNemar): with a tenth of
     the answers changed the standard error is sqrt(0.1 / n).

@@ -204,7 +204,7 @@ def _within_time(
     max_ms: float,
     progress: Progress,
 ) -> Candidate:
-    """The quietest file whose measured median keeps the budget, as far as a few tries find one.
+    """Return the file with least error whose measured median keeps the budget, in a few tries.
 
     The profiler's milliseconds are not the clock's: the INT8 file, known in both, gives the rate.
     """

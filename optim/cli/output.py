@@ -25,7 +25,7 @@ class Finite(click.FloatRange):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """The number that a text writes; it fails as click's own type does."""
+        """Return the number that a text writes; it fails as click's own type does."""
         found = float(super().convert(value, param, ctx))
         if not math.isfinite(found):
             self.fail(f"{found} is not a finite number.", param, ctx)
@@ -52,7 +52,7 @@ def common_options(command: F) -> F:
 
 
 def open_workspace(named: Path | None, target: Target | None = None) -> Workspace:
-    """The workspace that the command, else the group, else the environment names.
+    """Return the workspace that the command, else the group, else the environment names.
 
     Raises:
         WorkspaceError: read-only, full disk, or written by a newer version.
@@ -61,7 +61,7 @@ def open_workspace(named: Path | None, target: Target | None = None) -> Workspac
 
 
 def workspace_folder(named: Path | None) -> Path:
-    """The folder of ``open_workspace``, not opened."""
+    """Return the folder of ``open_workspace``, not opened."""
     of_group = click.get_current_context().find_root().params.get("workspace")
     return named or of_group or default_folder()
 
@@ -83,7 +83,7 @@ def known_task(context: click.Context, parameter: click.Parameter, name: str) ->
 
 @contextmanager
 def wrong_input() -> Iterator[None]:
-    """A ``ValueError`` inside is about what the user typed.
+    """Raise a ``ValueError`` inside as an error of what the user typed.
 
     Raises:
         click.UsageError: with the same sentence.
@@ -95,7 +95,7 @@ def wrong_input() -> Iterator[None]:
 
 
 def say(text: object = "", *, error: bool = False) -> None:
-    """Lines for a person, on standard output or error; what a terminal would obey is shown."""
+    """Print lines for a person; what a terminal would obey is shown."""
     click.echo("\n".join(map(visible, str(text).split("\n"))), err=error)
 
 
@@ -106,14 +106,14 @@ def print_json(data: object) -> None:
 
 
 def _plain_json(line: str) -> str:
-    """A line of JSON without the letters that a terminal would obey; it means the same."""
+    """Return a line of JSON without the letters that a terminal would obey; it means the same."""
     return "".join(
         letter if visible(letter) == letter else json.dumps(letter)[1:-1] for letter in line
     )
 
 
 def print_table(rows: Sequence[Mapping[str, str]], *, empty: str) -> None:
-    """Rows as aligned text, numbers to the right; ``empty`` is said if there are none."""
+    """Print rows as aligned text, numbers to the right, or ``empty`` if there are none."""
     if not rows:
         say(empty)
         return
@@ -131,7 +131,7 @@ def print_table(rows: Sequence[Mapping[str, str]], *, empty: str) -> None:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Progress]:
-    """A bar on standard error that follows ``progress(share, words)``; drawn on terminals only."""
+    """Yield a bar on standard error, on terminals only, that follows ``progress(share, words)``."""
     stream = sys.stderr
     if not stream.isatty():
         yield lambda share, words: None

@@ -234,5 +234,5 @@ def _prediction(known: PruningCurves, found: ChannelPlan, clock: Precision) -> s
 
 
 def _percent(ratio: float) -> str:
-    """Channels are no finer than whole percent."""
+    """Return a share in whole percent; channels are no finer."""
     return f"{100 * ratio:.0f} %"

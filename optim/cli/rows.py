@@ -13,7 +13,7 @@ NOT_KNOWN = "-"
 
 
 def candidate_row(candidate: Candidate) -> dict[str, str]:
-    """A row of a table; what is not known is a dash."""
+    """Return a row of a table; what is not known is a dash."""
     score, latency, artifact = candidate.score, candidate.latency, candidate.artifact
     row = dict.fromkeys(
         ("id", "recipe", "accuracy", "change", "latency", "speed-up", "size", "state"), NOT_KNOWN
@@ -36,7 +36,7 @@ def tell_target(found: Iterable[Candidate]) -> None:
 
 
 def candidate_card(candidate: Candidate, baseline: Candidate | None) -> str:
-    """A measured candidate in a few lines.
+    """Return a measured candidate in a few lines.
 
     Args:
         baseline: for the ratio of sizes; left out if it has no file.

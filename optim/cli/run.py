@@ -158,12 +158,12 @@ def _make(task: str, recipes: tuple[Recipe, ...], opened: Workspace, *, as_json:
 
 
 def _print_records(records: list[dict[str, Any]]) -> None:
-    """A single one is printed as such, not as a list."""
+    """Print records as JSON; a single one is no list."""
     print_json(records[0] if len(records) == 1 else records)
 
 
 def _promise(task: Task, made: Candidate, baseline: Candidate | None) -> str:
-    """A line of the card for each named preset that this candidate is: was it kept here?"""
+    """Return a line of the card for each named preset that this candidate is: was it kept here?"""
     found = (outcome(each, made, baseline) for each in find_named_presets(task, "all"))
     return "".join(f"\n  preset    {each.words}" for each in found if each is not None)
 

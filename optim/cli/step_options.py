@@ -58,7 +58,7 @@ class Words(click.Choice[str]):
         self.kind = kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The word as it is called today."""
+        """Return the word as it is called today."""
         said = str(value).lower()
         today = self.kind.today(said)
         if today != said and param is not None:
@@ -67,7 +67,7 @@ class Words(click.Choice[str]):
 
 
 def _options() -> Iterator[tuple[str, Field, Option]]:
-    """Every field that the command line can say: the kind of its step, the field, its option."""
+    """Yield every field of the command line: the kind of its step, the field, its option."""
     for kind, described in FIELDS.items():
         for field in described:
             if field.option is not None:
@@ -100,7 +100,7 @@ def _click(kind: Kind) -> dict[str, Any]:
 
 
 def _meant(said: Any, kind: str, field: Field, option: Option) -> Any:
-    """The value of a field that its option means."""
+    """Return the value of a field that its option means."""
     match field.kind:
         case Flag():  # the option of a flag sets what is not usual
             return not default_of(kind, field.name)

@@ -83,7 +83,7 @@ def _profile(opened: Workspace, found: Candidate, progress: Progress) -> Profile
 
 
 def _rows(found: Profile) -> list[dict[str, str]]:
-    """One row for each kind of operator, the longest first."""
+    """Return one row for each kind of operator, the longest first."""
     groups: dict[tuple[str, str, str, str], list[OperatorTime]] = {}
     for operator in found.operators:
         key = (operator.kernel, operator.operator, operator.precision, operator.reason)

@@ -20,7 +20,7 @@ GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def this_environment(engine: Engine, *, threads: int, batch: int = 1) -> Environment:
-    """The environment of a measurement made now, in this process.
+    """Return the environment of a measurement made now, in this process.
 
     Args:
         threads: how many the engine is given.
@@ -67,7 +67,7 @@ def usable_cores() -> int:
 
 @lru_cache(maxsize=2)
 def _read(path: Path) -> str:
-    """The text of a small system file, read once; empty where the system has none."""
+    """Return the text of a small system file, read once; empty where the system has none."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

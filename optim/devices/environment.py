@@ -41,7 +41,7 @@ class Environment:
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Environment:
-        """The inverse of ``to_dict``."""
+        """Return the inverse of ``to_dict``."""
         return cls(**{**facts, "instructions": tuple(facts["instructions"])})
 
     @cached_property
@@ -51,7 +51,7 @@ class Environment:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def words(self) -> str:
-        """One line for a caption."""
+        """Return one line for a caption."""
         vector = (
             f" ({self.instructions[-1].upper().replace('_', '-')})" if self.instructions else ""
         )
@@ -63,5 +63,5 @@ class Environment:
 
 
 def thread_words(threads: int) -> str:
-    """A number of threads in words."""
+    """Return a number of threads in words."""
     return "1 thread" if threads == 1 else f"{threads} threads"

@@ -64,7 +64,7 @@ class Target:
         return self.environment.fingerprint
 
     def load_engine(self) -> Engine:
-        """The engine itself.
+        """Return the engine itself.
 
         Raises:
             EngineError: if it is not installed.
@@ -82,7 +82,7 @@ class Target:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | None) -> Target:
-        """The inverse of ``to_dict``; None, as older jobs have it, is the default target.
+        """Return the inverse of ``to_dict``; None, as older jobs have it, is the default target.
 
         Raises:
             EngineError, TargetError: as for any target; also for what only a newer version writes.

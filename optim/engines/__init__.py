@@ -60,6 +60,6 @@ def check_engine(name: str) -> None:
 
 
 def engine_title(name: str) -> str:
-    """The engine as its makers write it; an unknown one by its name."""
+    """Return the engine as its makers write it; an unknown one by its name."""
     entry = ENGINES.get(name)
     return name if entry is None else entry.title

@@ -96,7 +96,7 @@ class Profile:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Profile:
-        """The inverse of ``to_dict``; reads what was kept before reasons had a code as well."""
+        """Read what ``to_dict`` wrote, also before reasons had a code."""
         operators = tuple(
             OperatorTime(**{**row, "code": _code_of(row)}) for row in data["operators"]
         )
@@ -104,7 +104,7 @@ class Profile:
 
 
 def _code_of(row: dict[str, Any]) -> FloatReason | None:
-    """The code of a row; the one that older rows tell in words alone and that programs need."""
+    """Return the code of a row; older rows tell it in words only."""
     code = row.get("code")
     if code is None and " has no INT8 kernel for " in row["reason"]:
         return FloatReason.NO_KERNEL

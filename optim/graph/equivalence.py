@@ -65,7 +65,7 @@ def question(
 
 
 def largest_difference(answers: Answers | None, before: Answers) -> float:
-    """The largest difference in any output, as a share of the largest number in it.
+    """Return the largest difference in any output, as a share of the largest number in it.
 
     Infinite if there are no answers, or others in shape, in integers or in what is no number.
     """
@@ -118,7 +118,7 @@ def _answers(model: ModelProto, feeds: Feeds, *, optimize: bool) -> tuple[np.nda
 
 
 def _first(model: ModelProto, examples: Examples) -> Feeds | None:
-    """The first examples, as many as the network takes at once."""
+    """Return the first examples, as many as the network takes at once."""
     inputs = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
     if not inputs or len(examples) == 0:
         return _made_up(model)
@@ -153,7 +153,7 @@ def _made_up(model: ModelProto) -> Feeds | None:
 
 
 def _size(value: ValueInfoProto, sizes: dict[str, int]) -> list[int]:
-    """The declared shape; dimensions of one name get one size."""
+    """Return the declared shape; dimensions of one name get one size."""
     shape = []
     for axis, dim in enumerate(value.type.tensor_type.shape.dim):
         free = EXAMPLES if axis == 0 else FREE

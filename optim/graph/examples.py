@@ -71,14 +71,14 @@ def batches(model: ModelProto, examples: Examples) -> Iterator[Examples]:
 
 
 def feeds_of(model: ModelProto, examples: Examples) -> dict[str, np.ndarray]:
-    """An array for each input of the model."""
+    """Return an array for each input of the model."""
     if isinstance(examples, NamedExamples):
         return dict(examples.arrays)
     return {_inputs(model)[0]: examples}
 
 
 def _checked(value: ValueInfoProto, array: np.ndarray) -> np.ndarray:
-    """The examples of one input in its type, if they have a shape that it takes."""
+    """Return the examples of one input in its type, if they have a shape that it takes."""
     tensor = value.type.tensor_type
     expected = tuple(dim.dim_value or None for dim in tensor.shape.dim)[1:]
     fits = array.ndim == len(expected) + 1 and all(
@@ -104,6 +104,6 @@ def _inputs(model: ModelProto) -> list[str]:
 
 
 def _graph_inputs(model: ModelProto) -> list[ValueInfoProto]:
-    """The inputs that are no initializers."""
+    """Return the inputs that are no initializers."""
     constants = {constant.name for constant in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in constants]

@@ -139,7 +139,7 @@ def fuse_report(model: bytes) -> tuple[bytes, FuseReport]:
 def _fused(
     model: bytes, examples: Examples | None
 ) -> tuple[bytes, dict[str, int], tuple[str, ...], list[RuleReport]]:
-    """The fused file, what was folded, why a folding was taken back, and what the rules did."""
+    """Return the fused file, what was folded, why a fold was undone, and what the rules did."""
     before = read_model(tidy(read_model(model)))
     quantized = is_quantized(before)
     asked = question(before, examples, optimize=quantized)
@@ -155,7 +155,7 @@ def _fused(
 
 
 def _folded(before: ModelProto, asked: Question | None) -> tuple[ModelProto, str]:
-    """The model after basic optimizations, or the model as it was and why."""
+    """Return the model after basic optimizations, or the model as it was and why."""
     content = bytes(before.SerializeToString())
     basic = _basic_optimizations(content)
     if basic.ByteSize() > LARGER * len(content) + SMALL:
@@ -173,7 +173,7 @@ def _folded(before: ModelProto, asked: Question | None) -> tuple[ModelProto, str
 def _by_rules(
     before: ModelProto, rules: Sequence[Rule], asked: Question | None
 ) -> tuple[ModelProto, list[RuleReport]]:
-    """The model after our rules, or the model as it was if they break their promise."""
+    """Return the model after our rules, or the model as it was if they break their promise."""
     rewritten, reports = apply_rules(before, rules)
     if not any(report.applied for report in reports):
         return rewritten, reports

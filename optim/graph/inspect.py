@@ -121,7 +121,7 @@ def _zero_points(model: ModelProto) -> dict[str, np.ndarray]:
 
 
 def count_macs(model: ModelProto) -> int:
-    """Multiply-accumulates of Conv, Gemm and MatMul for one example."""
+    """Return multiply-accumulates of Conv, Gemm and MatMul for one example."""
     shapes = float_tensor_shapes(model)
     shapes |= {name: tuple(value.shape) for name, value in constants(model).items()}
     shapes |= {n: shapes[c] for n, c in _unpacked_from(model).items() if n not in shapes}

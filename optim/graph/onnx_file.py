@@ -51,7 +51,7 @@ def read_model(content: bytes) -> ModelProto:
 
 
 def _inlined(model: ModelProto) -> ModelProto:
-    """The same network with the bodies of its functions in the place of their calls."""
+    """Return the same network with the bodies of its functions in the place of their calls."""
     try:
         inlined = onnx.inliner.inline_local_functions(model)
     except (RuntimeError, ValueError) as error:
@@ -79,7 +79,7 @@ def constants(model: ModelProto) -> dict[str, np.ndarray]:
 
 
 def attribute(node: NodeProto, name: str, default: int = 0) -> int:
-    """An integer attribute of a node."""
+    """Return an integer attribute of a node."""
     return next((int(item.i) for item in node.attribute if item.name == name), default)
 
 
@@ -244,7 +244,7 @@ def _lift_constants(nodes: list[NodeProto], tensors: dict[str, TensorProto]) -> 
 
 
 def _name_layers(nodes: list[NodeProto]) -> None:
-    """Layers are called after their weights where those still have a module's name."""
+    """Name layers after their weights where those still have a module's name."""
     for node in nodes:
         weight = node.input[1] if node.op_type in LAYERS else ""
         if weight.endswith(".weight"):

@@ -55,7 +55,7 @@ class Runner:
         self._session = _session(model.SerializeToString(), options)
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """The wanted outputs, in their order.
+        """Return the wanted outputs, in their order.
 
         Raises:
             EngineError: if the model cannot run with these inputs.
@@ -70,12 +70,12 @@ class Runner:
 
 
 def share(array: np.ndarray) -> ort.OrtValue:
-    """A constant in the form in which several models can use it without a copy each."""
+    """Return a constant in the form in which several models can use it without a copy each."""
     return ort.OrtValue.ortvalue_from_numpy(array)
 
 
 def basic_optimizations(model: bytes) -> bytes:
-    """The model after ONNX Runtime's optimizations of level BASIC: standard operators only.
+    """Return the model after ONNX Runtime's optimizations of level BASIC: standard operators only.
 
     Raises:
         BrokenArtifactError: if ONNX Runtime cannot load the model.

@@ -59,7 +59,7 @@ def _defined(graph: GraphProto) -> set[str]:
 
 
 def _taken(graph: GraphProto) -> list[str]:
-    """Names that a subgraph reads and does not define, in the order of use."""
+    """Return names that a subgraph reads and does not define, in the order of use."""
     wanted = [name for node in graph.node for name in reads(node)]
     wanted += [value.name for value in graph.output]
     defined = _defined(graph)

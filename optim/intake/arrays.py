@@ -71,7 +71,7 @@ def _members(content: bytes, name: str, at_most: int) -> list[tuple[str, np.ndar
 
 
 def _array(content: bytes, name: str) -> np.ndarray:
-    """One array; its header may promise neither objects nor more than there is."""
+    """Return one array; its header may promise neither objects nor more than there is."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     read = {

@@ -162,7 +162,7 @@ def bring(
 
 
 def _task_name(path: Path, name: str | None) -> str:
-    """The given name, or one from the file's."""
+    """Return the given name, or one from the file's."""
     if name is None:
         plain = re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._")[:60]
         name = plain or "my-network"
@@ -239,7 +239,7 @@ def _bring(argument: Plain, progress: Progress) -> Plain:
 
 
 def _answer_of_one(fitted: Fitted) -> np.ndarray:
-    """The first output for one random example."""
+    """Return the first output for one random example."""
     model = read_model(fitted.content)
     feeds = random_examples(fitted.look.inputs).rows(np.array([0])).feeds
     return Runner(model).run([model.graph.output[0].name], feeds)[0]

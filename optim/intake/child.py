@@ -56,7 +56,7 @@ class _Teller:
         self._out.flush()
 
     def progress(self, share: float, words: str) -> None:
-        """The progress that the function reports to."""
+        """Send progress to the parent process."""
         if time.monotonic() - self._told >= EVERY_S:
             self({"progress": [share, words]})
             self._told = time.monotonic()

@@ -63,7 +63,7 @@ class Examples:
         return self.targets.size > 0
 
     def rows(self, rows: np.ndarray) -> Examples:
-        """Some of the examples."""
+        """Return some of the examples."""
         feeds = {name: np.ascontiguousarray(values[rows]) for name, values in self.feeds.items()}
         return replace(self, feeds=feeds, targets=self.targets[rows])
 
@@ -133,7 +133,7 @@ def arrays_for(path: Path, inputs: tuple[Port, ...]) -> Examples:
 
 
 def _fitting(port: Port, values: np.ndarray | None, file: str) -> np.ndarray:
-    """An array in the shape and type of an input."""
+    """Return an array in the shape and type of an input."""
     if values is None:
         raise BrokenDataError(f"{file} must hold an array named {port.name!r:.40}.")
     if values.shape[1:] != port.shape[1:]:
@@ -218,7 +218,7 @@ def _picture_shape(port: Port, *, channels_first: bool) -> tuple[int, int, int]:
 
 
 def _listed(folder: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
-    """The class folders in order of their names, and each picture with its class."""
+    """Return the class folders in order of their names, and each picture with its class."""
     found = sorted(each for each in folder.iterdir() if each.is_dir() and not each.is_symlink())
     classes = [each for each in found if any(_pictures(each))]
     if len(classes) < 2:
@@ -248,7 +248,7 @@ def _spread(paths: list[tuple[Path, int]], most: int) -> list[tuple[Path, int]]:
 
 
 def _picture(path: Path, channels: int, height: int, width: int) -> np.ndarray:
-    """A picture as pixels 0..1, (H, W, C): the middle square is kept where the network's is one."""
+    """Return a picture as pixels 0..1, (H, W, C), cropped to its middle for square networks."""
     from PIL import Image, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS

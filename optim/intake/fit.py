@@ -199,7 +199,7 @@ _CHANGES: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
 
 
 def _free_batch(content: bytes) -> bytes:
-    """The first axis of every input gets a name."""
+    """Name the first axis of every input."""
     model = read_model(content)
     for value in model.graph.input:
         dims = value.type.tensor_type.shape.dim

@@ -69,7 +69,7 @@ def admit(path: Path) -> Admitted:
 
 # --- what stands in a model -----------------------------------------------------------------------
 def _graphs(model: ModelProto) -> Iterator[tuple[Iterable[NodeProto], GraphProto | None, int]]:
-    """Every list of nodes, its graph (None for a function's), and how deep it lies."""
+    """Yield every list of nodes, its graph (None for a function's), and how deep it lies."""
     waiting: list[tuple[Iterable[NodeProto], GraphProto | None, int]] = [
         (model.graph.node, model.graph, 0)
     ]
@@ -92,7 +92,7 @@ def _inner_graphs(node: NodeProto) -> Iterator[GraphProto]:
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    """Every stored tensor: initializers, attributes, sparse parts, in graphs and functions."""
+    """Yield every stored tensor: initializers, attributes, sparse parts, also of functions."""
     for nodes, graph, _ in _graphs(model):
         if graph is not None:
             yield from graph.initializer

@@ -71,7 +71,7 @@ class Look:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Look:
-        """The look that ``to_dict`` told."""
+        """Return the look that ``to_dict`` told."""
 
         def ports(key: str) -> tuple[Port, ...]:
             return tuple(Port(**{**each, "shape": tuple(each["shape"])}) for each in data[key])
@@ -129,7 +129,7 @@ def _port(value: onnx.ValueInfoProto) -> Port:
 
 
 def size_of(dim: onnx.TensorShapeProto.Dimension, name: str, axis: int) -> int | str:
-    """A size, or the name of one that is left free; some exporters write -1 for it."""
+    """Return a size, or the name of one that is left free; some exporters write -1 for it."""
     if dim.dim_value > 0:
         return int(dim.dim_value)
     named = dim.dim_param.strip("?-1 ")  # what stands for "no name"

@@ -17,7 +17,7 @@ PIECE_BYTES = 16 * 2**20
 def read_regular(
     path: Path, *, at_most: int = MAX_FILE_BYTES, follow: bool = True, alone: bool = False
 ) -> bytes:
-    """The content of a regular file; pipes and devices are refused, and nothing waits for them.
+    """Return the content of a regular file; pipes and devices are refused without waiting.
 
     Args:
         at_most: bytes; not more than one beyond is read, whatever the file says of its length.

@@ -90,7 +90,7 @@ class _EndedError(Exception):
 
 @contextmanager
 def _child(work: Work, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A child that is gone, with its whole group, when the block is left."""
+    """Yield a child that is gone, with its whole group, when the block is left."""
     where = f"{work.__module__}:{work.__qualname__}"
     with (folder / STDERR_NAME).open("wb") as said:
         child = subprocess.Popen(
@@ -196,7 +196,7 @@ def _messages(child: subprocess.Popen[bytes]) -> Iterator[Plain | None]:
 def _why_it_ended(
     child: subprocess.Popen[bytes], name: str, limits: Limits, folder: Path
 ) -> errors.OptimError:
-    """The sentence for a child that ended without an answer."""
+    """Return the sentence for a child that ended without an answer."""
     with suppress(subprocess.TimeoutExpired):
         child.wait(5)
     code = child.returncode

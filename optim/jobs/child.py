@@ -117,7 +117,7 @@ def _sentence(error: Exception, job_id: str) -> str:
 
 
 def _load_runner(name: str) -> Runner:
-    """The function that ``module:function`` names."""
+    """Return the function that ``module:function`` names."""
     module, _, function = name.partition(":")
     runner: Runner = getattr(importlib.import_module(module), function)
     return runner

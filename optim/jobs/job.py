@@ -89,7 +89,7 @@ class Job:
 
 
 def job_record(job: Job) -> dict[str, Any]:
-    """A row of the queue."""
+    """Return a job as plain data, ready for JSON."""
     return {
         **asdict(job),
         "kind": str(job.kind),

@@ -91,20 +91,20 @@ class JobQueue:
 
     # --- looking ---------------------------------------------------------------------------------
     def get(self, job_id: str) -> Job | None:
-        """One job, or None if there is none with this id."""
+        """Return one job, or None if there is none with this id."""
         found = self._select("WHERE id = ?", job_id)
         return found[0] if found else None
 
     def list(self, limit: int = 200) -> tuple[Job, ...]:
-        """Jobs, newest first."""
+        """Return jobs, newest first."""
         return self._select("ORDER BY seq DESC LIMIT ?", limit)
 
     def unread(self) -> tuple[Unread, ...]:
-        """The jobs that a newer version asked for: nobody here lists them, nor takes them."""
+        """Return the jobs that a newer version asked for: they are neither listed nor taken."""
         return tuple(job for job in self._rows("ORDER BY seq") if isinstance(job, Unread))
 
     def live(self) -> tuple[Job, ...]:
-        """Jobs that wait or run: running ones first, then in the order they will be taken."""
+        """Return the jobs that wait or run: running ones first, then in the order of taking."""
         return self._select(f"WHERE {LIVE_STATES} ORDER BY state = 'queued', {ORDER}")
 
     def paused(self) -> str | None:
@@ -190,15 +190,15 @@ class JobQueue:
         )
 
     def finish(self, job_id: str, token: int) -> bool:
-        """The work is done. False if the job is no longer this worker's."""
+        """Mark the work as done; False if the job is no longer this worker's."""
         return self._end(job_id, token, "state = 'done', progress = 1, message = ''")
 
     def fail(self, job_id: str, token: int, error: str) -> bool:
-        """The work cannot be done, for a reason that a further attempt would meet again."""
+        """Mark the work as refused: a further attempt would meet the same reason."""
         return self._end(job_id, token, "state = 'failed', error = :error", error=error)
 
     def cancelled(self, job_id: str, token: int) -> bool:
-        """The work was stopped as asked; if the cancel was withdrawn meanwhile, it waits again."""
+        """Mark the work as stopped; if the cancel was withdrawn meanwhile, it waits again."""
         return self._end(
             job_id,
             token,
@@ -277,7 +277,7 @@ def _read(row: sqlite3.Row) -> Job | Unread:
 
 
 def _job(row: sqlite3.Row) -> Job:
-    """A job.
+    """Return a job.
 
     Raises:
         ValueError, BrokenRecipeError: a newer version wrote it.

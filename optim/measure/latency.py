@@ -172,7 +172,7 @@ def _time_runs(
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """A collection in mid-run would be timed as part of it."""
+    """Keep the garbage collector off: a collection in mid-run would be timed as part of it."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -125,7 +125,7 @@ class Latency:
         return max(self.instability / UNSTABLE, self.system_load / LOADED)
 
     def to_dict(self) -> dict[str, Any]:
-        """The raw samples and what they belong to as plain data, ready for JSON."""
+        """Return the raw samples and what they belong to as plain data, ready for JSON."""
         arrays = {
             name: getattr(self, name).tolist()
             for name in ("baseline_ms", "candidate_ms", "null_ms")
@@ -162,7 +162,7 @@ class Latency:
 
 
 def _quiet(times_ms: np.ndarray) -> np.ndarray:
-    """The lower quartile of each round, shape (rounds,).
+    """Return the lower quartile of each round, shape (rounds,).
 
     Other programs only ever add time, and they hit long runs more often than short ones: on a busy
     machine a ratio of medians flatters the quicker file.
@@ -270,7 +270,7 @@ class Score:
         return -self.difference if self.scored_by.higher_is_better else self.difference
 
     def worse_by(self, drop: float) -> float:
-        """The value that is so much worse than this one."""
+        """Return the value that is so much worse than this one."""
         return self.value - drop if self.scored_by.higher_is_better else self.value + drop
 
     @property

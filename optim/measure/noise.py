@@ -30,5 +30,5 @@ def sqnr_db(reference: np.ndarray, other: np.ndarray) -> float:
 
 
 def noise_power(decibels: float) -> float:
-    """The inverse: power of the noise as a share of the signal's, 10^(-dB / 10)."""
+    """Return the inverse: power of the noise as a share of the signal's, 10^(-dB / 10)."""
     return float(10 ** (-decibels / 10))

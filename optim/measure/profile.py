@@ -33,7 +33,7 @@ def profile(
 
 
 def profiler_of(target: Target) -> Profiler:
-    """The profiler of a target's engine.
+    """Return the profiler of a target's engine.
 
     Raises:
         RefusedError: if it has none.

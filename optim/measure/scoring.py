@@ -99,7 +99,7 @@ def compare(
 def mean_score(
     metric: Metric, output: np.ndarray, targets: np.ndarray, *, original: np.ndarray
 ) -> float:
-    """The mean score of a model's output, (n, ...).
+    """Return the mean score of a model's output, (n, ...).
 
     Args:
         targets: labels of the same examples.

@@ -106,7 +106,7 @@ def t_tails(t: float, freedom: int) -> float:
 
 @functools.lru_cache(maxsize=256)
 def t_quantile(freedom: int, *, tails: float = 0.05) -> float:
-    """The t that lies so far out that only ``tails`` of the probability lies beyond it.
+    """Return the t that lies so far out that only ``tails`` of the probability lies beyond it.
 
     >>> round(t_quantile(9), 3), round(t_quantile(999), 3)
     (2.262, 1.962)

@@ -90,7 +90,7 @@ def registered(
     prebuilt: bool = False,
     known: Mapping[str, Candidate] | None = None,
 ) -> Candidate:
-    """The candidate's row, added if it is new; ``known`` as for ``make_candidate``."""
+    """Return the candidate's row, added if it is new; ``known`` as for ``make_candidate``."""
     name, role = candidate_id(task, recipe), role_of(recipe)
     if known is not None and name in known:
         return known[name]
@@ -122,7 +122,7 @@ def keep_file(
 def file_of(
     results: Results, task: Task, recipe: Recipe, *, progress: Progress = lambda share, words: None
 ) -> bytes:
-    """The bytes of a recipe's file, for a look at it: no candidate is added for them.
+    """Return the bytes of a recipe's file, for a look at it: no candidate is added for them.
 
     What training is needed is done and kept, as for a candidate.
 
@@ -139,7 +139,7 @@ def _build(
     progress: Progress,
     known: Mapping[str, Candidate] | None,
 ) -> bytes:
-    """The bytes of the recipe's ONNX file."""
+    """Return the bytes of the recipe's ONNX file."""
     prefix = recipe.training_prefix()
     if recipe == prefix:
         return _train_and_export(results, task, prefix, progress)
@@ -199,7 +199,7 @@ def _train_and_export(results: Results, task: Task, recipe: Recipe, progress: Pr
 
 
 def _admitted(source: OnnxSource) -> bytes:
-    """The bytes of a file that was made elsewhere, once it has passed the gate."""
+    """Return the bytes of a file that was made elsewhere, once it has passed the gate."""
     from optim.intake.gate import admit
 
     return admit(source.path).content
@@ -208,7 +208,7 @@ def _admitted(source: OnnxSource) -> bytes:
 def trained_network(
     results: Results, task: Task, recipe: Recipe, *, progress: Progress = lambda share, words: None
 ) -> nn.Module:
-    """The torch network after the recipe's training steps, from the store where it is known."""
+    """Return the torch network after the recipe's training steps, from the store if known."""
     from safetensors.torch import load, save
 
     prefix = recipe.training_prefix()
@@ -270,7 +270,7 @@ def _follow(results: Results, name: str, progress: Progress) -> Follow:
 
 
 def _same_shape(task: Task, prefix: Recipe) -> nn.Module:
-    """The original network with the operators that the steps give it, and its own weights."""
+    """Return the original network with the operators that the steps give it."""
     network = task.network()
     for step in prefix.training_steps():
         match step:
@@ -294,7 +294,7 @@ def _same_shape(task: Task, prefix: Recipe) -> nn.Module:
 
 
 def _trained_by(task: Task, prefix: Recipe, network: nn.Module, follow: Follow) -> nn.Module:
-    """The network after the last step of a prefix.
+    """Return the network after the last step of a prefix.
 
     Raises:
         RefusedError: if the step cannot be done, or the training did not hold.
@@ -363,7 +363,7 @@ def _from_scratch(prefix: Recipe) -> bool:
 
 
 def _weight_scales(results: Results, task: Task, prefix: Recipe) -> dict[str, np.ndarray]:
-    """The scales that quantization-aware training has settled on, by layer; empty without it."""
+    """Return the scales of quantization-aware training by layer; empty without it."""
     step = prefix.step(QuantizeAware)
     if step is None:
         return {}

@@ -151,7 +151,7 @@ def measure_score_of(
 def with_predictions(
     results: Results, task: Task, target: Target, reference: Reference, *, progress: Progress
 ) -> Reference:
-    """The reference with its answers to the test split, measured and kept if they are not known."""
+    """Return the reference with its answers to the test split, measured if not known."""
     if reference.predictions is not None:
         return reference
     measure_score_of(results, task, reference.candidate, target, reference, progress=progress)

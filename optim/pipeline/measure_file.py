@@ -108,7 +108,7 @@ def measure_file(
 
 
 def _original(results: Results, task: Task, target: Target, progress: Progress) -> Reference:
-    """The task's original network, made and scored unless it is."""
+    """Return the task's original network, made and scored unless it is."""
     take_in_if_shipped(results, task, Recipe())
     reference = prepare_reference(results, task, target, progress=progress)
     return with_predictions(results, task, target, reference, progress=progress)

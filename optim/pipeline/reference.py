@@ -83,7 +83,7 @@ def prepare_reference(
 
 
 def verified(artifact: Artifact | None, *, of: str) -> Artifact:
-    """The file of a candidate, if it is there and the one that was made.
+    """Return the file of a candidate, if it is there and the one that was made.
 
     Raises:
         BrokenArtifactError: if it is not.

@@ -69,7 +69,7 @@ def read_prebuilt(task: Task) -> tuple[Prebuilt, ...]:
 
 
 def recorded_predictions(task: Task) -> Mapping[str, np.ndarray]:
-    """The predicted class of each test example, (n,), by the hash of the file that was measured.
+    """Return the predicted class of each test example, (n,), by the hash of the measured file.
 
     Raises:
         BrokenArtifactError: if they are missing or cannot be read.

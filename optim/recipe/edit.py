@@ -24,7 +24,7 @@ from optim.recipe.training_steps import (
 
 
 def usual_precisions(precision: Precision, layers: Iterable[str]) -> dict[str, Precision]:
-    """The precision of each layer of a file in which no layer has its own.
+    """Return the precision of each layer of a file in which no layer has its own.
 
     INT4 leaves the first layer at 8 bits: it sees the input itself and has about a
     hundredth of the weights.
@@ -40,7 +40,7 @@ def usual_precisions(precision: Precision, layers: Iterable[str]) -> dict[str, P
 
 
 def precisions_of(recipe: Recipe, layers: Iterable[str]) -> dict[str, Precision]:
-    """The precision that a recipe gives to each layer; what is stored in FP16 is computed in FP32.
+    """Return the precision that a recipe computes each layer in; FP16 is computed in FP32.
 
     Args:
         layers: in the order of the network; names that the recipe knows and the network does not
@@ -54,7 +54,7 @@ def precisions_of(recipe: Recipe, layers: Iterable[str]) -> dict[str, Precision]
 
 
 def with_precisions(recipe: Recipe, layers: Mapping[str, Precision]) -> Recipe:
-    """The same recipe with these precisions of single layers.
+    """Return the same recipe with these precisions of single layers.
 
     Args:
         layers: the precision of every layer, in the order of the network.
@@ -75,7 +75,7 @@ def with_precisions(recipe: Recipe, layers: Mapping[str, Precision]) -> Recipe:
 
 
 def keep_in_float(recipe: Recipe, layers: Iterable[str]) -> Recipe:
-    """The same recipe with these layers in FP32, beside those that it names already.
+    """Return the same recipe with these layers in FP32, beside those that it names already.
 
     Raises:
         ValueError: if the recipe has no ``Quantize`` step.
@@ -96,7 +96,7 @@ def suiting(step: Step, best: Step) -> dict[str, Any]:
 
 
 def without_teacher(recipe: Recipe) -> Recipe:
-    """The twin that learns from the labels alone, everything else being equal.
+    """Return the twin that learns from the labels alone, everything else being equal.
 
     >>> without_teacher(Recipe(steps=(Distill(temperature=2, epochs=3),))).words()
     'train without a teacher (3 epochs)'
@@ -105,13 +105,13 @@ def without_teacher(recipe: Recipe) -> Recipe:
 
 
 def graph_steps_alone(recipe: Recipe) -> Recipe:
-    """The same recipe without its training steps: what can be done to any file."""
+    """Return the same recipe without its training steps: what can be done to any file."""
     kept = tuple(step for step in recipe.steps if isinstance(step, GraphStep))
     return Recipe(steps=kept, seed=recipe.seed if kept else 0)
 
 
 def trained_from_scratch(recipe: Recipe, *, epochs: float) -> Recipe | None:
-    """The control of a recipe: the same small network, trained from scratch.
+    """Return the control of a recipe: the same small network, trained from scratch.
 
     After pruning it has the same teacher, and the epochs of the original's training and of the
     fine-tuning together: whoever starts anew has that much time. A student starts from scratch
@@ -137,7 +137,7 @@ def trained_from_scratch(recipe: Recipe, *, epochs: float) -> Recipe | None:
 
 
 def _from_labels(step: Step) -> Step:
-    """The step without its teacher."""
+    """Return the step without its teacher."""
     if isinstance(step, GraphStep):
         return step
     match step:

@@ -199,16 +199,16 @@ class Field:
         return not self.matters or bool(getattr(step, self.matters))
 
     def short_words(self, value: object) -> str:
-        """An unusual value in a recipe's words."""
+        """Return an unusual value in a recipe's words."""
         return _in_words(self.short, value, self.kind)
 
     def told_words(self, value: object) -> str:
-        """An unusual value in the sentence on its step."""
+        """Return an unusual value in the sentence on its step."""
         return _in_words(self.told, value, self.kind)
 
 
 def read_value(given: object, kind: Kind, name: str, remedy: str) -> object:
-    """The value that a stranger's value means, checked.
+    """Return the value that a stranger's value means, checked.
 
     Args:
         name: of step and field, for the message.
@@ -241,7 +241,7 @@ def read_value(given: object, kind: Kind, name: str, remedy: str) -> object:
 
 
 def plain_value(value: object, kind: Kind) -> object:
-    """A field's value as JSON and YAML know it."""
+    """Return a field's value as JSON and YAML know it."""
     match kind:
         case Choice():
             return value if value is None else str(value)
@@ -257,12 +257,12 @@ def plain_value(value: object, kind: Kind) -> object:
 
 
 def first_name(plain: object, kind: Kind) -> object:
-    """A plain value as it was called at first: fingerprints keep that word."""
+    """Return a plain value as it was called at first: fingerprints keep that word."""
     return kind.renamed.get(str(plain), plain) if isinstance(kind, Choice) else plain
 
 
 def as_text(value: object) -> str:
-    """A value as the command line reads it again, digit by digit."""
+    """Return a value as the command line reads it again, digit by digit."""
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     return str(value)
@@ -296,7 +296,7 @@ def _names(given: object, kind: Names, name: str) -> tuple[str, ...]:
 
 
 def _table(given: object, kind: Table, name: str, remedy: str) -> tuple[tuple[str, object], ...]:
-    """Pairs in the order of the names, from a table or from pairs."""
+    """Return pairs in the order of the names, from a table or from pairs."""
     rows = given.items() if isinstance(given, Mapping) else given
     try:
         pairs = [(layer, value) for layer, value in rows]  # type: ignore[attr-defined]

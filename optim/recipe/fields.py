@@ -691,7 +691,7 @@ def check_fields(step: object, kind: str) -> None:
 
 
 def controls() -> Iterator[tuple[str, Field, Control]]:
-    """Every field that a page asks for alone: the kind of its step, the field, its control."""
+    """Yield every field with a control of its own: the kind of its step, the field, its control."""
     for kind, fields in FIELDS.items():
         for field in fields:
             if field.control is not None:

@@ -29,7 +29,7 @@ LEFT_OUT = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge", "tag:yaml.
 
 
 def table_of(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    """A table of which each key stands once.
+    """Return a table of which each key stands once.
 
     Raises:
         BrokenRecipeError: naming the key that stands twice.
@@ -45,7 +45,7 @@ def table_of(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def whole_number(text: str) -> int:
-    """The number that these digits write in the decimal system.
+    """Return the number that these digits write in the decimal system.
 
     Raises:
         BrokenRecipeError: there are more of them than any field of a recipe needs, or readers do
@@ -58,7 +58,7 @@ def whole_number(text: str) -> int:
 
 
 def data_from_yaml(text: str) -> object:
-    """The data in a YAML text; what would be slow to read is refused before it is.
+    """Return the data in a YAML text; what would be slow to read is refused before it is.
 
     Raises:
         BrokenRecipeError: not readable, nested deep, aliases, foreign tags, a key twice, a number
@@ -93,7 +93,7 @@ def data_from_yaml(text: str) -> object:
 
 @cache
 def _loader() -> type[yaml.SafeLoader]:
-    """A safe loader that reads numbers as JSON does and refuses equal keys."""
+    """Return a safe loader that reads numbers as JSON does and refuses equal keys."""
     import yaml
 
     class Loader(yaml.SafeLoader):

@@ -25,7 +25,7 @@ MAX_STEPS = 16
 
 
 def plain_from_text(text: str) -> object:
-    """The data in a JSON or YAML text; numbers are read as JSON reads them, in both.
+    """Return the data in a JSON or YAML text; numbers are read as JSON reads them, in both.
 
     Raises:
         BrokenRecipeError: too long, neither JSON nor YAML, nested deep, aliases, foreign tags, a
@@ -43,7 +43,7 @@ def plain_from_text(text: str) -> object:
 
 
 def steps_from_plain(data: object) -> tuple[Step, ...]:
-    """Steps from a list of tables.
+    """Return steps from a list of tables.
 
     Raises:
         BrokenRecipeError: naming the key that is wrong.
@@ -55,7 +55,7 @@ def steps_from_plain(data: object) -> tuple[Step, ...]:
 
 
 def step_to_plain(step: Step) -> dict[str, Any]:
-    """A step as plain data, ready for JSON or YAML, in the order of its attributes.
+    """Return a step as plain data, ready for JSON or YAML, in the order of its attributes.
 
     A field that the first version of the format did not have is left out at its usual value, so
     that older programs read what they can make.
@@ -70,7 +70,7 @@ def step_to_plain(step: Step) -> dict[str, Any]:
 
 
 def version_of(steps: Iterable[Step]) -> int:
-    """The oldest version of the recipe format that can say these steps."""
+    """Return the oldest version of the recipe format that can say these steps."""
     told = ((step, told_fields(step)) for step in steps)
     since = (each.since for step, names in told for each in fields_of(step) if each.name in names)
     return max(since, default=1)

@@ -126,36 +126,36 @@ class Recipe:
         return 0 if step is None else step.rounds
 
     def step(self, kind: type[S]) -> S | None:
-        """The step of this type, if there is one."""
+        """Return the step of this type, if there is one."""
         return next((step for step in self.steps if isinstance(step, kind)), None)
 
     def earlier_round(self) -> Recipe | None:
-        """The recipe that stops one round of pruning before this one; None if there is none."""
+        """Return the recipe that stops one round of pruning before this one, or None."""
         step = self.step(Prune)
         earlier = None if step is None else step.earlier_round()
         return None if earlier is None else self.with_step(earlier)
 
     def with_step(self, step: Step) -> Recipe:
-        """The recipe with a step in its place, instead of its own of that kind if it has one."""
+        """Return the recipe with a step in its place, instead of its own of that kind."""
         others = self.without(type(step)).steps
         steps = sorted((*others, step), key=lambda each: STEP_ORDER.index(step_kind(each)))
         return Recipe(steps=tuple(steps), seed=self.seed)
 
     def without(self, *kinds: type[Step]) -> Recipe:
-        """The recipe without its steps of these types."""
+        """Return the recipe without its steps of these types."""
         kept = tuple(step for step in self.steps if not isinstance(step, kinds))
         return Recipe(steps=kept, seed=self.seed)
 
     def training_steps(self) -> tuple[TrainingStep, ...]:
-        """The steps that change the network in torch, in order."""
+        """Return the steps that change the network in torch, in order."""
         return tuple(step for step in self.steps if isinstance(step, get_args(TrainingStep)))
 
     def training_prefix(self) -> Recipe:
-        """The steps that change the network in torch; shared by every precision of it."""
+        """Return the steps that change the network in torch; shared by every precision of it."""
         return Recipe(steps=self.training_steps(), seed=self.seed)
 
     def words(self) -> str:
-        """The recipe in a few words for people."""
+        """Return the recipe in a few words for people."""
         return ", ".join(map(step_words, self.steps)) or "original, FP32"
 
     def to_dict(self) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, data: object) -> Recipe:
-        """The inverse of ``to_dict``.
+        """Return the inverse of ``to_dict``.
 
         Raises:
             BrokenRecipeError: naming the key that is wrong.
@@ -188,7 +188,7 @@ class Recipe:
             raise BrokenRecipeError(f"the recipe is wrong: {error}") from error
 
     def to_yaml(self) -> str:
-        """The recipe as a YAML text."""
+        """Return the recipe as a YAML text."""
         import yaml
 
         return yaml.safe_dump(self.to_dict(), sort_keys=False)
@@ -216,7 +216,7 @@ def recipe_of(
     quantize_aware: QuantizeAware | None = None,
     quantize: Quantize | None = None,
 ) -> Recipe:
-    """The recipe that the two sliders and the toggles mean.
+    """Return the recipe that the two sliders and the toggles mean.
 
     Args:
         precision: of the file; left out where ``quantize`` says it.
@@ -249,7 +249,7 @@ def recipe_of(
 
 
 def _unusual(step: Step) -> dict[str, Any]:
-    """The fields of a step that are not at their usual value, as plain data, by their first words.
+    """Return a step's unusual fields as plain data, under their first words.
 
     A word of a list that is called otherwise today keeps its first name here.
     """

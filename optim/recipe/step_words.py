@@ -23,7 +23,7 @@ from optim.recipe.training_steps import (
 
 
 def step_words(step: Step) -> str:
-    """One step in a few words."""
+    """Return one step in a few words."""
     match step:
         case Replace():
             return _student_words(step)

@@ -65,22 +65,22 @@ STEP_VERSIONS = {
 
 
 def step_kind(step: Step) -> str:
-    """The name of a step's type in files."""
+    """Return the name of a step's type in files."""
     return next(name for name, kind in STEP_TYPES.items() if type(step) is kind)
 
 
 def fields_of(step: Step) -> tuple[Field, ...]:
-    """The descriptions of a step's fields."""
+    """Return the descriptions of a step's fields."""
     return FIELDS[step_kind(step)]
 
 
 def usual_step(step: Step) -> Step:
-    """The step with nothing chosen but what defines it."""
+    """Return the step with nothing chosen but what defines it."""
     return type(step)(**{f.name: getattr(step, f.name) for f in fields_of(step) if f.defines})
 
 
 def told_fields(step: Step) -> dict[str, object]:
-    """The fields that make a step what it is: those that differ from their usual values.
+    """Return the fields that make a step what it is: those that differ from their usual values.
 
     What defines a step is told always, but where it is left empty.
     """
@@ -95,7 +95,7 @@ def told_fields(step: Step) -> dict[str, object]:
 
 
 def unusual_values(step: Step) -> list[tuple[Field, object]]:
-    """The fields with an effect whose value is unusual beside what defines the step."""
+    """Return the fields with an effect whose value is unusual beside what defines the step."""
     usual = usual_step(step)
     values = [(each, getattr(step, each.name)) for each in fields_of(step) if not each.defines]
     return [
@@ -106,20 +106,20 @@ def unusual_values(step: Step) -> list[tuple[Field, object]]:
 
 
 def with_effect(step: Step, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the values that would change what a step does."""
+    """Return those of the values that would change what a step does."""
     known = {each.name: each for each in fields_of(step)}
     return {name: value for name, value in values.items() if known[name].has_effect(step)}
 
 
 def usual_where_idle(step: S) -> S:
-    """The step with the usual value in each field that has no effect beside the others."""
+    """Return the step with the usual value in each field that has no effect beside the others."""
     idle = [each.name for each in fields_of(step) if not each.has_effect(step)]
     kind = step_kind(step)
     return replace(step, **{name: default_of(kind, name) for name in idle})
 
 
 def default_of(kind: str, name: str) -> Any:
-    """The usual value of a field, as its attribute has it.
+    """Return the usual value of a field, as its attribute has it.
 
     Raises:
         KeyError: if there is no such field, or it has none.

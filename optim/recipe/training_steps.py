@@ -140,7 +140,7 @@ class Prune:
         return self.epochs / self.rounds
 
     def earlier_round(self) -> Prune | None:
-        """The step that stops one round before this one; None if this is the first.
+        """Return the step that stops one round before this one; None if this is the first.
 
         It is a step like any other, so what it makes is a candidate of its own.
         """

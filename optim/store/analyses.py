@@ -62,7 +62,7 @@ class Analyses:
             )
 
     def get(self, candidate_id: str, kind: AnalysisKind, environment: str) -> dict[str, Any] | None:
-        """The newest analysis of this kind of the candidate's present file, made here; or None."""
+        """Return the newest analysis, made here, of this kind of the candidate's present file."""
         with reading(self.folder) as store:
             row = store.execute(
                 "SELECT content FROM analyses a JOIN candidates c ON c.id = a.candidate "

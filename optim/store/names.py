@@ -23,5 +23,5 @@ def to_stored(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_stored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of ``to_stored``."""
+    """Return the inverse of ``to_stored``."""
     return {KNOWN.get(key, key): value for key, value in values.items()}

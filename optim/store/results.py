@@ -212,13 +212,13 @@ class Results:
 
     # --- reading ---------------------------------------------------------------------------------
     def version(self) -> int:
-        """A number that grows with every change to a candidate or figure, not with job progress."""
+        """Return a number that grows with each change to a candidate or figure, not to a job."""
         with reading(self.folder) as store:
             row = store.execute("SELECT value FROM meta WHERE name = 'changes'").fetchone()
         return int(row["value"])
 
     def candidates(self, task: str, environment_fingerprint: str | None) -> tuple[Candidate, ...]:
-        """Every candidate of a task, baseline first, then in the order they were added.
+        """Return every candidate of a task, baseline first, then in the order they were added.
 
         Each comes with its newest latency in that environment (none if the environment is None) and
         its newest accuracy on the test split; one measured here beats a recorded one. Its newest
@@ -229,7 +229,7 @@ class Results:
         return tuple(row for row in rows if isinstance(row, Candidate))
 
     def candidate(self, candidate_id: str, environment_fingerprint: str | None) -> Candidate | None:
-        """One candidate with its figures as in ``candidates``; None if it is unknown.
+        """Return one candidate with its figures as in ``candidates``; None if it is unknown.
 
         Raises:
             WorkspaceError: if a newer version wrote it and it cannot be read here.
@@ -238,7 +238,7 @@ class Results:
         return next(iter(_all_read(self._read("c.id = :id", values))), None)
 
     def unread(self, task: str, environment_fingerprint: str | None) -> tuple[Unread, ...]:
-        """The candidates of a task, and the environments, that a newer version wrote.
+        """Return the candidates of a task, and the environments, that a newer version wrote.
 
         They are missing from ``candidates`` and ``environments``.
         """
@@ -307,7 +307,7 @@ class Results:
         )
 
     def checkpoint(self, prefix_id: str) -> Artifact | None:
-        """The trained weights of a training prefix, if they are kept."""
+        """Return the trained weights of a training prefix, if they are kept."""
         with reading(self.folder) as store:
             row = store.execute(
                 "SELECT * FROM checkpoints WHERE prefix = ?", (prefix_id,)
@@ -317,7 +317,7 @@ class Results:
     # ---------------------------------------------------------------------------------------------
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, refused whole where the claim is stale."""
+        """Yield one transaction, refused whole where the claim is stale."""
         with writing(self.folder) as store:
             if self._claim is not None:
                 held = store.execute(
@@ -334,7 +334,7 @@ class Results:
     def _of_task(
         self, task: str, environment_fingerprint: str | None
     ) -> tuple[Candidate | Unread, ...]:
-        """Every row of a task; read again only if the store has changed.
+        """Return every row of a task; read again only if the store has changed.
 
         Whoever asks for the candidates asks next what was left out, and thousands take seconds.
         """
@@ -386,7 +386,7 @@ class Results:
                 )
 
     def _artifact_values(self, artifact: Artifact) -> dict[str, str | int]:
-        """An artifact's columns; its path is kept relative, so that a workspace can be moved."""
+        """Return an artifact's columns; its path is relative, so that a workspace can be moved."""
         root = self.folder.resolve()
         path = artifact.path.resolve()
         if not path.is_relative_to(root):
@@ -449,7 +449,7 @@ def _environment(text: str) -> Environment:
 
 
 def _all_read(rows: Iterable[Candidate | Unread]) -> Iterator[Candidate]:
-    """The rows, if each can be read.
+    """Yield the rows, if each can be read.
 
     Raises:
         WorkspaceError: at the first that a newer version wrote.
@@ -525,7 +525,7 @@ def _from_blob(blob: bytes, rounds: int) -> np.ndarray:
 
 
 def _packed(predictions: np.ndarray, *, n: int) -> dict[str, Any]:
-    """The columns of predictions: compressed bytes, and the array's form."""
+    """Return the columns of predictions: compressed bytes, and the array's form."""
     if len(predictions) != n:
         raise ValueError(
             f"predictions must hold one row per example, {n}; got shape {predictions.shape}."
@@ -541,7 +541,7 @@ def _packed(predictions: np.ndarray, *, n: int) -> dict[str, Any]:
 
 
 def _unpacked(content: bytes, form: str | None) -> np.ndarray:
-    """The inverse of ``_packed``; up to version 4 of the store there was one byte an example."""
+    """Read what ``_packed`` wrote; up to version 4 of the store it was one byte an example."""
     known: dict[str, Any] = {"dtype": "|u1", "shape": [-1]} if form is None else parsed(form)
     flat = np.frombuffer(zlib.decompress(content), np.dtype(known["dtype"]))
     return flat.reshape(known["shape"])

@@ -45,7 +45,7 @@ def connect(folder: Path) -> sqlite3.Connection:
 
 @contextmanager
 def reading(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A connection for one look at the store; a full disk does not stand in the way of looking.
+    """Yield a connection for reading; a full disk does not stand in the way.
 
     Raises:
         WorkspaceError: as ``connect``.
@@ -56,7 +56,7 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A connection inside one transaction: kept whole at the end, undone if anything is raised.
+    """Yield a connection in one transaction: committed at the end, undone if anything is raised.
 
     Raises:
         WorkspaceError: as ``connect``; also if another process writes for longer than 10 s.
@@ -186,7 +186,7 @@ def _prepare(connection: sqlite3.Connection, folder: Path) -> None:
 
 
 def _known_version(connection: sqlite3.Connection, folder: Path) -> int:
-    """The store's version, 0 for an empty one.
+    """Return the store's version, 0 for an empty one.
 
     Raises:
         WorkspaceError: a newer edge-optim wrote it.

@@ -29,7 +29,7 @@ class TrainingLog:
             )
 
     def get(self, prefix: str) -> tuple[Epoch, ...]:
-        """The epochs of a training so far, in order; empty if there was none."""
+        """Return the epochs of a training so far, in order; empty if there was none."""
         with reading(self.folder) as store:
             rows = store.execute(
                 "SELECT epoch, loss, accuracy, seconds FROM epochs WHERE prefix = ? ORDER BY epoch",

@@ -66,7 +66,7 @@ def read_or_leave(name: str, read: Callable[[], T]) -> T | Unread:
 
 
 def unread_words(rows: Sequence[Unread]) -> str:
-    """A sentence on the rows of a newer version and one on the damaged; empty if there are none."""
+    """Return sentences on the rows of a newer version and on damaged ones; empty if none."""
     newer = _words(
         [row for row in rows if not row.is_damaged],
         "{were} written by a newer edge-optim ({reason}); {they} kept, and left out until you "

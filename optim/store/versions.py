@@ -123,7 +123,7 @@ CREATE TABLE epochs (
 
 
 def _created(tables: str, *, counted: tuple[str, ...]) -> tuple[str, ...]:
-    """The statements that make tables, and the triggers that count the writes to some of them."""
+    """Return the statements that make tables, and triggers that count the writes to some."""
     return (
         *filter(str.strip, tables.split(";")),
         *(

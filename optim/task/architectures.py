@@ -73,7 +73,7 @@ def _resnet(in_channels: int, classes: int) -> nn.Module:
 
 
 def _small_resnet(in_channels: int, classes: int) -> nn.Module:
-    """The residual network without its first stage, the one at full resolution."""
+    """Return the residual network without its first stage, the one at full resolution."""
     from torch import nn
 
     network: Any = _resnet(in_channels, classes)
@@ -99,5 +99,5 @@ def _squeezenet(in_channels: int, classes: int) -> nn.Module:
 
 
 def _module(network: Any) -> nn.Module:
-    """The libraries are not typed; what they build is a module all the same."""
+    """Return the module that an untyped library builds."""
     return cast("nn.Module", network)

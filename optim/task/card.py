@@ -138,40 +138,40 @@ class _Keys:
     within: str = ""
 
     def broken(self, key: str, rule: str) -> BrokenTaskError:
-        """One sentence: which file, which key, what must hold, what stands there."""
+        """Return one sentence: which file, which key, what must hold, what stands there."""
         stands = _shown(self.data[key]) if key in self.data else "nothing"
         return _broken(self.path, f"{self.within}{key} must be {rule}, and is {stands}")
 
     def text(self, key: str, usual: str | None = None) -> str:
-        """A text; without a usual one it must be there and not empty."""
+        """Return a text; without a usual one it must be there and not empty."""
         value = self.data.get(key, usual)
         if not isinstance(value, str) or (usual is None and not value.strip()):
             raise self.broken(key, "a text")
         return value
 
     def number(self, key: str, usual: float, *, above: float) -> float:
-        """A number above a bound."""
+        """Return a number above a bound."""
         value = self.data.get(key, usual)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > above:
             raise self.broken(key, f"a number above {above:g}")
         return float(value)
 
     def object(self, key: str) -> Mapping[str, Any]:
-        """An object; empty if it is not there."""
+        """Return an object; empty if it is not there."""
         value = self.data.get(key, {})
         if not isinstance(value, dict):
             raise self.broken(key, "an object")
         return value
 
     def one_of(self, key: str, known: tuple[T, ...], usual: T) -> T:
-        """One of some values."""
+        """Return one of some values."""
         value = self.data.get(key, usual)
         if value not in known:
             raise self.broken(key, f"one of {', '.join(map(str, known))}")
         return known[known.index(value)]
 
     def numbers(self, key: str) -> tuple[int, ...]:
-        """Integers of at least 1, at least one of them."""
+        """Return integers of at least 1, at least one of them."""
         value = self.data.get(key)
         fits = isinstance(value, list) and all(type(each) is int and each > 0 for each in value)
         if not fits or not value:
@@ -196,7 +196,7 @@ class _Keys:
 
 
 def _network(keys: _Keys) -> dict[str, str]:
-    """The architecture or the file, one of the two."""
+    """Return the architecture or the file, one of the two."""
     if ("architecture" in keys.data) == ("model" in keys.data):
         raise _broken(
             keys.path,
@@ -212,7 +212,7 @@ def _network(keys: _Keys) -> dict[str, str]:
 
 
 def _dataset(keys: _Keys, path: Path) -> Dataset:
-    """A data set that ships, by name, or the one whose files lie in the task's folder."""
+    """Return a data set that ships, by name, or the one whose files lie in the task's folder."""
     if "dataset" in keys.data:
         return DATASETS[keys.one_of("dataset", tuple(DATASETS), "")]
     if "data" not in keys.data:

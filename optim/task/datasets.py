@@ -71,7 +71,7 @@ class Split:
         return {self.name: self.inputs, **self.more} if self.more else self.inputs
 
     def rows(self, rows: slice | np.ndarray) -> Split:
-        """Some of the examples."""
+        """Return some of the examples."""
         return replace(
             self,
             inputs=self.inputs[rows],
@@ -80,7 +80,7 @@ class Split:
         )
 
     def first(self, n: int) -> Split:
-        """The first ``n`` examples, in their order."""
+        """Return the first ``n`` examples, in their order."""
         return self.rows(slice(n))
 
     def take(self, n: int, *, seed: int = 0) -> Split:
@@ -160,7 +160,7 @@ def load_split(dataset: str, name: SplitName) -> Split:
 
 
 def normalisation(dataset: str) -> dict[str, list[float]]:
-    """The numbers behind ``Dataset.preprocessing``: (reading - mean) / deviation, per channel.
+    """Return mean and deviation of ``Dataset.preprocessing``: (reading - mean) / deviation.
 
     A device that runs the network needs them. For images, a reading is a pixel of 0..255.
 

@@ -74,7 +74,7 @@ class Accuracy:
     higher_is_better = right_or_wrong = needs_labels = of_classes = True
 
     def predictions(self, output: np.ndarray) -> np.ndarray:
-        """The class with the largest logit, in the smallest integers that hold every class."""
+        """Return the class with the largest logit, in the smallest integer type for all classes."""
         classes: np.ndarray = output.argmax(1)
         return classes.astype(np.min_scalar_type(output.shape[1] - 1))
 
@@ -101,7 +101,7 @@ class Sqnr:
     right_or_wrong = needs_labels = of_classes = False
 
     def predictions(self, output: np.ndarray) -> np.ndarray:
-        """The output itself."""
+        """Return the output itself."""
         return output.astype(np.float32)
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -124,11 +124,11 @@ class MeanAbsoluteError:
     needs_labels = True
 
     def predictions(self, output: np.ndarray) -> np.ndarray:
-        """The output itself."""
+        """Return the output itself."""
         return output.astype(np.float32)
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The mean of |prediction - target| over an example's outputs."""
+        """Return the mean of |prediction - target| over an example's outputs."""
         distances: np.ndarray = np.abs(_flat(predictions) - _flat(targets)).mean(1)
         return distances
 

@@ -12,7 +12,7 @@ NOTHING = "–"
 
 
 def value_words(metric: Metric, value: float | None, n: int) -> str:
-    """A mean over n examples with its unit, in as many digits as n examples can carry.
+    """Return a mean over n examples with its unit, in as many digits as n examples can carry.
 
     >>> value_words(ACCURACY, 0.9296, 10_000), value_words(SQNR, 38.217, 500)
     ('92.96 %', '38.2 dB')
@@ -34,7 +34,7 @@ def half_width_words(metric: Metric, interval: tuple[float, float], n: int) -> s
 
 
 def change_words(metric: Metric, difference: float | None, n: int) -> str:
-    """A difference of two means with its sign.
+    """Return a difference of two means with its sign.
 
     >>> change_words(ACCURACY, -0.0069, 10_000), change_words(MEAN_ABSOLUTE_ERROR, 0.0312, 500)
     ('-0.69 points', '+0.0312')
@@ -49,7 +49,7 @@ def change_words(metric: Metric, difference: float | None, n: int) -> str:
 
 
 def lost_words(metric: Metric, difference: float | None, n: int) -> str:
-    """A difference of two means as a loss or a gain.
+    """Return a difference of two means as a loss or a gain.
 
     >>> lost_words(ACCURACY, -0.0069, 10_000), lost_words(MEAN_ABSOLUTE_ERROR, 0.0312, 500)
     ('0.69 points lost', 'worse by 0.0312')
@@ -79,7 +79,7 @@ def drop_words(metric: Metric, drop: float) -> str:
 
 
 def axis_title(metric: Metric, n: int | None = None) -> str:
-    """The title of an upright axis: name, unit, and which way is better; up is always better.
+    """Return the title of an upright axis: name, unit, and which way is better.
 
     Args:
         n: examples that each score is the mean of, where they are as many.

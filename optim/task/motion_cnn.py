@@ -24,7 +24,7 @@ class MotionCNN(nn.Module):
         self.head = nn.Linear(widths[-1], classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (N, classes) for windows (N, C, L)."""
+        """Return logits (N, classes) for windows (N, C, L)."""
         logits: torch.Tensor = self.head(self.pool(self.blocks(x)).flatten(1))
         return logits
 

@@ -34,7 +34,7 @@ class TorchSource:
     classes: int
 
     def network(self, title: str) -> nn.Module:
-        """The trained network, on the CPU, in evaluation mode.
+        """Return the trained network, on the CPU, in evaluation mode.
 
         Raises:
             BrokenArtifactError: if the weights are missing or do not fit.

@@ -205,7 +205,7 @@ class Task:
         return self.folder / "starters"
 
     def split(self, name: SplitName) -> Split:
-        """One split of the data; disjoint from the others, but calibration lies inside train.
+        """Return a split of the data, disjoint from the others but for calibration, part of train.
 
         Raises:
             BrokenTaskError: if a user's own data is missing or does not fit the card.
@@ -223,7 +223,7 @@ class Task:
         return np.ascontiguousarray(feeds)
 
     def network(self) -> nn.Module:
-        """The trained network, on the CPU, in evaluation mode.
+        """Return the trained network, on the CPU, in evaluation mode.
 
         Raises:
             BrokenArtifactError: if the weights are missing or do not fit.
@@ -254,18 +254,18 @@ def load_task(name: str, workspace: Path | None = None) -> Task:
 
 @lru_cache(maxsize=64)
 def _task_in(folder: Path, changed_ns: int) -> Task:
-    """The task of a folder, read again when its card has changed."""
+    """Return the task of a folder, read again when its card has changed."""
     return Task(name=folder.name, folder=folder, card=read_card(folder))
 
 
 def sample_tasks() -> tuple[Task, ...]:
-    """Every sample task whose weights are there, in the order a page lists them."""
+    """Return every sample task whose weights are there, in the order a page lists them."""
     tasks = map(load_task, SAMPLE_ORDER)
     return tuple(task for task in tasks if task.weights_path.exists())
 
 
 def own_tasks(workspace: Path) -> tuple[Task, ...]:
-    """A workspace's own tasks by name; those whose card is broken are left out."""
+    """Return a workspace's own tasks by name; those whose card is broken are left out."""
     return tuple(each for each in _own(workspace) if isinstance(each, Task))
 
 
@@ -283,7 +283,7 @@ def _own(workspace: Path) -> Iterator[Task | BrokenTaskError]:
 
 
 def _own_folders(workspace: Path | None) -> tuple[Path, ...]:
-    """The folders with a card in ``tasks`` of a workspace, by name."""
+    """Return the folders with a card in ``tasks`` of a workspace, by name."""
     if workspace is None or not (workspace / "tasks").is_dir():
         return ()
     found = sorted((workspace / "tasks").iterdir())
@@ -291,7 +291,7 @@ def _own_folders(workspace: Path | None) -> tuple[Path, ...]:
 
 
 def _own_folder(workspace: Path | None, name: str) -> Path | None:
-    """The folder of a user's own task; None if there is none of this name."""
+    """Return the folder of a user's own task; None if there is none of this name."""
     if workspace is None or not OWN_NAME.fullmatch(name) or name in SAMPLE_ORDER:
         return None
     folder = workspace / "tasks" / name
@@ -314,6 +314,6 @@ def same_question(task: Task, other: Task) -> bool:
 
 
 def teachers(task: Task) -> tuple[str, ...]:
-    """The tasks whose networks know the task's data, the task itself first."""
+    """Return the tasks whose networks know the task's data, the task itself first."""
     others = (other for other in sample_tasks() if other.name != task.name)
     return (task.name, *(other.name for other in others if same_question(task, other)))

@@ -59,7 +59,7 @@ class FileGraph:
         return frozenset(found)
 
     def moving(self, node: NodeProto) -> tuple[str, ...]:
-        """The inputs of a node that are no constants."""
+        """Return the inputs of a node that are no constants."""
         return tuple(name for name in node.input if name and name not in self.stored)
 
     def before(self, name: str) -> NodeProto | None:
@@ -89,7 +89,7 @@ class FileGraph:
         return False
 
     def numbered(self) -> bytes:
-        """A copy in which nodes and tensors carry the number of their node."""
+        """Return a copy in which nodes and tensors carry the number of their node."""
         model = ModelProto()
         model.CopyFrom(self.model)
         model.graph.ClearField("value_info")
@@ -108,19 +108,19 @@ class FileGraph:
         return bytes(model.SerializeToString())
 
     def origin(self, kernel_name: str) -> NodeProto | None:
-        """The node of the file that a kernel of the numbered copy comes from; None if none."""
+        """Return the node of the file that a kernel of the numbered copy comes from, or None."""
         found = NUMBER.search(kernel_name)
         return None if found is None else self.nodes[int(found.group(1))]
 
     def layer_node(self, node: NodeProto) -> NodeProto:
-        """The layer whose result ends in this node, first inputs first; the node itself if none."""
+        """Return the layer whose result ends here, first inputs first, else the node itself."""
         found: NodeProto | None = node
         while found is not None and found.op_type not in LAYERS:
             found = self.before(found.input[0]) if found.input else None
         return node if found is None else found
 
     def layer_of(self, node: NodeProto) -> str:
-        """The layer that a node belongs to: itself, or the one whose result it only transforms.
+        """Return the layer of a node: itself, or the one whose result it only transforms.
 
         An addition of two branches belongs to no layer, and neither does what follows it; the gate
         of a HardSwish or SiLU belongs to the layer whose result it gates.
@@ -182,5 +182,5 @@ def activation_name(graph: FileGraph, node: NodeProto) -> str:
 
 
 def read_graph(content: bytes) -> FileGraph:
-    """The graph of a file's bytes."""
+    """Return the graph of a file's bytes."""
     return FileGraph(onnx.load_model_from_string(content))

@@ -95,7 +95,7 @@ def _precision(kernel: KernelTimes) -> str:
 
 
 def _operator(graph: FileGraph, node: NodeProto) -> str:
-    """The operator that a node is part of; for a conversion, the one that needs it."""
+    """Return the operator that a node is part of; for a conversion, the one that needs it."""
     if node.op_type not in CONVERSIONS:
         return activation_name(graph, node)
     if node.op_type == "QuantizeLinear":
@@ -106,7 +106,7 @@ def _operator(graph: FileGraph, node: NodeProto) -> str:
 
 
 def _median_ms(microseconds: np.ndarray) -> float:
-    """The median in milliseconds; a time cut off to 3 lies anywhere between 3 and 4."""
+    """Return the median in milliseconds; a time cut off to 3 lies anywhere between 3 and 4."""
     return float(median_grouped(microseconds + 0.5, interval=1.0)) / 1000
 
 

@@ -125,7 +125,7 @@ def _is_converted(graph: FileGraph, name: str) -> bool:
 
 
 def _zero_point_type(graph: FileGraph, node: NodeProto) -> int | None:
-    """The element type of the integers of a Quantize- or DequantizeLinear; None for others."""
+    """Return the integer type of a Quantize- or DequantizeLinear; None for other nodes."""
     if node.op_type not in (QUANTIZE, DEQUANTIZE):
         return None
     return _element_type(graph, node.input[2]) if len(node.input) > 2 else TensorProto.UINT8

@@ -14,7 +14,7 @@ STATUS = re.compile(r"Non-zero status code returned while running (\w+) node\. .
 
 
 def plain_reason(error: BaseException) -> str:
-    """The first line of the engine's message, without codes, source paths and C++ signatures.
+    """Return the first line of the engine's message, without codes, paths and signatures.
 
     >>> plain_reason(RuntimeError("[ONNXRuntimeError] : 1 : FAIL : /src/core/model.cc:18 "
     ...     "ns::(anonymous namespace)::load(const X&, int) const IR version 99 is too new."))

@@ -108,7 +108,7 @@ def open_session(
 
 
 def optimized_graph(model: bytes) -> bytes:
-    """The graph that ONNX Runtime really runs, after its own optimization, as an ONNX file.
+    """Return the graph that ONNX Runtime really runs, after its own optimization, as an ONNX file.
 
     It may hold operators that only this processor has; it is for reading, not for shipping.
 

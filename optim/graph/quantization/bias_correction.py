@@ -46,7 +46,7 @@ def correct_biases(
     learned: Collection[str],
     biases: bool,
 ) -> tuple[dict[str, StoredWeights], dict[str, np.ndarray]]:
-    """Weights and biases that fit what the quantized network really computes.
+    """Return weights and biases that fit what the quantized network really computes.
 
     Args:
         model: float32, each layer with constants of its own; left alone.

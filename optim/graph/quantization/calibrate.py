@@ -102,7 +102,7 @@ def _cut(method: Calibration) -> Callable[[np.ndarray, float, float], tuple[floa
 
 
 def moving_average(batches: np.ndarray) -> np.ndarray:
-    """The exponential moving average after the last batch, begun at the first.
+    """Return the exponential moving average after the last batch, begun at the first.
 
     Args:
         batches: shape (batches, tensors).
@@ -117,7 +117,7 @@ def moving_average(batches: np.ndarray) -> np.ndarray:
 
 
 def cut_percentile(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """The range that holds all but the outermost (1 - KEPT_SHARE) of the values.
+    """Return the range that holds all but the outermost (1 - KEPT_SHARE) of the values.
 
     Args:
         counts: histogram, int64, shape (bins,), equal bins from low to high.
@@ -130,7 +130,7 @@ def cut_percentile(counts: np.ndarray, low: float, high: float) -> tuple[float, 
 
 
 def cut_entropy(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """The range, cut to [-t, t], that loses the least information when cut into 255 levels.
+    """Return the range, cut to [-t, t], that loses the least information when cut into 255 levels.
 
     Args:
         counts: histogram, int64, shape (bins,), equal bins from low to high.
@@ -147,7 +147,7 @@ def cut_entropy(counts: np.ndarray, low: float, high: float) -> tuple[float, flo
 
 
 def cut_mse(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """The range whose 255 steps have the least mean square error, rounding and clipping together.
+    """Return the range whose 255 steps have the least mean square error, clipping included.
 
     Args:
         counts: histogram, int64, shape (bins,), equal bins from low to high.
@@ -198,7 +198,7 @@ def _histograms(
 
 
 def expose(model: ModelProto, tensors: Sequence[str]) -> Run:
-    """A function from a batch, as ``batches`` gives it, to the values of the tensors.
+    """Return a function from a batch, as ``batches`` gives it, to the values of the tensors.
 
     Raises:
         RefusedError: from the function, if the model cannot run on the batch.

@@ -124,7 +124,7 @@ def smooth(model: ModelProto, examples: Examples, strength: float) -> ModelProto
 
 
 def _by_input(model: ModelProto, kinds: Sequence[str]) -> dict[str, list[NodeProto]]:
-    """Layers of these kinds by the tensor that they read, in the order of the graph.
+    """Return layers of these kinds by the tensor that they read, in the order of the graph.
 
     A tensor that meets a stack of matrices does not come: its channels have no single scale.
     """
@@ -140,7 +140,7 @@ def _by_input(model: ModelProto, kinds: Sequence[str]) -> dict[str, list[NodePro
 
 
 def largest_by_input(values: dict[str, np.ndarray], layers: Sequence[NodeProto]) -> np.ndarray:
-    """The largest weight that each channel of the input meets in any of the layers, shape (C,)."""
+    """Return the largest weight on each input channel in any of the layers, shape (C,)."""
     found = []
     for layer in layers:
         weight = values[weight_name(layer)]
@@ -204,7 +204,7 @@ def _like(value: np.ndarray, old: np.ndarray) -> np.ndarray:
 
 
 def _pair_before(after: tuple[NodeProto, ...], model: ModelProto) -> Pair | None:
-    """The operator whose channels these layers read, if scales can move between them."""
+    """Return the operator whose channels these layers read, if scales can move between them."""
     nodes, values = model.graph.node, constants(model)
     readers, writers = consumers(nodes), producers(nodes)
     outputs = {value.name for value in model.graph.output}
@@ -263,7 +263,7 @@ def _passes_scales(
 def _with_products(
     model: ModelProto, factors: dict[str, np.ndarray], readers: dict[str, list[NodeProto]]
 ) -> ModelProto:
-    """A copy with a Mul between these tensors and the matrix products that read them."""
+    """Return a copy with a Mul between these tensors and the matrix products that read them."""
     scaled = {
         (name, layer.output[0]): f"{name}.smoothed" for name in factors for layer in readers[name]
     }

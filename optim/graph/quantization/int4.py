@@ -19,7 +19,7 @@ LOW, HIGH = -8, 7
 
 
 def int4_scale(weight: np.ndarray, axis: int | None) -> np.ndarray:
-    """The step of the symmetric four-bit grid, max|w| / 7.5.
+    """Return the step of the symmetric four-bit grid, max|w| / 7.5.
 
     Args:
         weight: float32.

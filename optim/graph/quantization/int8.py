@@ -16,7 +16,7 @@ STAND_IN = 1e-6
 
 
 def activation_grid(low: float, high: float) -> tuple[np.float32, np.uint8]:
-    """Scale and zero point of the unsigned 8-bit grid over a range that contains 0.
+    """Return scale and zero point of the unsigned 8-bit grid over a range that contains 0.
 
     A range that holds nothing else becomes one of ``STAND_IN``.
 
@@ -29,7 +29,7 @@ def activation_grid(low: float, high: float) -> tuple[np.float32, np.uint8]:
 
 
 def signed_activation_grid(low: float, high: float) -> tuple[np.float32, np.int8]:
-    """Scale and zero point of the signed 8-bit grid, which lies evenly around 0.
+    """Return scale and zero point of the signed 8-bit grid, which lies evenly around 0.
 
     A range that holds nothing else becomes one of ``STAND_IN``.
 

@@ -58,7 +58,7 @@ def second_moments(
 
 
 def products(rows: np.ndarray) -> np.ndarray:
-    """Sum of x x^T over the rows, (S, G, d) -> (G, d, d) float64."""
+    """Return the sum of x x^T over the rows, (S, G, d) -> (G, d, d) float64."""
     if rows.shape[1] == 1:  # NumPy sees that both factors are one, and does half of the work
         product: np.ndarray = rows[:, 0].T @ rows[:, 0]
         return product[None].astype(np.float64)
@@ -67,7 +67,7 @@ def products(rows: np.ndarray) -> np.ndarray:
 
 
 def grouped(weight: np.ndarray, node: NodeProto) -> np.ndarray:
-    """A layer's weights as (G, O, d): groups, outputs per group, inputs per output.
+    """Return a layer's weights as (G, O, d): groups, outputs per group, inputs per output.
 
     A product with a stack of matrices has a group for each of them.
     """
@@ -80,7 +80,7 @@ def grouped(weight: np.ndarray, node: NodeProto) -> np.ndarray:
 
 
 def ungrouped(matrix: np.ndarray, node: NodeProto, shape: tuple[int, ...]) -> np.ndarray:
-    """The inverse of ``grouped``."""
+    """Return the inverse of ``grouped``."""
     if node.op_type == "Conv":
         return np.reshape(matrix, shape)
     if attribute(node, "transB"):
@@ -96,7 +96,7 @@ def rows_and_outputs(
     wanted: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Some rows of the matrix product that a layer is, with the outputs at the same places.
+    """Return some rows of the matrix product that a layer is, with the outputs at the same places.
 
     Args:
         x: what the layer reads, (N, C, space...) or (N, ..., d).
@@ -120,7 +120,7 @@ def rows_and_outputs(
 def _rows(
     x: np.ndarray, node: NodeProto, weight: np.ndarray, wanted: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Some rows of the matrix product, (S, G, d)."""
+    """Return some rows of the matrix product, (S, G, d)."""
     if node.op_type != "Conv":
         return _product_rows(x, weight)
     windows = _windows(x, node, weight)
@@ -129,7 +129,7 @@ def _rows(
 
 
 def _product_rows(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The rows of the left factor of a matrix product, by the matrix that they meet: (S, G, d)."""
+    """Return the rows of a matrix product's left factor, by the matrix they meet: (S, G, d)."""
     lead = np.broadcast_shapes(x.shape[:-2], weight.shape[:-2])
     return _by_matrix(np.broadcast_to(x, (*lead, *x.shape[-2:])), weight)
 
@@ -143,7 +143,7 @@ def _by_matrix(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def _windows(x: np.ndarray, node: NodeProto, weight: np.ndarray) -> np.ndarray:
-    """A view of all patches of a convolution's input, (N, positions..., C, kernel...)."""
+    """Return a view of all patches of a convolution's input, (N, positions..., C, kernel...)."""
     kernel = weight.shape[2:]
     space = len(kernel)
     strides = _attribute_list(node, "strides", [1] * space)
@@ -178,7 +178,7 @@ def _pads(
 def _draw_places(
     windows: np.ndarray, weight: np.ndarray, wanted: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, ...]:
-    """Indices of some patches in the example and the positions."""
+    """Return indices of some patches in the example and the positions."""
     places = windows.shape[: weight.ndim - 1]
     total = int(np.prod(places))
     return np.unravel_index(rng.choice(total, min(wanted, total), replace=False), places)

@@ -29,7 +29,7 @@ def is_quantizable_layer(node: NodeProto, values: dict[str, np.ndarray]) -> bool
 
 
 def output_axis(node: NodeProto, weight: np.ndarray) -> int:
-    """The axis of a layer's weights that counts its output channels."""
+    """Return the axis of a layer's weights that counts its output channels."""
     if node.op_type == "Conv" or (node.op_type == "Gemm" and attribute(node, "transB")):
         return 0
     return weight.ndim - 1
@@ -55,7 +55,7 @@ def clamp_bounds(node: NodeProto, values: dict[str, np.ndarray]) -> tuple[float,
 def following_clamp(
     node: NodeProto, readers: dict[str, list[NodeProto]], outputs: set[str]
 ) -> NodeProto | None:
-    """The Relu or Clip that alone reads a node's output, if there is one inside the graph.
+    """Return the Relu or Clip that alone reads a node's output, if there is one inside the graph.
 
     Args:
         readers: who reads each tensor.

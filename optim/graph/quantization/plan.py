@@ -96,7 +96,7 @@ def plan_int8(
 def _grids_of(
     node: NodeProto, moving: Sequence[str], output: str, grids: dict[str, str]
 ) -> dict[str, str]:
-    """The grids that an operator between INT8 layers adds; none if it stays float.
+    """Return the grids that an operator between INT8 layers adds; none if it stays float.
 
     Args:
         moving: its inputs that are no constants.

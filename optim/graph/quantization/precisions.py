@@ -62,7 +62,7 @@ def layer_precisions(
     *,
     trained: Collection[str],
 ) -> dict[str, Precision]:
-    """The precision of every layer that can have one.
+    """Return the precision of every layer that can have one.
 
     With INT4 the first layer keeps eight bits, unless it is named in ``layers``.
 

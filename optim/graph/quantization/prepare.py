@@ -13,7 +13,7 @@ from optim.graph.quantization.layers import is_quantizable_layer
 
 
 def with_biases_by_channel(model: ModelProto) -> ModelProto:
-    """A copy whose layers have biases of one number per channel, or none.
+    """Return a copy whose layers have biases of one number per channel, or none.
 
     Args:
         model: fused, with safe names; left alone.

@@ -49,7 +49,7 @@ def check_exact(asked: Question | None, model: ModelProto, deed: str, remedy: st
 
 
 def rewritten_or_plain(asked: Question | None, plain: bytes, rewritten: bytes) -> bytes:
-    """The rewritten file, or the plain one if it answers clearly better.
+    """Return the rewritten file, or the plain one if it answers clearly better.
 
     Args:
         asked: the float32 network, optimized as it is when it is measured.
@@ -83,7 +83,7 @@ def check_kernels(asked: Question | None, content: bytes, step: str) -> None:
 
 
 def half_precision(asked: Question | None, convert: Callable[[bool], bytes]) -> bytes:
-    """A file in half precision that answers like the float32 network.
+    """Return a file in half precision that answers like the float32 network.
 
     Args:
         convert: makes the file; True leaves more of it in float32.

@@ -150,7 +150,7 @@ def _quantize_weights(
 def _with_moved_scales(
     model: ModelProto, step: Quantize, examples: Examples, asked: Question | None
 ) -> ModelProto:
-    """The same function with ranges that are easier to quantize, if the step asks for it."""
+    """Return the same function with ranges that are easier to quantize, if the step asks for it."""
     if step.equalize:
         equalized = equalize(model)
         if equalized is None:
@@ -187,14 +187,14 @@ def _activations(
 def _named(
     model: ModelProto, precisions: Mapping[str, Precision], precision: Precision
 ) -> frozenset[str]:
-    """The weights of the layers that have a precision."""
+    """Return the weights of the layers that have a precision."""
     return frozenset(
         node.input[1] for node in model.graph.node if precisions.get(node.output[0]) is precision
     )
 
 
 def _with_int4(model: ModelProto, asked: Question | None) -> ModelProto:
-    """The same model in an opset that knows INT4."""
+    """Return the same model in an opset that knows INT4."""
     if opset(model) >= INT4_OPSET:
         return model
     try:

@@ -32,7 +32,7 @@ class AuthorNames:
 
 
 def with_safe_names(model: ModelProto) -> tuple[ModelProto, AuthorNames]:
-    """A copy in which no name can be the start of another, and what inputs and outputs were called.
+    """Return a copy in which no name starts another, and the old names of inputs and outputs.
 
     Args:
         model: fused; left alone. It comes back as it is if its names are safe.
@@ -51,7 +51,7 @@ def with_safe_names(model: ModelProto) -> tuple[ModelProto, AuthorNames]:
 
 
 def with_safe_inputs(examples: Examples, names: AuthorNames) -> Examples:
-    """The same examples by the safe names of the inputs."""
+    """Return the same examples by the safe names of the inputs."""
     if not names.authors or not isinstance(examples, NamedExamples):
         return examples
     safe = {author: name for name, author in names.authors.items()}
@@ -59,7 +59,7 @@ def with_safe_inputs(examples: Examples, names: AuthorNames) -> Examples:
 
 
 def with_authors_names(content: bytes, names: AuthorNames) -> bytes:
-    """The same file with inputs and outputs called as their author called them."""
+    """Return the same file with inputs and outputs called as their author called them."""
     if not names.authors:
         return content
     model = read_model(content)

@@ -116,7 +116,7 @@ def grid_of_activations(plan: Plan, ranges: Ranges, activations: Activations | N
 def run_node(
     model: ModelProto, node: NodeProto, feeds: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, ...]:
-    """The outputs of a single operator.
+    """Return the outputs of a single operator.
 
     Args:
         model: for its opset.
@@ -131,7 +131,7 @@ def run_node(
 def _run_each(
     model: ModelProto, node: NodeProto, portions: Sequence[Mapping[str, np.ndarray]]
 ) -> list[tuple[np.ndarray, ...]]:
-    """The outputs of a single operator for several feeds of the same shapes."""
+    """Return the outputs of a single operator for several feeds of the same shapes."""
     feeds = portions[0]
     names = list(dict.fromkeys(reads(node)))
     outputs = [name for name in node.output if name]
@@ -167,7 +167,7 @@ def _alive_before_each(
     settled: Mapping[str, np.ndarray],
     examples: Examples,
 ) -> Iterator[tuple[NodeProto | None, dict[str, list[np.ndarray]]]]:
-    """Each operator with the tensors that are needed from there on, then None with the last.
+    """Yield each operator with the tensors that are needed from there on, then None with the last.
 
     A tensor has an array for each portion of the examples: one for all if the batch is free.
     """
@@ -207,7 +207,7 @@ def _rounded(
 
 
 def _each_on_its_own_grid(x: np.ndarray) -> np.ndarray:
-    """Every example on the unsigned grid over its own range, as at batch 1; float32."""
+    """Return every example on the unsigned grid over its own range, as at batch 1; float32."""
     axes = tuple(range(1, x.ndim))
     low = np.minimum(x.min(axis=axes, keepdims=True), 0)
     high = np.maximum(x.max(axis=axes, keepdims=True), 0)

@@ -43,11 +43,11 @@ class StoredWeights:
     precision: Precision
 
     def packed(self) -> np.ndarray:
-        """The integers in the type that they have in the file."""
+        """Return the integers in the type that they have in the file."""
         return self.levels.astype(ml_dtypes.int4 if self.precision is Precision.INT4 else np.int8)
 
     def dequantized(self) -> np.ndarray:
-        """The weights that the file's integers stand for, float32."""
+        """Return the weights that the file's integers stand for, float32."""
         return np.asarray(self.levels * spread(self.scale, self.levels.ndim, self.axis), np.float32)
 
 

@@ -14,7 +14,7 @@ from optim.graph.quantization.layers import is_quantizable_layer, output_axis
 
 
 def with_unshared_initializers(model: ModelProto, *, biases: bool) -> ModelProto:
-    """A copy whose layers share no constant.
+    """Return a copy whose layers share no constant.
 
     Args:
         model: fused, float32; left alone.
@@ -55,7 +55,7 @@ def bias_name(node: NodeProto) -> str:
 
 
 def replaced(model: ModelProto, changed: dict[str, np.ndarray]) -> ModelProto:
-    """A copy of a model with other values for some constants."""
+    """Return a copy of a model with other values for some constants."""
     copy = ModelProto()
     copy.CopyFrom(model)
     for tensor in copy.graph.initializer:
@@ -70,7 +70,7 @@ def _bias_addition(
     values: dict[str, np.ndarray],
     channels: int,
 ) -> NodeProto | None:
-    """The Add of a constant vector that alone reads a MatMul, if there is one."""
+    """Return the Add of a constant vector that alone reads a MatMul, if there is one."""
     after = readers.get(node.output[0], [])
     if len(after) != 1 or after[0].op_type != "Add":
         return None

@@ -24,7 +24,7 @@ KERNELS = {"Conv": "ConvInteger", "Gemm": "MatMulInteger", "MatMul": "MatMulInte
 
 
 def write_dynamic(model: ModelProto, weights: Mapping[str, StoredWeights]) -> bytes:
-    """The file in which the layers with stored weights compute in integers.
+    """Return the file in which the layers with stored weights compute in integers.
 
     Args:
         model: float32, each layer with weights of its own; left alone.

@@ -45,7 +45,7 @@ def write_qdq(
     *,
     signed: bool,
 ) -> bytes:
-    """The file of a plan.
+    """Return the file of a plan.
 
     Args:
         model: float32, each layer with weights of its own; left alone.
@@ -59,7 +59,7 @@ def write_qdq(
 
 
 def write_weight_only(model: ModelProto, weights: Mapping[str, StoredWeights]) -> bytes:
-    """The file with small weights and float activations: a size, not a speed.
+    """Return the file with small weights and float activations: a size, not a speed.
 
     Engines unpack the weights when they load the file, and compute in float.
 
@@ -75,7 +75,7 @@ def write_weight_only(model: ModelProto, weights: Mapping[str, StoredWeights]) -
 def least_scales(
     model: ModelProto, plan: Plan, ranges: Ranges, *, signed: bool
 ) -> dict[str, np.ndarray]:
-    """The scales of weights below which the bias of a layer would not fit into 32 bits.
+    """Return the scales of weights below which the bias of a layer would not fit into 32 bits.
 
     Biases become integers in units of scale_x * scale_w, here or when the engine loads the file.
     Where the input's scale is tiny, as behind a ReLU that is never active, the unit is too.

@@ -39,21 +39,21 @@ class Draft:
         return self._readers.get(name, ())
 
     def only_reader(self, name: str, kind: str) -> NodeProto | None:
-        """The one reader of a tensor, if it is of this kind and nobody else sees the tensor."""
+        """Return the only reader of a tensor if it is of this kind; None if others see it too."""
         readers = self.readers(name)
         fits = len(readers) == 1 and readers[0].op_type == kind
         return readers[0] if fits else None
 
     def array(self, name: str) -> np.ndarray | None:
-        """A constant; None if the tensor is none."""
+        """Return a constant; None if the tensor is none."""
         return numpy_helper.to_array(self.tensors[name]) if name in self.tensors else None
 
     def moving(self, node: NodeProto) -> tuple[str, ...]:
-        """The inputs of a node that depend on the network's input."""
+        """Return the inputs of a node that depend on the network's input."""
         return tuple(name for name in node.input if name and self.stored_in(name) is None)
 
     def stored_in(self, name: str) -> str | None:
-        """The constant that a tensor is, or is unpacked from; None if it is computed."""
+        """Return the constant that a tensor is, or is unpacked from; None if it is computed."""
         writer = self.writer(name)
         while writer is not None and writer.op_type in UNPACKERS:
             name = writer.input[0]
@@ -74,7 +74,7 @@ class Draft:
         return self._shapes.get(name)
 
     def unused(self, stem: str) -> str:
-        """A name like ``stem`` that nothing in the model has."""
+        """Return a name like ``stem`` that nothing in the model has."""
         name = stem
         while (
             name in self.tensors
@@ -92,7 +92,7 @@ class Draft:
         return name
 
     def grid(self, node: NodeProto) -> tuple[float, int] | None:
-        """Scale and zero point of a conversion with one uint8 grid; None for any other."""
+        """Return scale and zero point of a conversion with one uint8 grid; None for any other."""
         if node.op_type not in (QUANTIZE, DEQUANTIZE) or len(node.input) < 3:
             return None
         scale, zero = self.array(node.input[1]), self.array(node.input[2])
@@ -101,7 +101,7 @@ class Draft:
         return float(scale.reshape(())), int(zero.reshape(()))
 
     def gridded_input(self, node: NodeProto) -> tuple[NodeProto, NodeProto] | str:
-        """The pair that puts its input on an unsigned 8-bit grid of its own, or why none does."""
+        """Return the pair that quantizes its input to unsigned 8 bits alone, or why none does."""
         source = self.writer(node.input[0])
         if source is None or source.op_type != DEQUANTIZE or self.grid(source) is None:
             return "its input is not on an unsigned 8-bit grid"
@@ -117,7 +117,7 @@ class Draft:
         self._index()
 
     def finished(self) -> ModelProto:
-        """The rewritten model, nodes in an order in which they can run."""
+        """Return the rewritten model, nodes in an order in which they can run."""
         ordered = _in_running_order(self.nodes, {value.name for value in self.model.graph.input})
         finished = ModelProto()
         finished.CopyFrom(self.model)
@@ -141,7 +141,7 @@ class Draft:
 
 
 def _in_running_order(nodes: Sequence[NodeProto], inputs: set[str]) -> list[NodeProto]:
-    """A node comes as soon as all it reads is written; otherwise the order stays."""
+    """Sort nodes so that each comes once all it reads is written; otherwise the order stays."""
     written = {name for node in nodes for name in node.output}
     ready, ordered, waiting = set(inputs), [], list(nodes)
     while waiting:
@@ -159,10 +159,10 @@ def _in_running_order(nodes: Sequence[NodeProto], inputs: set[str]) -> list[Node
 
 
 def integer(node: NodeProto, name: str, default: int) -> int:
-    """An integer attribute."""
+    """Return an integer attribute."""
     return next((int(item.i) for item in node.attribute if item.name == name), default)
 
 
 def number(node: NodeProto, name: str, default: float) -> float:
-    """A float attribute."""
+    """Return a float attribute."""
     return next((float(item.f) for item in node.attribute if item.name == name), default)

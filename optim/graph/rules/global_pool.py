@@ -92,7 +92,7 @@ def _line(draft: Draft, node: NodeProto) -> tuple[NodeProto, NodeProto] | None:
 
 
 def _axes(draft: Draft, node: NodeProto, rank: int | None) -> list[int] | None:
-    """The constant axes of a node, sorted and counted from the front; None if there are none."""
+    """Return the constant axes of a node, sorted and counted from the front, or None."""
     listed = next((list(item.ints) for item in node.attribute if item.name == "axes"), None)
     axes = draft.array(node.input[1]) if len(node.input) > 1 else listed
     if axes is None or rank is None or len(axes) == 0:

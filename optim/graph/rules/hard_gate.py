@@ -80,7 +80,7 @@ def _refuses_alone(draft: Draft, node: NodeProto, quantize: NodeProto) -> str | 
 
 
 def _least_unit(draft: Draft, layer: NodeProto) -> float:
-    """The smallest unit of a convolution's integer sums; infinite if it computes in float."""
+    """Return the smallest unit of a convolution's integer sums; infinite if computed in float."""
     steps = []
     for name in layer.input[:2]:
         writer = draft.writer(name)
@@ -178,7 +178,7 @@ def _as_sum(draft: Draft, gate: _Gate, grid: tuple[float, int]) -> None:
 
 
 def _grid_from_the_kink(old: tuple[float, int], *, kink: float) -> tuple[float, int]:
-    """The grid whose integer 0 is exactly ``-kink`` and that reaches as high as the old one did."""
+    """Return the quantizer whose integer 0 is exactly ``-kink`` and that reaches as high."""
     scale, zero = old
     high = max(scale * (LEVELS - zero), kink / (LEVELS - 1))
     new_zero = max(1, int(LEVELS * kink / (kink + high)))

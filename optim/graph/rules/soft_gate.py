@@ -19,7 +19,7 @@ from optim.graph.rules.rule import Rule
 
 
 def _product(draft: Draft, node: NodeProto) -> tuple[NodeProto, NodeProto, NodeProto] | None:
-    """The Quantize, Dequantize and Mul behind a Sigmoid."""
+    """Return the Quantize, Dequantize and Mul behind a Sigmoid."""
     quantize = draft.only_reader(node.output[0], QUANTIZE)
     dequantize = draft.only_reader(quantize.output[0], DEQUANTIZE) if quantize else None
     product = draft.only_reader(dequantize.output[0], "Mul") if dequantize else None

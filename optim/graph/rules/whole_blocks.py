@@ -74,7 +74,7 @@ def _is_blocked(node: NodeProto) -> bool:
 
 
 def _region(draft: Draft, start: NodeProto) -> _Region | str:
-    """Everything that shares its channels, or why it cannot be widened."""
+    """Return everything that shares its channels, or why it cannot be widened."""
     found = _Region()
     channels, shape = integer(start, "group", 1), draft.shape(start.input[0])
     waiting = [start.input[0], start.output[0]]
@@ -133,7 +133,7 @@ def _rewrite(draft: Draft, node: NodeProto) -> None:
 
 
 def _padded(draft: Draft, name: str, *, axis: int, extra: int) -> str:
-    """The name of the same constant with zeros at the end of an axis, packed as it was."""
+    """Return the name of the same constant with zeros at the end of an axis, packed as it was."""
     value = draft.array(name)
     if value is not None:
         wider = [(0, extra if i == axis else 0) for i in range(value.ndim)]

@@ -60,7 +60,7 @@ class Layer:
     input_range: tuple[float, float] | None
 
     def on_grid(self, precision: Precision) -> np.ndarray:
-        """The weights in a precision, float32; in FP32 as they are."""
+        """Return the weights in a precision, float32; in FP32 as they are."""
         found = self.stored.get(precision)
         return self.weight if found is None else found.dequantized()
 
@@ -154,7 +154,7 @@ def on_activation_grid(x: np.ndarray, low: float, high: float) -> np.ndarray:
 def quantized_throughout(
     calibrated: Calibrated, precisions: Mapping[str, Precision], *, activations: bool = True
 ) -> ModelProto:
-    """The model with the weights of its layers on the grid of their precisions.
+    """Return the model with the weights of its layers on the grid of their precisions.
 
     Args:
         precisions: by layer; FP32 leaves its weights as they are.

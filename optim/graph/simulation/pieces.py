@@ -61,7 +61,7 @@ class Loader:
 
 
 def _elsewhere(tensor: TensorProto) -> TensorProto:
-    """The name and shape of a constant, without its values."""
+    """Return the name and shape of a constant, without its values."""
     stub = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
     stub.data_location = TensorProto.EXTERNAL
     stub.external_data.add(key="location", value=tensor.name)
@@ -74,7 +74,7 @@ def run_piece(
     state: dict[str, np.ndarray],
     wanted: Sequence[str],
 ) -> dict[str, np.ndarray]:
-    """The wanted tensors, of which some may be there already."""
+    """Return the wanted tensors, of which some may be there already."""
     missing = [name for name in wanted if name not in state]
     found = {name: state[name] for name in wanted if name in state}
     if missing:

@@ -50,7 +50,7 @@ def clip(call: Call) -> nn.Module:
 
 
 def _bound(call: Call, index: int, name: str) -> float | None:
-    """A bound, an attribute before opset 11; None where there is none."""
+    """Return a bound, an attribute before opset 11; None where there is none."""
     named = call.attribute(name)
     found = call.constant(index)
     value = named if found is None else float(np.ravel(found)[0])

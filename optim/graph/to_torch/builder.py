@@ -68,12 +68,12 @@ class Builder:
         return node
 
     def embedding(self, index: fx.Node, table: np.ndarray) -> fx.Node:
-        """Rows of a table (rows, features), which can be trained."""
+        """Return rows of a table (rows, features), which can be trained."""
         rows = nn.Embedding(table.shape[0], table.shape[1], _weight=tensor(table))
         return self.module("embedding", rows, index)
 
     def repeated(self, value: np.ndarray) -> fx.Node:
-        """A constant (1, ...) once for each example."""
+        """Return a constant (1, ...) once for each example."""
         count = self.method("size", self.x, 0)
         return self.method("expand", self.constant(value), count, *[-1] * (value.ndim - 1))
 
@@ -90,7 +90,7 @@ class Builder:
         return self._run(self.graph.create_node("call_module", path, inputs), without_numbers)
 
     def shape(self, node: fx.Node) -> tuple[int | None, ...]:
-        """The shape of what a call gives, None where it differs from batch to batch."""
+        """Return the shape of what a call gives, None where it differs from batch to batch."""
         first, second = (each.shape for each in self._ran[node])
         return tuple(int(a) if a == b else None for a, b in zip(first, second, strict=True))
 
@@ -99,7 +99,7 @@ class Builder:
         return tuple(each.shape[0] for each in self._ran[node] if each.ndim) == BATCHES
 
     def finished(self, answer: fx.Node) -> fx.GraphModule:
-        """The network that gives ``answer``, without what nothing reads."""
+        """Return the network that gives ``answer``, without what nothing reads."""
         self.graph.output(answer)
         network = fx.GraphModule(self.root, self.graph)
         network.graph.eliminate_dead_code()
@@ -129,7 +129,7 @@ _NOT_IN_A_NAME = re.compile(r"[^0-9A-Za-z_.]+")
 
 
 def _free_path(root: nn.Module, name: str) -> str:
-    """A module path for a name out of a file: Python's letters, and not taken yet."""
+    """Return a module path for a name out of a file: Python's letters, and not taken yet."""
     parts = [part for part in _NOT_IN_A_NAME.sub(".", name).split(".") if part]
     parts = [part if not hasattr(nn.Module, part) else f"{part}_" for part in parts] or ["layer"]
     path, number = ".".join(parts), 1

@@ -32,7 +32,7 @@ AGREEMENT_DB = 90.0
 
 
 def trainable(content: bytes, input_shape: tuple[int, ...] | None = None) -> fx.GraphModule:
-    """A torch network with the weights of an ONNX file, in evaluation mode.
+    """Return a torch network with the weights of an ONNX file, in evaluation mode.
 
     Its input has a free batch size. Weights in half precision become float32; quantized files have
     no trainable form.
@@ -132,7 +132,7 @@ class _Converter:
         self.absorbed: set[int] = set()
 
     def network(self) -> fx.GraphModule:
-        """The finished network."""
+        """Return the finished network."""
         for node in self.model.graph.node:
             if id(node) not in self.absorbed:
                 self._take(node)
@@ -174,7 +174,7 @@ class _Converter:
         return call
 
     def _shape(self, name: str) -> tuple[int | None, ...]:
-        """The shape of a value, None where it differs from batch to batch."""
+        """Return the shape of a value, None where it differs from batch to batch."""
         value = self.values.get(name)
         match value:
             case np.ndarray():
@@ -187,7 +187,7 @@ class _Converter:
                 return ()
 
     def _moving(self, node: NodeProto, call: Call) -> fx.Node | tuple[fx.Node, ...]:
-        """The operator in torch: a layer, an activation, or a function."""
+        """Return the operator in torch: a layer, an activation, or a function."""
         kind = node.op_type
         if kind == "Mul" and (gated := self._gated(call)) is not None:
             return gated
@@ -215,7 +215,7 @@ class _Converter:
         return tuple(self.build(operator.getitem, found, i) for i in range(len(node.output)))
 
     def _linear(self, node: NodeProto, call: Call) -> fx.Node:
-        """A product with constant weights is a linear layer, the sum behind it its bias."""
+        """Return the linear layer of a product with constant weights, its bias the sum behind it."""
         weight = tensor(np.asarray(call.inputs[1])).T
         bias, end = self._bias_behind(node, len(weight))
         layer = linear(weight, bias)
@@ -228,7 +228,7 @@ class _Converter:
     def _bias_behind(
         self, node: NodeProto, width: int
     ) -> tuple[torch.Tensor | None, NodeProto | None]:
-        """The constant vector that alone is added to a product."""
+        """Return the constant vector that alone is added to a product."""
         name = node.output[0]
         readers = self.readers.get(name, [])
         if name in self.outputs or len(readers) != 1 or readers[0].op_type != "Add":
@@ -253,14 +253,14 @@ class _Converter:
         return None
 
     def _layer_name(self, node: NodeProto) -> str:
-        """The layer's own name in the file, else that of its weight's module, else its kind."""
+        """Return the layer's name in the file, else that of its weight's module, else its kind."""
         weight = node.input[1].removesuffix(".weight") if len(node.input) > 1 else ""
         named = weight if node.input[1:2] and node.input[1].endswith(".weight") else node.name
         return named or node.op_type.lower()
 
 
 def _first_states(call: Call) -> list[fx.Node]:
-    """The states that a recurrent layer starts from, none for zeros."""
+    """Return the states that a recurrent layer starts from, none for zeros."""
     given = [value for value in call.inputs[5:7] if value is not None]
     moving = [value for value in given if isinstance(value, fx.Node)]
     if len(moving) != len(given) and any(np.any(np.asarray(v)) for v in given):
@@ -269,7 +269,7 @@ def _first_states(call: Call) -> list[fx.Node]:
 
 
 def _constant(node: NodeProto) -> np.ndarray:
-    """The value of a Constant, in whichever attribute it stands."""
+    """Return the value of a Constant, in whichever attribute it stands."""
     item = node.attribute[0]
     value = onnx.helper.get_attribute_value(item)
     return numpy_helper.to_array(value) if item.name == "value" else np.asarray(value)

@@ -20,12 +20,12 @@ Rule = Callable[[Call, Builder], "fx.Node | tuple[fx.Node, ...]"]
 
 # --- elementwise ----------------------------------------------------------------------------------
 def unary(function: Callable[..., Any]) -> Rule:
-    """A function of one tensor."""
+    """Return a function of one tensor."""
     return lambda call, emit: emit(function, call.flows(0))
 
 
 def binary(function: Callable[..., Any]) -> Rule:
-    """A function of two tensors, of which one may be a constant."""
+    """Return a function of two tensors, of which one may be a constant."""
 
     def rule(call: Call, emit: Builder) -> fx.Node:
         return emit(function, operand(call, 0, emit), operand(call, 1, emit))
@@ -34,7 +34,7 @@ def binary(function: Callable[..., Any]) -> Rule:
 
 
 def folding(function: Callable[..., Any]) -> Rule:
-    """A function of two that takes any number of tensors one after the other: Sum, Max, Min."""
+    """Return a function of two applied to any number of tensors in order: Sum, Max, Min."""
 
     def rule(call: Call, emit: Builder) -> fx.Node:
         moving = [value for value in call.inputs if isinstance(value, fx.Node)]
@@ -48,17 +48,17 @@ def folding(function: Callable[..., Any]) -> Rule:
 
 
 def largest(x: torch.Tensor, other: torch.Tensor | float) -> torch.Tensor:
-    """The larger of two, of which the second may be a number."""
+    """Return the larger of two, of which the second may be a number."""
     return torch.maximum(x, other) if isinstance(other, torch.Tensor) else torch.clamp(x, min=other)
 
 
 def smallest(x: torch.Tensor, other: torch.Tensor | float) -> torch.Tensor:
-    """The smaller of two, of which the second may be a number."""
+    """Return the smaller of two, of which the second may be a number."""
     return torch.minimum(x, other) if isinstance(other, torch.Tensor) else torch.clamp(x, max=other)
 
 
 def operand(call: Call, index: int, emit: Builder) -> Any:
-    """A tensor that flows, a Python number, or a constant tensor kept in the network."""
+    """Return a tensor that flows, a Python number, or a constant tensor kept in the network."""
     value = call.inputs[index]
     if isinstance(value, fx.Node):
         return value
@@ -121,7 +121,7 @@ def reshape(call: Call, emit: Builder) -> fx.Node:
 
 
 def target_sizes(call: Call, index: int = 1) -> tuple[int, ...]:
-    """The shape that is asked for; ``BATCH`` also for a size that is to be worked out."""
+    """Return the shape that is asked for; ``BATCH`` also for a size that is to be worked out."""
     value = call.inputs[index] if call.given(index) else None
     if isinstance(value, Sizes):
         return tuple(BATCH if entry == OPEN else entry for entry in value.entries)
@@ -132,7 +132,7 @@ def target_sizes(call: Call, index: int = 1) -> tuple[int, ...]:
 
 
 def _with_free_batch(sizes: list[int], call: Call) -> Iterator[list[int]]:
-    """The sizes as they are, or with one place left open for the batch, the first place first."""
+    """Yield the sizes, then with each place in turn left open for the batch."""
     open_ends = [axis for axis, size in enumerate(sizes) if size == BATCH]
     if len(open_ends) == 2:  # one of them is the batch, the other can be worked out
         known = int(np.prod([size for size in sizes if size != BATCH]))
@@ -330,7 +330,7 @@ def depth_to_space(call: Call, emit: Builder) -> fx.Node:
 
 # --- products, sums, pools ------------------------------------------------------------------------
 def reduction(function: Callable[..., Any]) -> Rule:
-    """A mean, sum, or extreme over axes that are no examples."""
+    """Return a mean, sum, or extreme over axes that are no examples."""
 
     def rule(call: Call, emit: Builder) -> fx.Node:
         axes, keep = call.axes(), bool(call.integer("keepdims", 1))
@@ -404,7 +404,7 @@ def pool(call: Call, emit: Builder) -> fx.Node:
 def _uneven_average(
     call: Call, emit: Builder, kernel: list[int], strides: list[int], pads: Pads
 ) -> fx.Node:
-    """An average over padding that differs before and after and does not count."""
+    """Return an average pooling whose padding differs before and after and does not count."""
     sizes = call.shapes[0][2:]
     if call.integer("ceil_mode", 0) or len(kernel) != 2 or None in sizes:
         call.refuse("an average over uneven padding that is rounded up")

@@ -21,14 +21,14 @@ INSTANCE_NORMS = {3: nn.InstanceNorm1d, 4: nn.InstanceNorm2d, 5: nn.InstanceNorm
 
 
 def tensor(array: np.ndarray) -> torch.Tensor:
-    """A copy of an array as a torch tensor, float64 and float16 as float32."""
+    """Return a copy of an array as a torch tensor, float64 and float16 as float32."""
     if array.dtype.kind == "f":
         array = array.astype(np.float32)
     return torch.from_numpy(np.array(array, copy=True))
 
 
 def weights(call: Call, index: int) -> torch.Tensor | None:
-    """A constant input as a tensor; None where it is left out."""
+    """Return a constant input as a tensor; None where it is left out."""
     found = call.constant(index)
     return None if found is None else tensor(found)
 
@@ -43,7 +43,7 @@ def _filled(module: nn.Module, **values: torch.Tensor | None) -> nn.Module:
 
 
 def spatial_pads(call: Call, kernel: list[int], strides: list[int], dilations: list[int]) -> Pads:
-    """The explicit padding of a convolution or pooling, ``auto_pad`` worked out."""
+    """Return the explicit padding of a convolution or pooling, ``auto_pad`` worked out."""
     way = str(call.attribute("auto_pad", "NOTSET"))
     flat = call.integers("pads") or [0] * (2 * len(kernel))
     if way in ("NOTSET", ""):
@@ -61,7 +61,7 @@ def spatial_pads(call: Call, kernel: list[int], strides: list[int], dilations: l
 
 
 def padding(pads: Pads, value: float) -> nn.Module | None:
-    """A module that pads where before and after differ; None where the layer can do it."""
+    """Return a module that pads where before and after differ; None where the layer can do it."""
     if all(before == after for before, after in pads):
         return None
     flat = [size for pair in reversed(pads) for size in pair]
@@ -142,7 +142,7 @@ def gemm(call: Call) -> list[nn.Module]:
 
 
 def linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Module:
-    """A linear layer with given weights (O, I) and bias (O,)."""
+    """Return a linear layer with given weights (O, I) and bias (O,)."""
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     return _filled(layer, weight=weight, bias=bias)
 

@@ -39,7 +39,7 @@ class Sizes:
     scalar: bool = False
 
     def array(self) -> np.ndarray:
-        """The numbers, int64, where none of them is the batch."""
+        """Return the numbers, int64, where none of them is the batch."""
         plain = [-1 if entry == OPEN else entry for entry in self.entries]
         return np.array(plain[0] if self.scalar else plain, np.int64)
 
@@ -64,7 +64,7 @@ class Call:
     opset: int
 
     def attribute(self, name: str, default: object = None) -> object:
-        """An attribute in Python's own types: int, float, str, list, or a numpy array."""
+        """Return an attribute in Python's own types: int, float, str, list, or a numpy array."""
         for item in self.node.attribute:
             if item.name == name:
                 value = helper.get_attribute_value(item)
@@ -74,27 +74,27 @@ class Call:
         return default
 
     def integer(self, name: str, default: int) -> int:
-        """An integer attribute."""
+        """Return an integer attribute."""
         return int(self.attribute(name, default))  # type: ignore[call-overload, no-any-return]
 
     def number(self, name: str, default: float) -> float:
-        """A float attribute."""
+        """Return a float attribute."""
         return float(self.attribute(name, default))  # type: ignore[arg-type]
 
     def integers(self, name: str) -> list[int] | None:
-        """A list of integers, None if the attribute is not there."""
+        """Return a list of integers, None if the attribute is not there."""
         found = self.attribute(name)
         return None if found is None else [int(each) for each in found]  # type: ignore[attr-defined]
 
     def flows(self, index: int) -> fx.Node:
-        """An input that is a tensor of the network."""
+        """Return an input that is a tensor of the network."""
         found = self.inputs[index] if index < len(self.inputs) else None
         if not isinstance(found, fx.Node):
             self.refuse(f"input {index} is a constant")
         return found
 
     def constant(self, index: int, default: np.ndarray | None = None) -> np.ndarray | None:
-        """An input that is known; ``default`` where it is left out.
+        """Return an input that is known; ``default`` where it is left out.
 
         Raises:
             RefusedError: if it depends on what flows.
@@ -125,7 +125,7 @@ class Call:
         return int(np.prod([size for size in self.shapes[0] if size is not None]))
 
     def axes(self, index: int = 1) -> list[int] | None:
-        """The axes of a reduction or squeeze: an attribute in old opsets, an input in new ones."""
+        """Return the axes of a reduction or squeeze: an attribute in old opsets, else an input."""
         named = self.integers("axes")
         if named is not None:
             return named
@@ -204,7 +204,7 @@ def _sliced(call: Call, first: Sizes) -> Sizes | None:
 
 
 def _scaled(call: Call, first: Sizes) -> Sizes | None:
-    """A size times or through a number: of the batch only 1 is allowed."""
+    """Return a size times or through a number: of the batch only 1 is allowed."""
     other = call.constant(1)
     if other is None or other.size != 1:
         return None
