@@ -104,7 +104,7 @@ class Workspace:
         return broken_tasks(self.path)
 
     def version(self) -> int:
-        """Return a number that changes with each candidate or measurement, not with job progress."""
+        """Return a number that changes with each candidate and measurement, not with jobs."""
         return self.results.version()
 
     def candidates(self, task: str) -> tuple[Candidate, ...]:

@@ -215,7 +215,7 @@ class _Converter:
         return tuple(self.build(operator.getitem, found, i) for i in range(len(node.output)))
 
     def _linear(self, node: NodeProto, call: Call) -> fx.Node:
-        """Return the linear layer of a product with constant weights, its bias the sum behind it."""
+        """Return the linear layer of a product with constant weights, the sum behind as bias."""
         weight = tensor(np.asarray(call.inputs[1])).T
         bias, end = self._bias_behind(node, len(weight))
         layer = linear(weight, bias)
