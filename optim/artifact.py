@@ -54,7 +54,7 @@ class Artifact:
 
 
 def sha256_of(content: bytes) -> str:
-    """64 hexadecimal digits."""
+    """Return 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -144,7 +144,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def as_os_error(error: OSError | ValueError | RuntimeError) -> OSError:
-    """What Python says of a path that no system call has seen, as the system would say it."""
+    """Return the system's error for a path that Python refused before any system call."""
     return error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
 
 
@@ -165,7 +165,7 @@ def workspace_error(error: OSError, folder: Path) -> WorkspaceError:
 
 @dataclass(frozen=True, kw_only=True)
 class GraphFacts:
-    """What can be counted in the file itself.
+    """Facts that are counted in the file itself.
 
     Attributes:
         parameters: numbers in weights and biases (scales and zero points are not counted).
@@ -192,5 +192,5 @@ class GraphFacts:
 
     @property
     def float_count(self) -> int:
-        """How many heavy operators stayed in floating point."""
+        """Number of heavy operators that stayed in floating point."""
         return sum(self.float_operators.values())

@@ -15,7 +15,7 @@ from optim.task.task import Task
 
 
 class Role(StrEnum):
-    """What a candidate is in its task's plots."""
+    """Role of a candidate in its task's plots."""
 
     BASELINE = "baseline"
     CANDIDATE = "candidate"
@@ -63,7 +63,7 @@ class Candidate:
         return self.latency is not None and self.score is not None and self.artifact is not None
 
     def latency_on(self, target: Target) -> Latency | None:
-        """Its newest latency on a target; None if it was not measured there."""
+        """Return its newest latency on a target; None if it was not measured there."""
         measured = (self.latency, *self.elsewhere)
         return next(
             (

@@ -1,4 +1,4 @@
-"""What goes wrong in the world, as opposed to a wrong argument (which is a ``ValueError``).
+"""Errors of the world, as opposed to a wrong argument (which is a ``ValueError``).
 
 Every message says what must hold, what came, and what to do. The command line prints it alone and
 exits with 2; a page shows it in one line.

@@ -1,4 +1,4 @@
-"""How long work tells how far it is."""
+"""Progress of long work."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Epoch:
     seconds: float
 
     def to_dict(self) -> dict[str, float]:
-        """Plain data under the names of the training log."""
+        """Return plain data under the names of the training log."""
         return {
             "epoch": self.epoch,
             "loss": self.loss,

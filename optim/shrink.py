@@ -113,7 +113,7 @@ class Shrunk:
                 return loss <= 0.05 * abs(base.value)
 
     def size_ratio(self, candidate: Candidate) -> float:
-        """How many times smaller than the original."""
+        """Factor by which it is smaller than the original."""
         return _size(self.original) / _size(candidate)
 
     @property
@@ -168,17 +168,17 @@ class Shrunk:
         }
 
     def _fault(self, candidate: Candidate) -> str:
-        """Why a candidate is not worth it."""
+        """Return why a candidate is not worth it."""
         if not self.keeps_promise(candidate):
             return "answers too far off"
         return "slower" if _speed(candidate)[2] < SLOWER else "neither smaller nor faster"
 
     def refusals(self) -> list[str]:
-        """What could not be done, a line each."""
+        """Return what could not be done, a line each."""
         return [f"{t.recipe.words()}: {t.refusal}" for t in self.tries if t.refusal is not None]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for ``--json`` and the report."""
+        """Return plain data for ``--json`` and the report."""
         best = self.best
         return {
             "task": self.task,
@@ -265,7 +265,7 @@ def _tried(workspace: Workspace, task: str, recipe: Recipe, progress: Progress) 
 def _mixes(
     workspace: Workspace, found: Shrunk, int8: Candidate, progress: Progress
 ) -> Iterator[Try]:
-    """INT8 with more and more of the layers that hurt most in float, until the promise is kept."""
+    """Yield INT8 with more and more of the most sensitive layers in float, until it suffices."""
     begun = time.monotonic()
     try:
         layers = _worst_first(workspace, int8, part(progress, 0.0, 0.5))
@@ -294,7 +294,7 @@ def _worst_first(workspace: Workspace, int8: Candidate, progress: Progress) -> l
 
 
 def _speed(candidate: Candidate) -> tuple[float, float, float]:
-    """Times faster than the original, and the ends of its interval."""
+    """Return the speed-up over the original, and the ends of its interval."""
     latency = candidate.latency
     assert latency is not None  # made is measured here
     return latency.speedup, *latency.speedup_interval
@@ -306,7 +306,7 @@ def _size(candidate: Candidate) -> int:
 
 
 def _promise_words(metric: Metric) -> str:
-    """What a candidate must keep."""
+    """Return what a candidate must keep."""
     match metric.name:
         case "accuracy":
             return f"It may lose {100 * LARGEST_LOSS:.0f} point."

@@ -56,7 +56,7 @@ def between(interval: tuple[float, float], write: Callable[[float], str]) -> str
 
 
 def decimals(n: int) -> int:
-    """How many decimals of a percentage n examples justify."""
+    """Return how many decimals of a percentage n examples justify."""
     return 2 if n >= 5000 else 1 if n >= 500 else 0
 
 
@@ -76,19 +76,19 @@ def digits(number: float, *, figures: int = 3) -> str:
 
 
 def _decimals(value: float) -> int:
-    """Decimals that leave three significant digits, at most four."""
+    """Return the decimals that leave three significant digits, at most four."""
     if value <= 0:
         return 0
     return min(4, max(0, 2 - math.floor(math.log10(value))))
 
 
 def moment(seconds: float | None) -> str | None:
-    """Seconds since 1970 as ISO 8601, UTC."""
+    """Return seconds since 1970 as ISO 8601, UTC."""
     return None if not seconds else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
 
 
 def one_line(text: str) -> str:
-    """Foreign text as one line that a terminal shows as it is: white space becomes a space.
+    """Return foreign text as one line that a terminal shows as it is: white space becomes a space.
 
     >>> one_line("a\\n b\\x1b[31m")
     'a b\\\\x1b[31m'

@@ -83,7 +83,7 @@ class Workspace:
     # --- looking ---------------------------------------------------------------------------------
     @property
     def environment(self) -> Environment:
-        """Where it measures: processor, engine, threads."""
+        """Environment of its measurements: processor, engine, threads."""
         return self.target.environment
 
     def task(self, name: str) -> Task:
@@ -100,7 +100,7 @@ class Workspace:
         return (*sample_tasks(), *own_tasks(self.path))
 
     def broken_tasks(self) -> tuple[str, ...]:
-        """What is wrong with the tasks that ``tasks`` leaves out, a sentence each."""
+        """Return what is wrong with the tasks that ``tasks`` leaves out, a sentence each."""
         return broken_tasks(self.path)
 
     def version(self) -> int:
@@ -157,7 +157,7 @@ class Workspace:
         return self.results.predictions(candidate_id)
 
     def analysis_of(self, candidate_id: str, kind: AnalysisKind) -> Analysis | None:
-        """What was found inside the candidate's present file on the target; None if nothing."""
+        """Return the analysis of the candidate's present file on the target, or None."""
         from optim.analysis.analyses import known_analysis
 
         return known_analysis(self.results, candidate_id, kind, self.environment.fingerprint)
@@ -169,7 +169,7 @@ class Workspace:
         return TrainingLog(self.path).get(candidate_id)
 
     def predict(self, task: str, recipe: Recipe) -> Prediction | None:
-        """What the recipe will probably give; None before two candidates are measured."""
+        """Predict the recipe's figures; None before two candidates are measured."""
         return predict(recipe, self.candidates(task))
 
     def frame(self, task: str) -> pd.DataFrame:
@@ -233,7 +233,7 @@ class Workspace:
         return self._submit(JobKind.PREBUILT, key, task, {}, f"first figures of {loaded.title}")
 
     def jobs(self, *, limit: int = 200) -> tuple[Job, ...]:
-        """Newest first."""
+        """Return the jobs, newest first."""
         return tuple(self.queue.list(limit))
 
     def job(self, job_id: str) -> Job | None:
@@ -269,7 +269,7 @@ class Workspace:
         return path.read_bytes()[-LOG_BYTES:].decode(errors="replace")
 
     def paused(self) -> str | None:
-        """Why the queue waits (a full disk), or None."""
+        """Return why the queue waits (a full disk), or None."""
         return self.queue.paused()
 
     def resume(self) -> None:

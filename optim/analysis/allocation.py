@@ -47,7 +47,7 @@ MOST_TRIES = 4
 
 
 class Cost(StrEnum):
-    """What the budget limits."""
+    """Quantity that the budget limits."""
 
     SIZE = "size"
     """Bytes of the file."""
@@ -126,7 +126,7 @@ class Budgets:
         return self._allocation(place)
 
     def spread(self, points: int) -> tuple[Allocation, ...]:
-        """Allocations for so many budgets, evenly between the cheapest and the quietest.
+        """Return allocations for so many budgets, evenly between the cheapest and the quietest.
 
         Raises:
             ValueError: if points is below 2.

@@ -39,7 +39,7 @@ def source_recipe(recipe: Recipe) -> Recipe:
 
 
 def own_cuts(recipe: Recipe, curves: PruningCurves) -> Cuts:
-    """What a candidate has lost already, layer by layer.
+    """Return what a candidate has lost already, layer by layer.
 
     Whole layers where the recipe does not say it: a global cut finds its shares by itself.
     """

@@ -1,4 +1,4 @@
-"""How many channels each layer keeps under a budget of MACs, parameters or measured latency.
+"""Channel plan: channels per layer under a budget of MACs, parameters or measured latency.
 
     minimise  sum_g loss[g, k(g)]    subject to    sum_l cost_l(inputs, outputs) <= budget
 
@@ -42,7 +42,7 @@ SLACK = 1e-9
 
 
 class Budget(StrEnum):
-    """What is limited."""
+    """Quantity that is limited."""
 
     MACS = "macs"
     PARAMETERS = "parameters"
@@ -103,7 +103,7 @@ def channel_plan(
     of: str = "macs",
     precision: Precision = Precision.FP32,
 ) -> ChannelPlan:
-    """As ``plan_channels``, with what is predicted of the plan."""
+    """Return ``plan_channels`` with what is predicted of the plan."""
     if of not in tuple(Budget):
         raise ValueError(f"of must be one of {', '.join(Budget)}; got {of!r}.")
     if not 0 < budget <= 1:
@@ -128,7 +128,7 @@ def plan_of(
     *,
     precision: Precision = Precision.FP32,
 ) -> ChannelPlan:
-    """What is predicted of ratios that somebody chose; each counts as its nearest measured one.
+    """Predict the effect of chosen ratios; each counts as its nearest measured one.
 
     Args:
         layers: by the name of a layer, the share of its channels that leaves; others stay whole.
@@ -169,11 +169,11 @@ class _Cost:
 
     @property
     def always(self) -> float:
-        """What is paid whatever the layers cost."""
+        """Cost whatever the layers cost."""
         return 1 - self.slope
 
     def of_layer(self, shape: LayerShape, choice: Choice) -> float:
-        """Of one layer, as a share of the whole network."""
+        """Return the cost of one layer, as a share of the whole network."""
         return self._sum((shape,), choice) * self.slope / self.whole
 
     def _sum(self, shapes: tuple[LayerShape, ...], choice: Choice) -> float:

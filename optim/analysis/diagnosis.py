@@ -32,7 +32,7 @@ NOTHING_MEASURED: Mapping[str, float] = MappingProxyType({})
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What a profile means.
+    """Meaning of a profile.
 
     Attributes:
         sentences: the most important first.
@@ -43,7 +43,7 @@ class Diagnosis:
     remedies: tuple[Remedy, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
+        """Return plain data, ready for JSON."""
         return {
             "sentences": list(self.sentences),
             "remedies": [
@@ -145,7 +145,7 @@ def _verdict(
 
 
 def _balance(profile: Profile, parent: Profile) -> str:
-    """What layers, other operators and conversions gain or lose against the parent."""
+    """Return what layers, other operators and conversions gain or lose against the parent."""
     groups = ("layers", "other operators", "conversions and changes of layout")
     before, after = _by_group(parent), _by_group(profile)
     parts = [

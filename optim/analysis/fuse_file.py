@@ -25,7 +25,7 @@ FUSED_NAME = "fused.onnx"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FusedFile:
-    """What became of a file.
+    """Result of fusing a file.
 
     Attributes:
         content: the new file.
@@ -70,7 +70,7 @@ def fuse_file(
 
 
 def _fuse(argument: Plain, progress: Progress) -> Plain:
-    """In the child: the new file is left in its folder."""
+    """Fuse in the child: the new file is left in its folder."""
     progress(0.0, "reading the file")
     admitted = admit(Path(argument["path"]))
     progress(0.2, "folding and rewriting")

@@ -1,4 +1,4 @@
-"""What does a layer cost on this machine if it is narrower? Measured, for every pair of widths.
+"""Layer cost: the measured time of a layer on this machine, for every pair of widths.
 
     latency of a network = a + b * sum_l t_l(inputs, outputs)
 
@@ -71,7 +71,7 @@ class LayerTimes:
     int8_ms: tuple[tuple[float, ...], ...]
 
     def at(self, inputs: int, outputs: int, precision: Precision) -> float:
-        """Milliseconds at some widths; interpolated between those measured."""
+        """Return milliseconds at some widths; interpolated between those measured."""
         table = np.array(self.int8_ms if precision is Precision.INT8 else self.fp32_ms)
         column = [float(np.interp(outputs, self.outputs, row)) for row in table]
         return float(np.interp(inputs, self.inputs, column))
@@ -239,7 +239,7 @@ def kernel_times(target: Target, model: bytes, x: np.ndarray, runs: int) -> dict
 
 
 def _files(pieces: list[Piece]) -> Iterator[list[Piece]]:
-    """Pieces that can stand in one file: of one precision and one size, as long as caches hold."""
+    """Yield pieces for one file: of one precision and size, as long as caches hold."""
     sets: dict[object, list[Piece]] = {}
     for piece in pieces:
         s = piece.shape

@@ -36,7 +36,7 @@ class Piece:
 
     @property
     def groups(self) -> int:
-        """Of the convolution: those that are left are as wide as before."""
+        """Groups of the convolution: those that are left are as wide as before."""
         s = self.shape
         return 1 if s.groups == 1 else self.outputs * s.groups // s.outputs
 
@@ -47,7 +47,7 @@ class Piece:
 
     @property
     def moved_bytes(self) -> int:
-        """Of weights, inputs and outputs."""
+        """Bytes of weights, inputs and outputs."""
         s = self.shape
         read = self.inputs * (prod(s.size) if s.kernel else s.positions)
         numbers = prod(self.weight) + read + self.outputs * s.positions

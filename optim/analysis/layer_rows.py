@@ -115,7 +115,7 @@ def layer_rows(
 
 
 def remainders(profile: Profile | None, float_profile: Profile | None) -> tuple[Remainder, ...]:
-    """What conversions take, and operators without weights; nothing without a profile."""
+    """Return the time of conversions and operators without weights; nothing without a profile."""
     if profile is None:
         return ()
     parts = (("conversions", True), ("other operators", False))

@@ -57,7 +57,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """What leaving slow layers in FP32 gave.
+    """Result of leaving slow layers in FP32.
 
     Attributes:
         recipe: the INT8 recipe with the layers of the fastest trial in FP32; the plain INT8 recipe
@@ -79,7 +79,7 @@ def keep_in_float_where_slower(fp32: Profile, int8: Profile) -> tuple[str, ...]:
 
 
 def tries(fp32: Profile, int8: Profile) -> tuple[tuple[str, ...], ...]:
-    """What to leave in FP32: all that the profiles name, then the worse half of them, and so on."""
+    """Return what to leave in FP32: all that the profiles name, then the worse half, and so on."""
     left = keep_in_float_where_slower(fp32, int8)
     if set(left) >= set(layer_times(int8)):
         left = left[:-1]  # one layer at least must be INT8, else the file is the parent's

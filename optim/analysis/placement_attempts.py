@@ -51,7 +51,7 @@ def attempts(
     fp32: Profile,
     known: Callable[[Recipe], Candidate | None],
 ) -> tuple[Attempt, ...]:
-    """What is worth trying with a candidate, in the order of trying.
+    """Return what is worth trying with a candidate, in the order of trying.
 
     Args:
         source: measured, with integers throughout.

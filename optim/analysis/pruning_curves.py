@@ -1,4 +1,4 @@
-"""What does each channel cost? Every layer alone is pruned further and further, nothing is trained.
+"""Pruning curves: every layer alone is pruned further and further, nothing is trained.
 
     for each group of layers that shrink together, for each number of channels kept:
         cut -> re-estimate batch norms -> accuracy and loss on *validation*
@@ -137,11 +137,11 @@ class PruningCurves:
 
     @property
     def latency_ms(self) -> float | None:
-        """Of the whole network's file, measured in FP32; None where it was not."""
+        """Latency of the whole network's file, measured in FP32; None where it was not."""
         return self.ends[0].whole_ms if self.ends else None
 
     def clock(self, precision: Precision = Precision.FP32) -> Ends:
-        """What turns times of layers into latency.
+        """Return what turns times of layers into latency.
 
         Raises:
             ValueError: if this precision was not timed.
@@ -161,7 +161,7 @@ class PruningCurves:
         return tuple(sorted(found, key=lambda curve: -curve.free_ratio(drop)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
+        """Return plain data, ready for JSON."""
         values = to_stored(asdict(self))
         for curve in values["curves"]:
             curve["points"] = [to_stored(point) for point in curve["points"]]
@@ -193,7 +193,7 @@ class PruningCurves:
 
 
 def redundancy_words(curves: PruningCurves, drop: float = 0.01) -> str:
-    """Which layers are redundant, in a sentence."""
+    """Return which layers are redundant, in a sentence."""
     found = curves.redundant(drop)
     within = f"within {points(drop).removeprefix('+')}"
     if not found:
@@ -266,7 +266,7 @@ def measure_pruning_curves(
 
 
 def answer_examples(macs: int, networks: int) -> int:
-    """How many examples are answered, by so many networks of so many MACs."""
+    """Return how many examples so many networks of so many MACs answer."""
     most = int(ANSWER_MACS // max(1, macs * networks)) - NORM_EXAMPLES
     return min(MOST_EXAMPLES, max(FEWEST_EXAMPLES, most))
 

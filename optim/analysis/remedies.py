@@ -1,4 +1,4 @@
-"""What could make a file faster, read off its profile.
+"""Remedies: what could make a file faster, read off its profile.
 
 Nothing here is promised: a remedy says "try", and tells what it gave only where that was measured.
 """
@@ -44,7 +44,7 @@ def find_remedies(
     slower: Mapping[str, tuple[float, float]],
     explainer: Explainer | None,
 ) -> list[Remedy]:
-    """What could be tried, in the order in which it is worth trying.
+    """Find what could be tried, in the order in which it is worth trying.
 
     Args:
         profile: of a file.
@@ -81,7 +81,7 @@ def _unsigned(recipe: Recipe, step: Quantize, explainer: Explainer | None) -> li
 
 
 def _other_operators(profile: Profile, recipe: Recipe, explainer: Explainer | None) -> list[Remedy]:
-    """What helps against operators that have no integer kernel."""
+    """Return remedies for operators that have no integer kernel."""
     stuck = sorted({o.operator for o in profile.operators if o.code is FloatReason.NO_KERNEL})
     replaceable = [kind for kind in stuck if kind in REPLACEABLE]
     rewritten = [kind for kind in stuck if explainer and kind in explainer.rewritten]
@@ -132,7 +132,7 @@ def _before(profile: Profile, kernels: tuple[str, ...]) -> frozenset[str]:
 
 
 def _elapsed(profile: Profile) -> dict[str, float]:
-    """Milliseconds from the start until the next layer begins, for each layer."""
+    """Return milliseconds from the start until the next layer begins, for each layer."""
     elapsed, layer, found = 0.0, "", {}
     for operator in profile.operators:
         layer = operator.layer if is_layer(operator) else layer

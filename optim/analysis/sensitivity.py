@@ -1,4 +1,4 @@
-"""What does this precision cost in this layer? Each layer alone is quantized, the rest is float.
+"""Sensitivity: each layer alone is quantized, the rest is float.
 
 Accuracy moves in whole examples, and one layer in INT8 rarely moves one. The noise in the logits
 tells layers apart where accuracy cannot: each row has both.
@@ -106,11 +106,11 @@ class Sensitivity:
 
     @property
     def scored_by(self) -> Metric:
-        """What scores the examples."""
+        """Metric that scores the examples."""
         return metric_named(self.metric)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
+        """Return plain data, ready for JSON."""
         values = to_stored(asdict(self))
         return {**values, "rows": [to_stored(row) for row in values["rows"]]}
 
@@ -309,7 +309,7 @@ def _files(
 
 
 def layer_times(seen: Profile) -> dict[str, float]:
-    """Milliseconds of each layer's own kernels, by the layer's name."""
+    """Return the milliseconds of each layer's own kernels, by the layer's name."""
     times: dict[str, float] = {}
     for operator in seen.operators:
         if operator.layer:
@@ -318,10 +318,10 @@ def layer_times(seen: Profile) -> dict[str, float]:
 
 
 def calibration_examples(macs: int) -> int:
-    """How many examples ranges are read from, at most, for a network of so many MACs."""
+    """Return how many examples ranges are read from, at most, for a network of so many MACs."""
     return int(max(FEWEST_EXAMPLES, CALIBRATION_MACS // macs))
 
 
 def answer_examples(macs: int, layers: int) -> int:
-    """How many examples are answered, for a network of so many MACs and layers."""
+    """Return how many examples are answered, for a network of so many MACs and layers."""
     return min(MOST_EXAMPLES, int(max(FEWEST_EXAMPLES, ANSWER_MACS // (macs * layers))))

@@ -1,4 +1,4 @@
-"""Where did the accuracy of a quantized file go? From FP32 down to the file, step by step.
+"""Waterfall: where the accuracy of a quantized file went, from FP32 down, step by step.
 
 FP32 -> weights quantized -> activations quantized: the file -> single layers back in FP32
 """
@@ -58,7 +58,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptInFloat:
-    """What keeping one layer in FP32 would give, measured.
+    """Measured gain of keeping one layer in FP32.
 
     Attributes:
         layer: its ONNX node name.
@@ -93,11 +93,11 @@ class Waterfall:
 
     @property
     def scored_by(self) -> Metric:
-        """What scores the examples."""
+        """Metric that scores the examples."""
         return metric_named(self.metric)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
+        """Return plain data, ready for JSON."""
         values = asdict(self)
         rows = {name: [to_stored(row) for row in values[name]] for name in ("stages", "layers")}
         return {**values, **rows}
@@ -187,13 +187,13 @@ class _Files:
         return mean_score(self.task.metric, answers, self.split.targets, original=exact)
 
     def stage(self, name: str, exact: np.ndarray, answers: np.ndarray) -> Stage:
-        """What a file of the way scores, and how loud its error is."""
+        """Score a file of the way, and measure its error."""
         return Stage(name=name, score=self.score(answers, exact), sqnr_db=sqnr_db(exact, answers))
 
     def kept(
         self, recipe: Recipe, file: Artifact, layer: str, exact: np.ndarray, answers: np.ndarray
     ) -> KeptInFloat:
-        """What changes if a layer of the file stays in FP32."""
+        """Return what changes if a layer of the file stays in FP32."""
         other = self.of(keep_in_float(recipe, [layer]))
         better = self.answers(other)
         latency = measure(

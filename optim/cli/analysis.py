@@ -21,7 +21,7 @@ def known_or_made(
     *,
     anew: bool,
 ) -> A:
-    """What is known of the candidate's file, or with ``anew`` or without it what is found now."""
+    """Return the known analysis of the candidate's file, or make it if asked or missing."""
     found = None if anew else opened.analysis_of(candidate.id, kind)
     found = found or opened.analyse(candidate.id, kind, progress=progress)
     assert isinstance(found, expected)  # that is what was asked for

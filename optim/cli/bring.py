@@ -47,7 +47,7 @@ NORMALIZE = click.option(
 
 
 def assigned(texts: tuple[str, ...], option: str) -> dict[str, float]:
-    """``("H=320",)`` as ``{"H": 320.0}``.
+    """Read ``("H=320",)`` as ``{"H": 320.0}``.
 
     Raises:
         ValueError: if one is not written so.
@@ -67,7 +67,7 @@ def assigned(texts: tuple[str, ...], option: str) -> dict[str, float]:
 
 
 def whole_sizes(texts: tuple[str, ...]) -> dict[str, int]:
-    """Sizes, which are integers of at least 1.
+    """Return sizes, which are integers of at least 1.
 
     Raises:
         ValueError: if one is not.
@@ -129,7 +129,7 @@ def bring(
 
 
 def brought_lines(made: Brought) -> list[str]:
-    """What came in, what was done to it, and what to do next."""
+    """Return what came in, what was done to it, and what to do next."""
     before = made.before
     common = ", ".join(f"{n} {kind}" for kind, n in list(before.operators.items())[:6])
     lines = [
@@ -151,7 +151,7 @@ def brought_lines(made: Brought) -> list[str]:
 
 
 def _judged(made: Brought) -> str:
-    """What the metric means, and what it cannot tell."""
+    """Return what the metric means, and what it cannot tell."""
     n = made.examples["test"]
     match made.metric:
         case "accuracy":

@@ -223,7 +223,7 @@ def _within_time(
 
 
 def _profiled_ms(known: Sensitivity) -> float:
-    """Of the INT8 file, by the profile that the sensitivity comes with."""
+    """Return the time of the INT8 file by the profile of the sensitivity."""
     whole = [row.time_ms for row in known.rows if row.precision is Precision.INT8]
     return (known.rest_ms or 0.0) + sum(time for time in whole if time is not None)
 
@@ -265,7 +265,7 @@ def _by_layer(found: Sensitivity) -> list[dict[Precision, LayerSensitivity]]:
 
 
 def _reached(found: Sensitivity) -> str:
-    """In what the drops are told, and what the FP32 file scores."""
+    """Return the unit of the drops, and the score of the FP32 file."""
     on = f"on {count(found.n)} validation examples"
     if found.metric == "accuracy":
         return f"Drops in points, {on}; FP32 is right in {share(found.score)} of them."
@@ -294,7 +294,7 @@ def _sensitivity_row(rows: dict[Precision, LayerSensitivity], metric: Metric) ->
 
 
 def _signed(metric: Metric, drop: float) -> str:
-    """How much worse, without the unit of the metric."""
+    """Return a drop without the unit of the metric."""
     if metric.right_or_wrong:
         return points(drop).removesuffix(" points")
     return drop_words(metric, drop).removesuffix(metric.step).rstrip()

@@ -162,7 +162,7 @@ def export(
 
 
 def _tested(task: Task) -> str:
-    """What the card says of the original on test; nothing of a task without such a record."""
+    """Return what the card says of the original on test; nothing without such a record."""
     return NOT_KNOWN if task.test_score is None else share(task.test_score)
 
 

@@ -1,4 +1,4 @@
-"""What the commands share: the options every one of them takes, tables, JSON and progress."""
+"""Output of the commands: the options that all of them take, tables, JSON and progress."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def tell_unread(workspace: Workspace, task: str | None = None) -> None:
 
 
 def known_task(context: click.Context, parameter: click.Parameter, name: str) -> str:
-    """Callback of a TASK argument: the name of a task, checked.
+    """Check the name of a task; callback of a TASK argument.
 
     Raises:
         UnknownTaskError: naming the nearest.
@@ -100,7 +100,7 @@ def say(text: object = "", *, error: bool = False) -> None:
 
 
 def print_json(data: object) -> None:
-    """Plain data on standard output; what is not finite becomes null."""
+    """Print plain data as JSON; numbers that are not finite become null."""
     text = json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=str)
     click.echo("\n".join(_plain_json(line) for line in text.split("\n")))
 

@@ -48,7 +48,7 @@ Row = tuple[str, NamedPreset, Candidate | None, Candidate | None]
 
 
 def _rows(opened: Workspace, task: str) -> list[Row]:
-    """Task, preset, its candidate where known, and the original."""
+    """Return task, preset, its candidate where known, and the original."""
     baseline = opened.candidate_of(task, Recipe())
     return [
         (task, each, opened.candidate_of(task, each.recipe), baseline)

@@ -75,12 +75,12 @@ def _options() -> Iterator[tuple[str, Field, Option]]:
 
 
 def _parameter(option: Option) -> str:
-    """What click calls the option in Python."""
+    """Return the option's name in Python, as click has it."""
     return option.name.replace("-", "_")
 
 
 def _click(kind: Kind) -> dict[str, Any]:
-    """How click reads such a value."""
+    """Return how click reads such a value."""
     match kind:
         case Number():
             return {"type": float, "metavar": kind.unit.upper() or "NUMBER"}

@@ -1,4 +1,4 @@
-"""What this machine is: processor, vector instructions, cores, governor."""
+"""This machine: processor, vector instructions, cores, governor."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def processor(cpuinfo: str) -> tuple[str, tuple[str, ...]]:
 
 
 def usable_cores() -> int:
-    """Logical processors that this process may use."""
+    """Return the number of logical processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

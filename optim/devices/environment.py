@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """Where a measurement was made. Two of them compare only if they are equal.
+    """Place of a measurement. Two measurements compare only if theirs are equal.
 
     Attributes:
         cpu: the processor's name.
@@ -33,7 +33,7 @@ class Environment:
     batch: int = 1
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON; a batch of 1 is left out, as it always was."""
+        """Return plain data, ready for JSON; a batch of 1 is left out, as it always was."""
         facts = asdict(self)
         if self.batch == 1:
             del facts["batch"]

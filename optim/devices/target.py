@@ -1,4 +1,4 @@
-"""What a latency is measured on: an engine on a device, with so many threads."""
+"""Target of a latency: an engine on a device, with so many threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ THIS_MACHINE = "here"
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What is measured on; figures of two targets never mix.
+    """Engine, device, threads and batch; figures of two targets never mix.
 
     Attributes:
         engine: its name in ``optim.engines.ENGINES``; it is loaded at first need.
@@ -55,12 +55,12 @@ class Target:
 
     @cached_property
     def environment(self) -> Environment:
-        """Where a measurement on this target is made."""
+        """Environment of a measurement on this target."""
         return this_environment(self.load_engine(), threads=self.threads, batch=self.batch)
 
     @property
     def fingerprint(self) -> str:
-        """That of the environment: figures are kept under it."""
+        """Fingerprint of the environment: figures are kept under it."""
         return self.environment.fingerprint
 
     def load_engine(self) -> Engine:
@@ -72,12 +72,12 @@ class Target:
         return engine_named(self.engine)
 
     def words(self) -> str:
-        """Engine and threads, such as ``ONNX Runtime, 2 threads``."""
+        """Return engine and threads, such as ``ONNX Runtime, 2 threads``."""
         batch = "" if self.batch == 1 else f", batch {self.batch}"
         return f"{engine_title(self.engine)}, {thread_words(self.threads)}{batch}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
+        """Return plain data, ready for JSON."""
         return asdict(self)
 
     @classmethod
@@ -105,6 +105,6 @@ KINDS = {"engine": str, "device": str, "threads": int, "batch": int}
 
 
 def thread_choices() -> tuple[int, ...]:
-    """Numbers of threads that are offered: one, two, all cores."""
+    """Return the numbers of threads to choose from: one, two, all cores."""
     cores = usable_cores()
     return tuple(sorted({1, min(2, cores), cores}))

@@ -1,4 +1,4 @@
-"""What an engine is: something that loads a model file and runs it."""
+"""Engine: a value that loads a model file and runs it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from optim.progress import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class TensorInfo:
-    """What a loaded model says of one of its inputs or outputs.
+    """Name, type and shape of an input or output of a loaded model.
 
     Attributes:
         name: as in the file.
@@ -104,12 +104,12 @@ class Engine(Protocol):
 
     @property
     def profiler(self) -> Profiler | None:
-        """What times its kernels; None if it cannot."""
+        """Profiler of its kernels; None if it has none."""
         ...
 
     @property
     def explainer(self) -> Explainer | None:
-        """What it says of its profiles; None if nothing."""
+        """Explainer of its profiles; None if it has none."""
         ...
 
     @property
@@ -118,7 +118,7 @@ class Engine(Protocol):
         ...
 
     def supports(self, path: Path) -> Refusal | None:
-        """None if the file can run here, else why not."""
+        """Return None if the file can run here, else why not."""
         ...
 
     def load(self, path: Path, *, threads: int) -> Session:
@@ -148,7 +148,7 @@ def feeds_for(session: Session, inputs: Feeds) -> Mapping[str, np.ndarray]:
 
 
 def examples_in(inputs: Feeds) -> int:
-    """How many examples there are; several inputs have as many as the first."""
+    """Count the examples; several inputs have as many as the first."""
     return len(next(iter(inputs.values())) if isinstance(inputs, Mapping) else inputs)
 
 

@@ -1,4 +1,4 @@
-"""What an engine says of its own profiles; the analysis asks it, and knows no engine by name."""
+"""Explainer: an engine's own reading of its profiles; the analysis knows no engine by name."""
 
 from __future__ import annotations
 

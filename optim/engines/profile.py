@@ -1,4 +1,4 @@
-"""Where the time of a file goes: one row per kernel that the engine really runs."""
+"""Profile: the time of a file, one row per kernel that the engine really runs."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Profile:
     runs: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
+        """Return plain data, ready for JSON."""
         return asdict(self)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Whether a rewritten network still answers as it did: asked at run time, on a few examples.
+"""Equivalence: does a rewritten network still answer as it did, on a few examples?
 
 Every rewrite has a promise: an exact one keeps the answers to 1e-4 of the largest, one on a grid to
 a part of the noise that the grid makes anyway. Both networks are run on the same few examples of
@@ -44,7 +44,7 @@ class Question:
     optimize: bool
 
     def answers_of(self, model: ModelProto) -> tuple[np.ndarray, ...] | None:
-        """What another network answers; None if it cannot run."""
+        """Return the outputs of another network; None if it cannot run."""
         return _answers(model, self.feeds, optimize=self.optimize)
 
 
@@ -75,7 +75,7 @@ def largest_difference(answers: Answers | None, before: Answers) -> float:
 
 
 def noise_db(answers: Answers | None, before: Answers) -> float:
-    """Signal above noise in decibels, of the output that has the least; integers do not count.
+    """Return the signal above noise in dB of the output that has the least, without integers.
 
     Minus infinity if there are no answers or some that are no numbers.
     """
@@ -133,7 +133,7 @@ def _first(model: ModelProto, examples: Examples) -> Feeds | None:
 
 
 def _made_up(model: ModelProto) -> Feeds | None:
-    """Numbers of the types and shapes that the inputs declare; None if one is no tensor of numbers.
+    """Return random inputs of the declared types and shapes; None if one is no tensor of numbers.
 
     Half of a batch is positive throughout, for networks that take a root or a logarithm.
     """

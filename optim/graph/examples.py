@@ -51,7 +51,7 @@ def examples_for(model: ModelProto, given: np.ndarray | Mapping[str, np.ndarray]
 
 
 def fixed_batch(model: ModelProto) -> int | None:
-    """How many examples the model takes at once; None if their number is free."""
+    """Return how many examples the model takes at once; None if their number is free."""
     for value in _graph_inputs(model):
         dims = value.type.tensor_type.shape.dim
         if dims and dims[0].dim_value:

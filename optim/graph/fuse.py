@@ -35,7 +35,7 @@ RESHAPES = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity")
 
 @dataclass(frozen=True, kw_only=True)
 class FuseReport:
-    """What was folded and rewritten in a file, and what of it the engine would have done anyway.
+    """Folds and rewrites of a file, and which of them the engine would have done anyway.
 
     Attributes:
         folded: operators that ONNX Runtime's basic optimizations took out, by kind.
@@ -61,7 +61,7 @@ class FuseReport:
 
     @property
     def sentence(self) -> str:
-        """How much of it is left after the engine has optimized both files."""
+        """Gain that is left after the engine has optimized both files, in words."""
         changed = (
             f"The file still has {self.nodes_after} operators."
             if self.nodes_after == self.nodes_before
@@ -80,12 +80,12 @@ class FuseReport:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
+        """Return plain data, ready for JSON."""
         return {**asdict(self), "sentence": self.sentence}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FuseReport:
-        """What ``to_dict`` has written."""
+        """Read what ``to_dict`` has written."""
         told = {name: value for name, value in data.items() if name != "sentence"}
         rules = tuple(RuleReport(**rule) for rule in data["rules"])
         return cls(**{**told, "rules": rules})
@@ -115,7 +115,7 @@ def fuse(model: bytes, examples: np.ndarray | Mapping[str, np.ndarray] | None = 
 
 
 def fuse_report(model: bytes) -> tuple[bytes, FuseReport]:
-    """As ``fuse``, with an account of what was done.
+    """Fuse as ``fuse`` does, with an account of what was done.
 
     Raises:
         BrokenArtifactError: if ONNX Runtime cannot read the file.
@@ -182,7 +182,7 @@ def _by_rules(
 
 
 def _broken_promise(before: ModelProto, rewritten: ModelProto, asked: Question | None) -> str:
-    """Why rewrites are taken back; empty if they keep their promise.
+    """Return why rewrites are taken back; empty if they keep their promise.
 
     The rules for integers trade one kernel for two that are faster: their kernels are not counted.
     """
@@ -204,7 +204,7 @@ def _broken_promise(before: ModelProto, rewritten: ModelProto, asked: Question |
 
 
 def _computing_kernels(model: bytes) -> int:
-    """Operators that ONNX Runtime runs, without those that only give numbers another shape."""
+    """Return the operators that ONNX Runtime runs, without those that only reshape."""
     nodes = onnx.load_model_from_string(optimized_graph(model)).graph.node
     return sum(node.op_type not in RESHAPES for node in nodes)
 
@@ -228,7 +228,7 @@ def _left_batch_norms(model: ModelProto) -> dict[str, int]:
 
 
 def _basic_optimizations(model: bytes) -> ModelProto:
-    """ONNX Runtime's basic optimizations, without the operator sets that it adds."""
+    """Apply ONNX Runtime's basic optimizations, without the operator sets that it adds."""
     optimized = onnx.load_model_from_string(basic_optimizations(model))
     del optimized.opset_import[:]
     optimized.opset_import.extend(read_model(model).opset_import)

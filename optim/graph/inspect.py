@@ -1,4 +1,4 @@
-"""What can be counted in a file: parameters, zeros, multiply-accumulates, operators left in float.
+"""Facts of a file: parameters, zeros, multiply-accumulates, operators left in float.
 
 One output element of a layer costs as many multiply-accumulates as numbers meet in it:
 
@@ -69,7 +69,7 @@ def graph_facts(model: bytes, optimized: bytes | None = None) -> GraphFacts:
 
 
 def count_parameters(model: ModelProto) -> int:
-    """Numbers in weights and biases; a tensor that two layers share counts once."""
+    """Count the numbers in weights and biases; a tensor that two layers share counts once."""
     sizes = {tensor.name: prod(tensor.dims) for tensor in model.graph.initializer if tensor.dims}
     source = _unpacked_from(model)
     used = {
@@ -82,7 +82,7 @@ def count_parameters(model: ModelProto) -> int:
 
 
 def count_weights(model: ModelProto) -> tuple[int, int]:
-    """Numbers in the weights of Conv, Gemm and MatMul, and how many of them stand for zero.
+    """Count the weights of Conv, Gemm and MatMul, and how many of them stand for zero.
 
     An integer stands for zero if it equals its zero point. A weight that was only rounded to
     zero counts like one that was made zero: no file tells them apart.
@@ -102,7 +102,7 @@ def count_weights(model: ModelProto) -> tuple[int, int]:
 
 
 def _zero_points(model: ModelProto) -> dict[str, np.ndarray]:
-    """By the name of stored integers: what stands for zero there, shaped to be compared."""
+    """Return what stands for zero in stored integers, by name, shaped to be compared."""
     stored = constants(model)
     found: dict[str, np.ndarray] = {}
     for node in model.graph.node:
@@ -147,7 +147,7 @@ def _macs(node: NodeProto, shapes: dict[str, tuple[int | None, ...]]) -> int:
 
 
 def _unpacked_from(model: ModelProto) -> dict[str, str]:
-    """For each tensor that is only a stored constant in another format: the constant's name."""
+    """Return the stored constant that a tensor repeats in another format, by the tensor's name."""
     stored = {tensor.name for tensor in model.graph.initializer}
     found: dict[str, str] = {}
     for node in model.graph.node:  # in order: four-bit weights go through a Cast first

@@ -68,13 +68,13 @@ def _inlined(model: ModelProto) -> ModelProto:
 
 
 def opset(model: ModelProto) -> int:
-    """Version of the standard operators that the file uses; 0 if it uses none of them."""
+    """Return the version of the standard operators that the file uses; 0 without any."""
     versions = (int(entry.version) for entry in model.opset_import if entry.domain in STANDARD)
     return next(versions, 0)
 
 
 def constants(model: ModelProto) -> dict[str, np.ndarray]:
-    """Initializers by name, as read-only arrays."""
+    """Return initializers by name, as read-only arrays."""
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
 
 
@@ -84,7 +84,7 @@ def attribute(node: NodeProto, name: str, default: int = 0) -> int:
 
 
 def consumers(nodes: Iterable[NodeProto]) -> dict[str, list[NodeProto]]:
-    """Who reads each tensor, itself or in a subgraph; a node that reads it twice comes twice."""
+    """Return the readers of each tensor, subgraphs included; twice if a node reads it twice."""
     readers: dict[str, list[NodeProto]] = {}
     for node in nodes:
         for name in reads(node):
@@ -93,17 +93,17 @@ def consumers(nodes: Iterable[NodeProto]) -> dict[str, list[NodeProto]]:
 
 
 def producers(nodes: Iterable[NodeProto]) -> dict[str, NodeProto]:
-    """Who writes each tensor."""
+    """Return the writer of each tensor."""
     return {name: node for node in nodes for name in node.output}
 
 
 def tensor_shapes(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
-    """Shapes of the tensors whose number of dimensions is known, None for a free dimension."""
+    """Return the shapes of tensors of known rank, None for a free dimension."""
     return {value.name: shape for value, shape in _inferred(model)}
 
 
 def float_tensor_shapes(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
-    """Shapes of all float tensors, None for the batch, by ONNX's shape inference."""
+    """Return the shapes of all float tensors, None for the batch, by ONNX's shape inference."""
     floats = (TensorProto.FLOAT, TensorProto.FLOAT16)
     return {
         value.name: shape

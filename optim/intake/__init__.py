@@ -1,1 +1,1 @@
-"""What comes from strangers: files are read with care, and worked on in a process with limits."""
+"""Files from strangers: read with care, and worked on in a process with limits."""

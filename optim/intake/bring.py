@@ -54,7 +54,7 @@ GUESSED_ON = 128
 
 @dataclass(frozen=True, kw_only=True)
 class Brought:
-    """What was made of a file.
+    """Result of bringing a file.
 
     Attributes:
         name: of the task.
@@ -82,7 +82,7 @@ class Brought:
     guesses: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for ``--json``."""
+        """Return plain data for ``--json``."""
         return {
             "task": self.name, "folder": str(self.folder), "before": self.before.to_dict(),
             "after": self.after.to_dict(), "steps": list(self.steps), "metric": self.metric,
@@ -248,7 +248,7 @@ def _answer_of_one(fitted: Fitted) -> np.ndarray:
 def _prepared(
     examples: Examples, fitted: Fitted, normalization: str | None
 ) -> tuple[Examples, dict[str, float]]:
-    """Pictures normalised as asked, or as suits the model best; and what each way scored."""
+    """Return pictures normalised as asked, or as suits the model best; and what each way scored."""
     if normalization is not None:
         return normalized(examples, normalization), {}
     draw = np.random.default_rng(0).permutation(len(examples))[:GUESSED_ON]
@@ -277,7 +277,7 @@ def _accuracy(examples: Examples, fitted: Fitted) -> float:
 
 
 def _metric(examples: Examples, answer: np.ndarray, classes: int | None) -> str:
-    """What can be said of the answers with what is known of the examples."""
+    """Return the metric that the known part of the examples allows."""
     if not examples.labelled:
         return "sqnr" if classes is None or examples.random else "agreement"
     if examples.targets.ndim == 1 and examples.targets.dtype.kind in "iu":

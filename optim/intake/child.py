@@ -79,7 +79,7 @@ def _answer(where: str, argument: dict[str, Any], tell: _Teller) -> dict[str, An
 
 
 def _unforeseen(error: Exception) -> str:
-    """For what nobody foresaw: where it happened, for a report, in one sentence."""
+    """Return a sentence on an unforeseen error with its place, for a report."""
     frames = traceback.extract_tb(error.__traceback__)
     last = next((f for f in reversed(frames) if "site-packages" not in f.filename), frames[-1])
     place = f"{Path(last.filename).name}, line {last.lineno}"
@@ -102,7 +102,7 @@ def _guard(worker: int) -> NoReturn:
 
 
 def _end_with_input() -> None:
-    """Nobody writes here any more: input ends when the parent has died, however that was."""
+    """End with the input: it ends when the parent has died, however that was."""
     os.read(0, 1)
     os.killpg(0, signal.SIGKILL)
 

@@ -69,7 +69,7 @@ class Examples:
 
 
 def random_examples(inputs: tuple[Port, ...], *, seed: int = 0) -> Examples:
-    """Random inputs, for a user who has none at hand."""
+    """Return random inputs, for a user who has none at hand."""
     return Examples(
         feeds=random_feeds(inputs, RANDOM_EXAMPLES, seed=seed),
         targets=np.zeros((RANDOM_EXAMPLES, 0), np.float32),
@@ -103,7 +103,7 @@ def read_examples(path: Path, inputs: tuple[Port, ...], classes: int | None) -> 
 
 
 def arrays_for(path: Path, inputs: tuple[Port, ...]) -> Examples:
-    """Arrays by input name, and labels under ``targets``, ``labels``, ``label`` or ``y``.
+    """Return arrays by input name, and labels under ``targets``, ``labels``, ``label`` or ``y``.
 
     A model with one input takes the only other array, whatever its name.
 
@@ -153,7 +153,7 @@ def _fitting(port: Port, values: np.ndarray | None, file: str) -> np.ndarray:
 
 # --- pictures -------------------------------------------------------------------------------------
 def read_pictures(folder: Path, inputs: tuple[Port, ...], classes: int | None) -> Examples:
-    """Pictures in one folder a class, resized to the input, pixels in 0..1.
+    """Return pictures in one folder a class, resized to the input, pixels in 0..1.
 
     Raises:
         BrokenDataError: as ``read_examples``.
@@ -190,7 +190,7 @@ def read_pictures(folder: Path, inputs: tuple[Port, ...], classes: int | None) -
 
 
 def normalized(examples: Examples, way: str) -> Examples:
-    """Pictures with another normalization of their pixels.
+    """Return pictures with another normalization of their pixels.
 
     Args:
         way: a key of ``NORMALIZATIONS``.
@@ -237,7 +237,7 @@ def _pictures(folder: Path) -> Iterator[Path]:
 
 
 def _spread(paths: list[tuple[Path, int]], most: int) -> list[tuple[Path, int]]:
-    """At most so many, drawn by the hash of their names, so that a rerun takes the same."""
+    """Choose at most so many by the hash of their names, so that a rerun takes the same."""
     if len(paths) <= most:
         return paths
     key = {
@@ -274,7 +274,7 @@ def _picture(path: Path, channels: int, height: int, width: int) -> np.ndarray:
 
 # --- splits ---------------------------------------------------------------------------------------
 def divided(examples: Examples, *, seed: int = 0) -> dict[str, Examples]:
-    """Test, validation and calibration, disjoint, every class divided alike.
+    """Return test, validation and calibration, disjoint, every class divided alike.
 
     What is equal to the last digit goes into one split, so that no picture is tested that was
     calibrated on.
@@ -302,7 +302,7 @@ def divided(examples: Examples, *, seed: int = 0) -> dict[str, Examples]:
 
 
 def _first_alike(examples: Examples) -> np.ndarray:
-    """For each example the first one with the same bytes."""
+    """Return for each example the first one with the same bytes."""
     seen: dict[bytes, int] = {}
     found = np.empty(len(examples), np.int64)
     for i in range(len(examples)):

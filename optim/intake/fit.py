@@ -86,7 +86,7 @@ def make_fit(content: bytes, *, sizes: Mapping[str, int], frozen: Mapping[str, f
 
 
 def random_feeds(inputs: tuple[Port, ...], n: int, *, seed: int) -> Feeds:
-    """Random inputs by name, a batch of ``n``: normal numbers, or integers 0 and 1."""
+    """Return random inputs by name, a batch of ``n``: normal numbers, or integers 0 and 1."""
     draw = np.random.default_rng(seed)
     feeds: Feeds = {}
     for port in inputs:
@@ -166,7 +166,7 @@ def _fix(model: ModelProto, sizes: Mapping[str, int], frozen: Mapping[str, float
 
 
 def _drop_declared_shapes(model: ModelProto) -> None:
-    """Inner and output shapes are worked out anew: a file may declare wrong ones."""
+    """Drop inner and output shapes: a file may declare wrong ones."""
     del model.graph.value_info[:]
     for value in model.graph.output:
         kind = value.type.tensor_type
@@ -178,7 +178,7 @@ def _drop_declared_shapes(model: ModelProto) -> None:
 
 
 def _fold_branches(content: bytes) -> bytes:
-    """Constants folded, and with them every branch whose condition is decided."""
+    """Fold constants, and with them every branch whose condition is decided."""
     if not any(node.op_type in BRANCHES for node in read_model(content).graph.node):
         return content
     return basic_optimizations(content)
@@ -212,7 +212,7 @@ def _free_batch(content: bytes) -> bytes:
 
 
 def _attempt(change: Callable[[bytes], bytes], content: bytes) -> bytes | None:
-    """What a change makes of a model; None if it cannot be done."""
+    """Apply a change to a model; None if it cannot be done."""
     try:
         return change(content)
     except (OptimError, RuntimeError, ValueError, TypeError):

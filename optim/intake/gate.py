@@ -133,7 +133,7 @@ def _check_extent(model: ModelProto, name: str) -> None:
 
 
 def _written_out(nodes: Iterable[NodeProto], sizes: dict[tuple[str, str], int], name: str) -> int:
-    """Operators in these nodes and below, calls counted as what they call."""
+    """Count operators in these nodes and below, calls as what they call."""
     total, waiting = 0, [(nodes, 0)]
     while waiting:
         level, depth = waiting.pop()
@@ -148,7 +148,7 @@ def _written_out(nodes: Iterable[NodeProto], sizes: dict[tuple[str, str], int], 
 
 
 def _callees_first(own: dict[tuple[str, str], Any], name: str) -> list[tuple[str, str]]:
-    """Functions in an order in which each stands after those that it calls."""
+    """Sort functions so that each stands after those that it calls."""
     ordered: dict[tuple[str, str], None] = {}
     for first in own:
         path: list[tuple[tuple[str, str], Iterator[tuple[str, str]]]] = []

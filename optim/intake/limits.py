@@ -1,4 +1,4 @@
-"""What a process that works on a stranger's file may take."""
+"""Limits of a process that works on a stranger's file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MORE_TASKS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a process may take before it is ended.
+    """Limits of a process; beyond them it is ended.
 
     Attributes:
         memory_bytes: of address space.
@@ -43,7 +43,7 @@ class Limits:
 
 
 def limits_for(path: Path) -> Limits:
-    """Limits for the work on a model file: a longer one may take more memory and more time.
+    """Return the limits of the work on a model file: a longer one gets more memory and time.
 
     Files beside it whose names begin alike count as its weights.
     """
@@ -76,7 +76,7 @@ def set_limits(limits: Limits) -> None:
 
 
 def tasks_of_this_user() -> int | None:
-    """Processes and threads, as the system counts them against its limit; None where unknown."""
+    """Count processes and threads as the system does for its limit; None where unknown."""
     proc, mine = Path("/proc"), os.getuid()
     if not (proc / "self" / "task").is_dir():
         return None

@@ -1,4 +1,4 @@
-"""What a stranger's model is: its inputs and outputs, its operators, its size."""
+"""Look at a stranger's model: its inputs and outputs, its operators, its size."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Port:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What can be said of a file before anything is run.
+    """Facts of a file that are known before anything is run.
 
     Attributes:
         inputs, outputs: constants that stand among the inputs are left out.
@@ -66,7 +66,7 @@ class Look:
     size_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return asdict(self)
 
     @classmethod
@@ -106,7 +106,7 @@ def look_at(content: bytes) -> Look:
 
 
 def _stored(model: ModelProto) -> list[TensorProto]:
-    """Initializers, and the values of Constant nodes."""
+    """Return initializers, and the values of Constant nodes."""
     held = [
         item.t
         for node in model.graph.node

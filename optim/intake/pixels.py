@@ -1,4 +1,4 @@
-"""How pixels are normalised: the usual ways, by the words for them."""
+"""Normalization of pixels: the usual ways, by the words for them."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def read_regular(
 
 
 def _content(handle: int, name: str, at_most: int) -> bytes:
-    """At most ``at_most`` bytes; a file that grows, or lies about its length, is refused."""
+    """Read at most ``at_most`` bytes; a file that grows, or lies about its length, is refused."""
     content = bytearray()
     while piece := os.read(handle, min(PIECE_BYTES, at_most + 1 - len(content))):
         content += piece

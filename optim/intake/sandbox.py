@@ -115,7 +115,7 @@ def _child(work: Work, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Nothing of the user's but where Python finds this package and its libraries."""
+    """Return an environment without the user's, but for where Python finds its libraries."""
     passed = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
     root = str(Path(errors.__file__).resolve().parents[1])
     paths = [root, *filter(None, [passed.get("PYTHONPATH")])]
@@ -173,7 +173,7 @@ def _listen(child: subprocess.Popen[bytes], name: str, limits: Limits, progress:
 
 
 def _messages(child: subprocess.Popen[bytes]) -> Iterator[Plain | None]:
-    """What the child writes, line by line; None about twice a second while it writes nothing."""
+    """Yield the child's messages line by line; None about twice a second while it is silent."""
     assert child.stdout is not None
     pipe, waiting = child.stdout.fileno(), b""
     with selectors.DefaultSelector() as selector:

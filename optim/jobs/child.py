@@ -104,7 +104,7 @@ class _Progress:
 
 
 def unexpected(job_id: str) -> str:
-    """What a page shows where the log alone can tell what happened."""
+    """Return the sentence for a page where only the log can tell what happened."""
     return f"something unexpected went wrong (job {job_id}); the log has the rest."
 
 
@@ -139,7 +139,7 @@ def _die_with_worker() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``python -m optim.jobs.child FOLDER JOB TOKEN``; started by ``optim.jobs.worker`` alone."""
+    """Run ``python -m optim.jobs.child FOLDER JOB TOKEN``, as ``optim.jobs.worker`` does."""
     parser = argparse.ArgumentParser(prog="python -m optim.jobs.child", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="the workspace")
     parser.add_argument("job", help="the job's id")

@@ -12,7 +12,7 @@ from optim.words import moment
 
 
 class JobKind(StrEnum):
-    """What a job does."""
+    """Kind of work."""
 
     MAKE = "make"
     """Make a candidate (training, export, quantization), then measure it."""
@@ -27,7 +27,7 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -75,7 +75,7 @@ class Job:
 
     @cached_property
     def recipe(self) -> Recipe | None:
-        """What is to be made; None where the work is on a candidate or on a task.
+        """Recipe to make; None where the work is on a candidate or on a task.
 
         Raises:
             BrokenRecipeError: a newer version of edge-optim wrote it.

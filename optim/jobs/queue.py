@@ -108,7 +108,7 @@ class JobQueue:
         return self._select(f"WHERE {LIVE_STATES} ORDER BY state = 'queued', {ORDER}")
 
     def paused(self) -> str | None:
-        """Why the queue is paused, or None."""
+        """Return why the queue is paused, or None."""
         with reading(self.folder) as store:
             return _paused(store)
 

@@ -1,4 +1,4 @@
-"""What the worker does for each kind of job."""
+"""Work of a job: what the worker does for each kind."""
 
 from __future__ import annotations
 
@@ -160,4 +160,4 @@ def _known(results: Results, job: Job, target: Target) -> Candidate:
 
 
 def _silent(share: float, words: str) -> None:
-    """Progress that nobody needs to see."""
+    """Ignore progress that nobody needs to see."""

@@ -349,7 +349,7 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _log(folder: Path, name: str) -> Iterator[IO[bytes]]:
-    """``logs/NAME.log``, opened for appending, with the time written first."""
+    """Open ``logs/NAME.log`` for appending, and write the time first."""
     try:
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         file = (folder / "logs" / f"{name}.log").open("ab")
@@ -363,7 +363,7 @@ def _log(folder: Path, name: str) -> Iterator[IO[bytes]]:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with this very package first on the path of modules.
+    """Return our environment, with this very package first on the path of modules.
 
     The small linear algebra of quantization loses more by waiting for a second thread than it
     gains.
@@ -376,7 +376,7 @@ def _environment() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``python -m optim.jobs.worker FOLDER``: work on a workspace's jobs until none is left."""
+    """Run ``python -m optim.jobs.worker FOLDER`` until no job is left."""
     parser = argparse.ArgumentParser(prog="python -m optim.jobs.worker", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="the workspace")
     parser.add_argument("--runner", default=RUNNER, help="module:function that does a job")

@@ -47,7 +47,7 @@ PATIENCE = 3
 
 
 def involuntary_switches() -> int:
-    """How often other programs took this thread's core so far; 0 where that is not counted."""
+    """Count how often other programs took this thread's core so far; 0 where not counted."""
     counted = getattr(resource, "RUSAGE_THREAD", None)
     return 0 if counted is None else resource.getrusage(counted).ru_nivcsw
 
@@ -146,7 +146,7 @@ def _time_rounds(
     clock: Clock,
     switches: Callable[[], int],
 ) -> dict[Role, np.ndarray]:
-    """Milliseconds per role, float32, shape (rounds, runs of the role)."""
+    """Return milliseconds per role, float32, shape (rounds, runs of the role)."""
     times = {role: np.empty((rounds, runs[role]), np.float32) for role in sessions}
     order = list(sessions)
     for turn in range(rounds):
@@ -158,7 +158,7 @@ def _time_rounds(
 def _time_runs(
     session: Session, runs: int, example: Feeds, clock: Clock, switches: Callable[[], int]
 ) -> list[float]:
-    """Milliseconds of so many runs; disturbed ones only if there are too few others."""
+    """Return the milliseconds of so many runs; disturbed ones only if others are too few."""
     undisturbed: list[float] = []
     disturbed: list[float] = []
     feeds = feeds_for(session, example)

@@ -1,4 +1,4 @@
-"""What a measurement is: raw samples and the environment; every summary is a property.
+"""Measurement: raw samples and the environment; every summary is a property.
 
 Predicted figures are another type (``optim.search.predict.Prediction``): the two cannot mix.
 """
@@ -70,7 +70,7 @@ class Latency:
 
     @property
     def n(self) -> int:
-        """How many runs of the candidate were timed."""
+        """Number of timed runs of the candidate."""
         return int(self.candidate_ms.size)
 
     @cached_property
@@ -85,7 +85,7 @@ class Latency:
 
     @cached_property
     def speedup(self) -> float:
-        """How many times faster than the baseline: the median over the rounds."""
+        """Factor by which it is faster than the baseline: the median over the rounds."""
         return float(np.median(self.round_ratios))
 
     @cached_property
@@ -116,7 +116,7 @@ class Latency:
 
     @property
     def system_load(self) -> float:
-        """How much longer than usual the baseline took, as a share; 0 is as usual, or unknown."""
+        """Time of the baseline above the usual, as a share; 0 is as usual, or unknown."""
         return max(0.0, self.baseline_quiet_ms / self.usual_ms - 1.0) if self.usual_ms else 0.0
 
     @property
@@ -140,7 +140,7 @@ class Latency:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Latency:
-        """What ``to_dict`` has written."""
+        """Read what ``to_dict`` has written."""
         arrays = {
             name: np.asarray(data[name], np.float32)
             for name in ("baseline_ms", "candidate_ms", "null_ms")
@@ -149,7 +149,7 @@ class Latency:
         return cls(**{**data, **arrays, "environment": environment})
 
     def noise_words(self) -> str:
-        """What disturbed the measurement and what to do; nothing if it is good."""
+        """Return what disturbed the measurement and what to do; nothing if it is good."""
         if self.system_load > LOADED:
             return (
                 "Other programs used the machine while it was timed: the original took "
@@ -193,7 +193,7 @@ class Moments:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """What the very file scores on a split, compared example by example with the baseline.
+    """Score of the very file on a split, compared example by example with the baseline.
 
     Attributes:
         n: examples.
@@ -266,7 +266,7 @@ class Score:
 
     @property
     def drop(self) -> float:
-        """How much worse than the baseline, whichever way is better; below 0 if it is better."""
+        """Loss against the baseline, whichever way is better; below 0 if it is better."""
         return -self.difference if self.scored_by.higher_is_better else self.difference
 
     def worse_by(self, drop: float) -> float:

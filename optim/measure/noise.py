@@ -1,4 +1,4 @@
-"""How loud the error of a compressed network is, against the answers of the original."""
+"""Noise of a compressed network: its error against the outputs of the original."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def sqnr_db(reference: np.ndarray, other: np.ndarray) -> float:
-    """Signal to quantization noise, 10 log10(sum reference^2 / sum (reference - other)^2).
+    """Return the SQNR in dB, 10 log10(sum reference^2 / sum (reference - other)^2).
 
     Ten decibels less are ten times the power of the noise. Unlike accuracy, which moves in whole
     examples, it tells two good files apart on a hundred examples.

@@ -1,4 +1,4 @@
-"""Where the time of a file goes on a target, as its engine tells it."""
+"""Profile of a file on a target, as its engine tells it."""
 
 from __future__ import annotations
 

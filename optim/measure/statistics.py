@@ -12,7 +12,7 @@ Z95 = 1.959963984540054
 
 
 def wilson_interval(successes: int, n: int, *, z: float = Z95) -> tuple[float, float]:
-    """Interval of a share, 95 % unless told otherwise.
+    """Return the interval of a share, 95 % unless told otherwise.
 
     Source: Wilson 1927.
 
@@ -29,7 +29,7 @@ def wilson_interval(successes: int, n: int, *, z: float = Z95) -> tuple[float, f
 
 
 def mcnemar_p(worse: int, better: int) -> float:
-    """Two-sided exact McNemar test on discordant pairs.
+    """Return the p-value of the two-sided exact McNemar test on discordant pairs.
 
     Source: McNemar 1947; the exact binomial form.
 
@@ -48,7 +48,7 @@ def mcnemar_p(worse: int, better: int) -> float:
 def paired_difference_interval(
     worse: int, better: int, n: int, *, z: float = Z95
 ) -> tuple[float, float]:
-    """Interval of (better - worse) / n for paired answers.
+    """Return the interval of (better - worse) / n for paired answers.
 
     Source: Agresti and Min 2005: add half a count to each cell, then Wald.
     """
@@ -61,7 +61,7 @@ def paired_difference_interval(
 
 
 def mean_interval(mean: float, deviation: float, n: int) -> tuple[float, float]:
-    """95 % t interval of a mean.
+    """Return the 95 % t interval of a mean.
 
     Args:
         deviation: standard deviation of the n values, with n - 1 in the denominator.
@@ -77,7 +77,7 @@ def mean_interval(mean: float, deviation: float, n: int) -> tuple[float, float]:
 
 
 def mean_p(mean: float, deviation: float, n: int) -> float:
-    """Two-sided t test that the true mean is 0; with paired differences, the paired t test.
+    """Return the p-value of the two-sided t test that the mean is 0; paired for differences.
 
     >>> round(mean_p(1.0, 2.0, 16), 3)
     0.064
@@ -88,7 +88,7 @@ def mean_p(mean: float, deviation: float, n: int) -> float:
 
 
 def t_tails(t: float, freedom: int) -> float:
-    """Probability that Student's t lies further from 0 than ``t`` >= 0.
+    """Return the probability that Student's t lies further from 0 than ``t`` >= 0.
 
     The sum of the density by Simpson's rule over the angle atan(t / sqrt(freedom)), in which it is
     a power of the cosine: smooth, and exact to 1e-9 for up to a million degrees of freedom.
@@ -121,7 +121,7 @@ def t_quantile(freedom: int, *, tails: float = 0.05) -> float:
 def bootstrap_median_interval(
     values: np.ndarray, *, draws: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % percentile-bootstrap interval of the median of ``values``, shape (n,).
+    """Return the 95 % percentile-bootstrap interval of the median of ``values``, shape (n,).
 
     Source: Efron 1979. With one value the interval is that value.
     """
@@ -140,7 +140,7 @@ def bootstrap_median_interval(
 
 @lru_cache(maxsize=16)
 def _draws(n: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draws with replacement: indices (draws, n), and how often each is drawn (draws, n)."""
+    """Draw with replacement: indices (draws, n), and how often each is drawn (draws, n)."""
     indices = np.random.default_rng(seed).integers(0, n, (draws, n))
     counts = np.zeros((draws, n), np.int16)
     np.add.at(counts, (np.arange(draws)[:, None], indices), 1)

@@ -181,7 +181,7 @@ def _build(
 
 
 def _calibration(task: Task, step: Quantize) -> Feeds:
-    """What ranges are read from: the split kept for it, or examples drawn by the step's seed."""
+    """Return the calibration examples: the split kept for it, or drawn by the step's seed."""
     if step.calibration_seed == 0:
         return task.split("calibration").feeds
     drawn = task.split("train").take(step.calibration_examples, seed=step.calibration_seed)
@@ -235,7 +235,7 @@ def trained_network(
 
 
 def _seconds_trained(results: Results, task: Task, recipe: Recipe) -> float:
-    """How long a recipe has been trained already, by the log of its epochs."""
+    """Return how long a recipe has been trained already, by the log of its epochs."""
     prefix, log, seconds = recipe.training_prefix(), TrainingLog(results.folder), 0.0
     while prefix.steps:
         seconds += sum(epoch.seconds for epoch in log.get(candidate_id(task, prefix)))
@@ -244,13 +244,13 @@ def _seconds_trained(results: Results, task: Task, recipe: Recipe) -> float:
 
 
 def _before(prefix: Recipe) -> Recipe:
-    """What must be trained before the last step of a prefix can be, a round of pruning included."""
+    """Return what must be trained before a prefix's last step, a round of pruning included."""
     earlier = prefix.earlier_round() if isinstance(prefix.steps[-1], Prune) else None
     return earlier or _whole(prefix)
 
 
 def _whole(prefix: Recipe) -> Recipe:
-    """What a prefix does before its last step, all rounds of that step included."""
+    """Return what a prefix does before its last step, all rounds of that step included."""
     return Recipe(steps=prefix.steps[:-1], seed=prefix.seed)
 
 

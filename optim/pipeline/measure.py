@@ -1,4 +1,4 @@
-"""From a candidate's file to its figures: the order in which things are measured, and against what.
+"""Measuring a candidate: the order in which things are measured, and against what.
 
 Everything is compared with the task's reference, the original network in FP32 on the same target.
 Files are made before (``optim.pipeline.make``, ``optim.pipeline.reference``); here the store is

@@ -166,7 +166,7 @@ def _task(argument: Plain) -> Task:
 
 
 def _model_path(path: Path) -> Path:
-    """Where the admitted file lies in the child's folder: under its own name, for sentences."""
+    """Return the admitted file's path in the child's folder: its own name, for sentences."""
     name = path.name if path.suffix == ".onnx" else f"{path.stem[:200]}.onnx"
     return Path(MODEL_FOLDER) / name
 

@@ -1,4 +1,4 @@
-"""What every figure is compared with: the task's original network in FP32, on the same target.
+"""Reference of every figure: the task's original network in FP32, on the same target.
 
 It is prepared before anything is measured, in a step of its own: measuring never makes a file.
 """

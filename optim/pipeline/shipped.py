@@ -1,4 +1,4 @@
-"""What ships of a task's prebuilt candidates: files, and what was recorded when they were made.
+"""Shipped files of a task's prebuilt candidates, and what was recorded when they were made.
 
     starters.json     of each: recipe, versions of its steps, hash of the file, accuracy, epochs
     predictions.npz   its predicted class of every test example, by hash

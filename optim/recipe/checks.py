@@ -20,7 +20,7 @@ def is_whole(value: object) -> bool:
 
 
 def got(value: object) -> str:
-    """What came, for a message; a text that reads like a number is called one.
+    """Return the value for a message; a text that reads like a number is called one.
 
     >>> got(2), got("0.5")
     ('got 2', "got the text '0.5'; write it without quotes")

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Precision(StrEnum):
-    """How numbers are stored in the file."""
+    """Number format of the weights in the file."""
 
     FP32 = "fp32"
     FP16 = "fp16"
@@ -15,7 +15,7 @@ class Precision(StrEnum):
 
     @property
     def bits(self) -> int:
-        """Of one number in the file."""
+        """Bits of one number in the file."""
         return int(self.removeprefix("fp").removeprefix("int"))
 
 
@@ -24,7 +24,7 @@ INTEGER_PRECISIONS = (Precision.INT8, Precision.INT4)
 
 
 class Activations(StrEnum):
-    """In what the results between the layers are computed."""
+    """Number format of the results between the layers."""
 
     UINT8 = "uint8"
     """Integers 0..255 with a zero point: what the kernels of x86 processors are made for."""
@@ -37,7 +37,7 @@ class Activations(StrEnum):
 
 
 class Calibration(StrEnum):
-    """How the range of an activation is read off the calibration examples."""
+    """Way to read the range of an activation off the calibration examples."""
 
     MINMAX = "minmax"
     MOVING_AVERAGE = "moving_average"
@@ -95,7 +95,7 @@ class Criterion(StrEnum):
 
 
 class PruningUnit(StrEnum):
-    """What a pruning ratio is a share of."""
+    """Unit of a pruning ratio."""
 
     CHANNELS = "channels"
     PARAMETERS = "parameters"
@@ -103,7 +103,7 @@ class PruningUnit(StrEnum):
 
 
 class Scope(StrEnum):
-    """Where what matters least is looked for."""
+    """Scope in which the least important is looked for."""
 
     UNIFORM = "uniform"
     """The same share of every layer is pruned."""
@@ -112,7 +112,7 @@ class Scope(StrEnum):
 
 
 class Pattern(StrEnum):
-    """Which zeros a sparse matrix may have."""
+    """Pattern of the zeros in a sparse matrix."""
 
     UNSTRUCTURED = "unstructured"
     TWO_OF_FOUR = "2:4"
@@ -121,7 +121,7 @@ class Pattern(StrEnum):
 
 
 class SparsifyMethod(StrEnum):
-    """How weights are chosen and become zero."""
+    """Method that chooses weights and makes them zero."""
 
     MAGNITUDE = "magnitude"
     """The smallest at once."""
@@ -133,7 +133,7 @@ class SparsifyMethod(StrEnum):
 
 
 class DistillationLoss(StrEnum):
-    """What of the teacher a student imitates."""
+    """Part of the teacher that a student imitates."""
 
     SOFT = "soft"
     """Its softened answers (Hinton et al. 2015)."""

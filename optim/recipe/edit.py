@@ -86,7 +86,7 @@ def keep_in_float(recipe: Recipe, layers: Iterable[str]) -> Recipe:
 
 
 def suiting(step: Step, best: Step) -> dict[str, Any]:
-    """What suits a task best, of the fields that have an effect beside what the step says.
+    """Return the task's best values of the fields that have an effect beside the step's own.
 
     Args:
         best: a step of the same kind, as it suits the task.

@@ -65,11 +65,11 @@ class Choice:
     renamed: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, value: str) -> str:
-        """What people call a word of the list."""
+        """Return the name of a word of the list."""
         return self.names.get(value, value.replace("_", " "))
 
     def today(self, word: str) -> str:
-        """What a word is called today."""
+        """Return the present name of a word."""
         return next((new for new, old in self.renamed.items() if old == word), word)
 
 
@@ -107,7 +107,7 @@ Words = str | Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """How the command line asks for a field.
+    """Option of the command line for a field.
 
     Attributes:
         name: without the dashes. That of a flag sets what is not usual.
@@ -124,7 +124,7 @@ class Option:
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """How a page asks for a field.
+    """Control of a page for a field.
 
     Attributes:
         key: of the control, and of its parameter in links.

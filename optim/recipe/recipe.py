@@ -115,13 +115,13 @@ class Recipe:
 
     @property
     def pruning_unit(self) -> str | None:
-        """What ``pruning_ratio`` is a share of: channels, parameters or macs; None without one."""
+        """Unit of ``pruning_ratio``: channels, parameters or macs; None without one."""
         step = self.step(Prune)
         return None if step is None else str(step.unit)
 
     @property
     def pruning_rounds(self) -> int:
-        """In how many rounds channels are removed, 0 without a ``Prune`` step."""
+        """Number of rounds in which channels are removed, 0 without a ``Prune`` step."""
         step = self.step(Prune)
         return 0 if step is None else step.rounds
 
@@ -159,7 +159,7 @@ class Recipe:
         return ", ".join(map(step_words, self.steps)) or "original, FP32"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON or YAML."""
+        """Return plain data, ready for JSON or YAML."""
         steps = list(map(step_to_plain, self.steps))
         return {"version": version_of(self.steps), "seed": self.seed, "steps": steps}
 

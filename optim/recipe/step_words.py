@@ -108,7 +108,7 @@ def _quantize_words(step: Quantize) -> str:
 
 
 def _short(step: Step) -> list[str]:
-    """What of a step is unusual, each in a word or two."""
+    """Return what is unusual in a step, each in a word or two."""
     return [words for each, value in unusual_values(step) if (words := each.short_words(value))]
 
 

@@ -1,4 +1,4 @@
-"""What was found inside a candidate's file, as rows: one document per kind of analysis.
+"""Analyses of candidates' files as rows: one document per kind of analysis.
 
 Like a figure, an analysis belongs to the very file it was taken from and, where it holds times, to
 the environment they were taken in.
@@ -17,7 +17,7 @@ from optim.store.schema import reading, writing
 
 
 class AnalysisKind(StrEnum):
-    """What is asked of a file."""
+    """Kind of analysis of a file."""
 
     PROFILE = "profile"
     """Time by operator, what fused, what stayed in float and why."""

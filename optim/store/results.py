@@ -64,7 +64,7 @@ LEFT JOIN accuracies a ON a.seq = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Known:
-    """What the store says of some candidates at one moment, and of the baseline on a target.
+    """Candidates at one moment, and the baseline on a target, as the store has them.
 
     Attributes:
         candidates: those that are known, by id.
@@ -78,7 +78,7 @@ class Known:
 
 
 class Results:
-    """What is known of every candidate. Any thread and any process may call at any time.
+    """Store of every candidate. Any thread and any process may call at any time.
 
     Args:
         folder: the workspace; model files lie in its ``artifacts`` folder.
@@ -272,7 +272,7 @@ class Results:
             )
 
     def predictions(self, candidate_id: str) -> np.ndarray | None:
-        """What was scored of each test example, (n, ...), from the newest score that has it.
+        """Return the score of each test example, (n, ...), from the newest score that has it.
 
         For a network that classifies these are the predicted classes, unsigned integers (n,).
         Predictions made here beat recorded ones; those of an earlier file are not given.
@@ -281,7 +281,7 @@ class Results:
             return _predictions(store, candidate_id)
 
     def usual_baseline_ms(self, baseline_sha256: str, environment_fingerprint: str) -> float | None:
-        """What a baseline takes in a quiet moment: the least of its latest dozen measurements.
+        """Return a baseline's usual time: the least of its latest dozen measurements.
 
         Only the latest, because a processor that has become warm or was set otherwise is under
         no load. None if it was never timed there.
@@ -290,7 +290,7 @@ class Results:
             return _usual_ms(store, baseline_sha256, environment_fingerprint)
 
     def environments(self, task: str) -> tuple[Environment, ...]:
-        """Where latencies of a task's candidates were measured, latest use first."""
+        """Return the environments of a task's latencies, latest use first."""
         return tuple(e for e in self._environments(task) if isinstance(e, Environment))
 
     def _environments(self, task: str) -> tuple[Environment | Unread, ...]:
@@ -430,7 +430,7 @@ class Results:
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """When a file was changed last, and its size; None if there is none."""
+    """Return when a file was changed last, and its size; None if there is none."""
     try:
         found = path.stat()
     except OSError:

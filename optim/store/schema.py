@@ -123,7 +123,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _connect_to_read(folder: Path) -> sqlite3.Connection:
-    """``connect``, or where nothing can be written without: WAL mode writes even to read."""
+    """Connect to read, also where nothing can be written: WAL mode writes even to read."""
     try:
         return connect(folder)
     except WorkspaceError as error:
@@ -224,12 +224,12 @@ def _has_tables(connection: sqlite3.Connection) -> bool:
 
 
 def _primary_code(error: sqlite3.Error) -> int:
-    """SQLite's result code without its extension; 0 for errors of the Python module itself."""
+    """Return SQLite's result code without its extension; 0 for errors of the module itself."""
     return _code(error) & 0xFF
 
 
 def _code(error: sqlite3.Error) -> int:
-    """SQLite's result code with its extension; 0 for errors of the Python module itself."""
+    """Return SQLite's result code with its extension; 0 for errors of the module itself."""
     return int(getattr(error, "sqlite_errorcode", 0))
 
 
@@ -255,7 +255,7 @@ def _workspace_error(error: sqlite3.Error, folder: Path) -> WorkspaceError | Non
 
 
 def _disk_error(error: sqlite3.Error, folder: Path) -> OSError:
-    """What is behind SQLite's "disk I/O error": it says the same of a full disk and a broken one.
+    """Tell a full disk from a broken one: SQLite says "disk I/O error" of both.
 
     So the disk is asked: what it answers to a few bytes more is the reason.
     """

@@ -1,4 +1,4 @@
-"""How trainings went, epoch by epoch, as rows: written while they run, read by whoever looks on."""
+"""Training log, epoch by epoch, as rows: written while trainings run, read by whoever looks on."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ KINDS: tuple[Kind, ...] = ("image", "series", "other")
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How the original was trained.
+    """Training of the original.
 
     Attributes:
         schedule: keyword arguments of ``optim.compress.training.schedule.Schedule``.
@@ -46,7 +46,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What a task's card says.
+    """Content of a task's card.
 
     Attributes:
         title, summary: what a page calls it, and a sentence on it.
@@ -179,14 +179,14 @@ class _Keys:
         return tuple(value)
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """Texts; none if the key is not there."""
+        """Return texts; none if the key is not there."""
         value = self.data.get(key, [])
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise self.broken(key, "a list of texts")
         return tuple(value)
 
     def read(self, key: str, reader: Callable[[Any], T], usual: T) -> T:
-        """What a reader makes of the value; its ``ValueError`` becomes the sentence's rule."""
+        """Read a value; the reader's ``ValueError`` becomes the sentence's rule."""
         if key not in self.data:
             return usual
         try:
@@ -236,7 +236,7 @@ def _dataset(keys: _Keys, path: Path) -> Dataset:
 
 
 def _metric(keys: _Keys, dataset: Dataset) -> Metric:
-    """What the card names; else accuracy where there are classes, or what needs no labels."""
+    """Return the card's metric, else accuracy where there are classes, or one without labels."""
     if "metric" in keys.data:
         if not isinstance(keys.data["metric"], str):
             raise keys.broken("metric", f"one of {', '.join(METRICS)}")

@@ -67,7 +67,7 @@ class Split:
 
     @property
     def feeds(self) -> Feeds:
-        """What a session takes: the only input, or several by name."""
+        """Input of a session: the only array, or several by name."""
         return {self.name: self.inputs, **self.more} if self.more else self.inputs
 
     def rows(self, rows: slice | np.ndarray) -> Split:
@@ -90,7 +90,7 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """What is known of a data set beside its examples.
+    """Description of a data set beside its examples.
 
     Attributes:
         labels: names of the classes; empty where an answer is no class.
@@ -223,7 +223,7 @@ def _motion(name: SplitName) -> Split:
 
 @functools.cache
 def _motion_raw() -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Recordings, each (L, C); the exercise and the person of each."""
+    """Return recordings, each (L, C); the exercise and the person of each."""
     with np.load(SAMPLES / "data" / "motion" / "recordings.npz", allow_pickle=False) as file:
         recordings = np.split(file["readings"], np.cumsum(file["lengths"])[:-1])
         return recordings, file["labels"], file["subjects"]

@@ -1,4 +1,4 @@
-"""What a task is judged by: a metric scores examples one by one, and all else follows from that.
+"""Metric of a task: it scores examples one by one, and all else follows from that.
 
 Pairing with the baseline, intervals and "tied" come from the scores of single examples, so they
 hold for every metric: scores that are right or wrong are compared by McNemar's test, others by a
@@ -161,10 +161,10 @@ def metric_named(name: str) -> Metric:
 
 
 def metric_without_labels(*, classes: bool) -> Metric:
-    """What a network without labels is judged by: the original's choice, or its very output."""
+    """Return the metric without labels: agreement on the class, else SQNR of the output."""
     return AGREEMENT if classes else SQNR
 
 
 def _flat(values: np.ndarray) -> np.ndarray:
-    """Shape (n, everything else), float64."""
+    """Reshape to (n, everything else), float64."""
     return values.reshape(len(values), -1).astype(np.float64)

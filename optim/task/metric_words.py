@@ -23,7 +23,7 @@ def value_words(metric: Metric, value: float | None, n: int) -> str:
 
 
 def half_width_words(metric: Metric, interval: tuple[float, float], n: int) -> str:
-    """Half of an interval, to stand after its middle.
+    """Return half of an interval, to stand after its middle.
 
     >>> half_width_words(ACCURACY, (0.928, 0.9378), 10_000)
     '± 0.49'
@@ -68,7 +68,7 @@ def lost_words(metric: Metric, difference: float | None, n: int) -> str:
 
 
 def drop_words(metric: Metric, drop: float) -> str:
-    """How much worse something is, two decimals of a percentage at most.
+    """Return how much worse something is, two decimals of a percentage at most.
 
     >>> drop_words(ACCURACY, 0.0123), drop_words(SQNR, 12.345)
     ('1.23 points', '12.3 dB')

@@ -1,4 +1,4 @@
-"""Where a task's network comes from: an architecture with weights, or an ONNX file.
+"""Source of a task's network: an architecture with weights, or an ONNX file.
 
 Graph steps need a file and training steps a network. A source of the first kind gives both; an ONNX
 file is itself alone, and training steps are refused with the reason.
@@ -62,7 +62,7 @@ class OnnxSource:
     path: Path
 
     def refusal(self, title: str) -> Refusal:
-        """Why there is nothing to train."""
+        """Return why there is nothing to train."""
         return Refusal(
             reason=f"{title} came as the ONNX file {self.path.name}, and no network that can be "
             "trained belongs to it.",

@@ -58,7 +58,7 @@ class Task:
 
     @property
     def title(self) -> str:
-        """What a page calls it."""
+        """Title on pages."""
         return self.card.title
 
     @property
@@ -73,7 +73,7 @@ class Task:
 
     @property
     def metric(self) -> Metric:
-        """What scores its examples."""
+        """Metric that scores its examples."""
         return self.card.metric
 
     @property
@@ -83,7 +83,7 @@ class Task:
 
     @cached_property
     def source(self) -> Source:
-        """Where the network comes from."""
+        """Source of the network."""
         if self.card.model is not None:
             return OnnxSource(path=self.folder / self.card.model)
         assert self.card.architecture is not None  # a card names one of the two
@@ -117,12 +117,12 @@ class Task:
 
     @property
     def short_rate_share(self) -> float:
-        """As ``USUAL_RATE_SHARE``, for a short fine-tuning."""
+        """Learning rate of a short fine-tuning, as a share of the original's peak rate."""
         return self.card.short_rate_share
 
     @property
     def validation_score(self) -> float:
-        """What the original scored on validation as its training left it, 0..1.
+        """Score of the original on validation as its training left it, 0..1.
 
         Raises:
             KeyError: for a network that did not come with an architecture (``untrainable``).
@@ -131,12 +131,12 @@ class Task:
 
     @property
     def test_score(self) -> float | None:
-        """What the original scored on test, as the card has it, 0..1; None if it does not say."""
+        """Score of the original on test, as the card has it, 0..1; None if it does not say."""
         return self.card.results.get("test_accuracy")
 
     @property
     def training(self) -> Training:
-        """How the original was trained.
+        """Training of the original.
 
         Raises:
             BrokenTaskError: if the card does not say.
@@ -168,14 +168,14 @@ class Task:
 
     @property
     def pruning(self) -> Prune:
-        """How this network is pruned unless somebody says otherwise; ratio and unit say nothing.
+        """Pruning settings of this network by default; ratio and unit say nothing.
 
         The best that was found on validation, as the card tells it, else what suits every network.
         """
         return self.card.pruning or Prune(ratio=0.5, epochs=self.fine_tuning_epochs)
 
     def epochs_with_zeros(self, method: SparsifyMethod) -> float:
-        """Training after weights became zero; repairing is for those who cannot train."""
+        """Return the epochs after weights became zero; none for SparseGPT, which needs none."""
         return 0.0 if method is SparsifyMethod.SPARSEGPT else self.pruning.epochs
 
     @cached_property
@@ -216,7 +216,7 @@ class Task:
         return own_split(self.dataset, folder, name)
 
     def example(self, batch: int = 1) -> Feeds:
-        """Examples as a session takes them: an array of this batch, or several by name."""
+        """Return examples as a session takes them: an array of this batch, or several by name."""
         feeds = self.split("calibration").first(batch).feeds
         if isinstance(feeds, Mapping):
             return {name: np.ascontiguousarray(values) for name, values in feeds.items()}

@@ -32,7 +32,7 @@ class OnnxRuntime:
         return PROFILER
 
     def supports(self, path: Path) -> Refusal | None:
-        """None if the file can run here, else why not."""
+        """Return None if the file can run here, else why not."""
         if path.suffix == ".onnx":
             return None
         return Refusal(

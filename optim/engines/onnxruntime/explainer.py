@@ -1,4 +1,4 @@
-"""What ONNX Runtime's profiles mean and do not show."""
+"""Explainer of ONNX Runtime's profiles."""
 
 from __future__ import annotations
 

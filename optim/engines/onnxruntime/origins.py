@@ -1,4 +1,4 @@
-"""Which layer of the shipped file a kernel of the engine works for.
+"""Origin of a kernel: the layer of the shipped file that it works for.
 
 The engine rewrites the graph when it loads a file, and names what it makes after what was there.
 So a copy of the file is loaded in which every node and every tensor carries the number of its node,
@@ -32,17 +32,17 @@ class FileGraph:
 
     @cached_property
     def nodes(self) -> Sequence[NodeProto]:
-        """In the order of the file."""
+        """Nodes in the order of the file."""
         return tuple(self.model.graph.node)
 
     @cached_property
     def writers(self) -> Mapping[str, NodeProto]:
-        """Who writes each tensor."""
+        """Node that writes each tensor."""
         return {name: node for node in self.nodes for name in node.output}
 
     @cached_property
     def readers(self) -> Mapping[str, Sequence[NodeProto]]:
-        """Who reads each tensor."""
+        """Nodes that read each tensor."""
         found: dict[str, list[NodeProto]] = {}
         for node in self.nodes:
             for name in node.input:
@@ -63,14 +63,14 @@ class FileGraph:
         return tuple(name for name in node.input if name and name not in self.stored)
 
     def before(self, name: str) -> NodeProto | None:
-        """Who writes a tensor, looking through conversions."""
+        """Return the writer of a tensor, looking through conversions."""
         node = self.writers.get(name)
         while node is not None and node.op_type in CONVERSIONS:
             node = self.writers.get(node.input[0])
         return node
 
     def after(self, node: NodeProto) -> tuple[NodeProto, ...]:
-        """Who reads the results of a node, looking through conversions."""
+        """Return the readers of a node's results, looking through conversions."""
         found: list[NodeProto] = []
         for reader in (r for name in node.output for r in self.readers.get(name, ())):
             found += self.after(reader) if reader.op_type in CONVERSIONS else (reader,)
@@ -156,7 +156,7 @@ def is_kept_together(graph: FileGraph, node: NodeProto) -> bool:
 
 
 def activation_name(graph: FileGraph, node: NodeProto) -> str:
-    """What an expert calls the operator that a node is part of.
+    """Return the expert's name of the operator that a node is part of.
 
     ``x * HardSigmoid(x)`` is a HardSwish and ``x * Sigmoid(x)`` a SiLU, however spelled out.
     """

@@ -1,4 +1,4 @@
-"""Where the time of a file goes, operator by operator, as the engine itself reports it.
+"""Profiler: the time of a file, operator by operator, as the engine itself reports it.
 
 Times are those of ONNX Runtime's own profiler, in whole microseconds, and the profiler costs some
 itself: they tell where the time goes. How fast a file is, ``optim.measure.latency`` tells.

@@ -1,4 +1,4 @@
-"""What ONNX Runtime says when something fails, without what only its own developers can use."""
+"""ONNX Runtime's messages, without what only its own developers can use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def plain_reason(error: BaseException) -> str:
 
 
 def _after_signature(text: str) -> str:
-    """What follows a signature; the whole text if it begins with none."""
+    """Return what follows a signature; the whole text if it begins with none."""
     depth = 0
     for i, letter in enumerate(text):
         depth += (letter == "(") - (letter == ")")

@@ -1,4 +1,4 @@
-"""How ONNX Runtime loads a file to be measured: settings, sessions, and what it tells of itself.
+"""Sessions of ONNX Runtime for measuring: settings, and what it tells of itself.
 
 Every file is loaded with all of the engine's own optimizations, the baseline as well: a baseline
 without them would fake a speed-up.
@@ -60,7 +60,7 @@ class OnnxSession:
 
 
 def _tensor_info(argument: ort.NodeArg) -> TensorInfo:
-    """ONNX Runtime writes element types as ``tensor(float)`` and free axes as names."""
+    """Read ONNX Runtime's element types, ``tensor(float)``, and free axes, written as names."""
     kind = argument.type.removeprefix("tensor(").removesuffix(")")
     return TensorInfo(
         name=argument.name,

@@ -113,7 +113,7 @@ def _mean_error(
     weight: np.ndarray,
     values: Mapping[str, np.ndarray],
 ) -> np.ndarray:
-    """What the layer's channels lack on average, float32, shape (O,)."""
+    """Return the mean error of the layer's channels, float32, shape (O,)."""
     node = NodeProto()
     node.CopyFrom(meeting.node)
     feeds = {node.input[0]: meeting.reads, node.input[1]: weight}

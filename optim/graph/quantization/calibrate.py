@@ -169,7 +169,7 @@ def cut_mse(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:
 
 
 def _divergence_after_cut(counts: np.ndarray, inside: np.ndarray) -> float:
-    """KL(clipped histogram || the same in 255 levels)."""
+    """Return KL(clipped histogram || the same in 255 levels)."""
     (kept,) = np.nonzero(inside)
     clipped = counts[kept].astype(np.float64)
     if clipped.sum() == 0:

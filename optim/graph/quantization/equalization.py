@@ -158,7 +158,7 @@ def _largest_by_row(weight: np.ndarray, layer: NodeProto) -> np.ndarray:
 def _largest_activations(
     model: ModelProto, names: list[str], examples: Examples
 ) -> dict[str, np.ndarray]:
-    """max|x| of each channel, the last axis, over all examples."""
+    """Return max|x| of each channel, the last axis, over all examples."""
     run = expose(model, names)
     largest: dict[str, np.ndarray] = {}
     for batch in batches(model, examples):

@@ -61,6 +61,6 @@ def round_compensated(
 
 
 def _factor(moments: np.ndarray, damping: np.ndarray) -> np.ndarray:
-    """Upper Cholesky factor of the damped inverse, shape (G, d, d)."""
+    """Return the upper Cholesky factor of the damped inverse, shape (G, d, d)."""
     floor = np.maximum(damping, 1e-12)[:, None, None] * np.eye(moments.shape[1])
     return np.linalg.cholesky(np.linalg.inv(moments + floor)).transpose(0, 2, 1)

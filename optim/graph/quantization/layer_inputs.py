@@ -1,4 +1,4 @@
-"""What the layers of a network get to see: the second moments of their inputs on real examples.
+"""Inputs of a network's layers: their second moments on real examples.
 
 A convolution is a matrix product over patches of its input; its inputs are the rows of that
 product.
@@ -25,7 +25,7 @@ MIN_PATCHES, PATCHES_PER_INPUT = 4096, 3
 def second_moments(
     model: ModelProto, layers: Sequence[NodeProto], calibration: Examples
 ) -> dict[str, np.ndarray]:
-    """E[x x^T] of the inputs x that meet in one output of a layer.
+    """Return E[x x^T] of the inputs x that meet in one output of a layer.
 
     Patches are drawn at random (with a fixed seed), three for each input at least, so that the time
     does not grow with the picture.
@@ -135,7 +135,7 @@ def _product_rows(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def _by_matrix(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(..., stack of matrices..., M, d) -> (S, G, d)."""
+    """Reshape (..., stack of matrices..., M, d) -> (S, G, d)."""
     if not weight.shape[:-2]:
         return y.reshape(-1, 1, y.shape[-1])
     rows = y.reshape(-1, prod(weight.shape[:-2]), *y.shape[-2:])
@@ -163,7 +163,7 @@ def _pads(
     strides: Sequence[int],
     dilations: Sequence[int],
 ) -> list[int]:
-    """Zeros around the input of a convolution: before each axis of space, then behind each."""
+    """Return a convolution's zero padding: before each axis of space, then behind each."""
     automatic = next((item.s for item in node.attribute if item.name == "auto_pad"), b"NOTSET")
     if automatic not in (b"SAME_UPPER", b"SAME_LOWER"):
         return _attribute_list(node, "pads", [0] * 2 * len(kernel))

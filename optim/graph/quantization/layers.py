@@ -36,7 +36,7 @@ def output_axis(node: NodeProto, weight: np.ndarray) -> int:
 
 
 def clamp_bounds(node: NodeProto, values: dict[str, np.ndarray]) -> tuple[float, float] | None:
-    """Between which numbers a Relu or Clip keeps its input; None for another operator.
+    """Return the bounds of a Relu or Clip; None for another operator.
 
     A Clip whose bounds are computed in the graph has none that we know: None too.
     """

@@ -29,7 +29,7 @@ DATA_MOVEMENT = ("MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqu
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What becomes INT8.
+    """Tensors and layers that become INT8.
 
     Attributes:
         nodes: the float graph without the absorbed clamps, in order.
@@ -45,7 +45,7 @@ class Plan:
 
     @property
     def grids(self) -> dict[str, str]:
-        """For every quantized tensor the one whose range it has."""
+        """Tensor whose range each quantized tensor has."""
         return {name: name for name in self.own_grid} | self.same_grid
 
 
@@ -136,7 +136,7 @@ def _absorbable_clamps(model: ModelProto) -> dict[str, str]:
 
 
 def _read_in_int8(model: ModelProto, floats: frozenset[str]) -> set[str]:
-    """Tensors that an INT8 layer reads, directly or through operators that are no float layers."""
+    """Return the tensors that an INT8 layer reads, directly or through other operators."""
     values = constants(model)
     wanted: set[str] = set()
     for node in reversed(model.graph.node):

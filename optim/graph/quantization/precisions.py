@@ -1,4 +1,4 @@
-"""Which layer gets which precision, and which wishes cannot be granted."""
+"""Precisions of layers, and the wishes that cannot be granted."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def layer_precisions(
 
 
 def rounding_of(step: Quantize, precision: Precision) -> Rounding:
-    """How a layer's weights are rounded: as the step says, else as its own precision does it."""
+    """Return the rounding of a layer's weights: the step's, else that of its own precision."""
     if step.rounding is None or step.rounding is Quantize(precision=step.precision).rounding:
         usual = Quantize(precision=precision).rounding
         assert usual is not None  # a Quantize step fills it in

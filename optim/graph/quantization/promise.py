@@ -1,4 +1,4 @@
-"""What a quantized file promises beyond its bits, checked on a few calibration examples.
+"""Promise of a quantized file beyond its bits, checked on a few calibration examples.
 
 Rounding to a grid costs what it costs: that is measured, and shown. But a rewrite for integer
 kernels may not cost much more than the grid itself, the engine's kernels may not answer what the

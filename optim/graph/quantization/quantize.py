@@ -176,7 +176,7 @@ def _with_moved_scales(
 def _activations(
     model: ModelProto, step: Quantize, examples: Examples, *, floats: frozenset[str]
 ) -> tuple[Plan, Ranges]:
-    """What becomes INT8, and the ranges of it; float and dynamic activations have none."""
+    """Return what becomes INT8, and its ranges; float and dynamic activations have none."""
     plan = plan_int8(model, floats=floats, signed=step.activations is not Activations.UINT8)
     if step.activations in (Activations.UINT8, Activations.INT8):
         return plan, activation_ranges(model, plan.own_grid, examples, step.calibration)

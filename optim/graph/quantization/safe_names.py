@@ -20,7 +20,7 @@ from optim.graph.subgraphs import defined_inside, reads, rename_reads
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorNames:
-    """What inputs and outputs were called.
+    """Names of inputs and outputs in the author's file.
 
     Attributes:
         prefix: no name of the author's begins with it.

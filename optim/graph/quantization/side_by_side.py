@@ -93,7 +93,7 @@ def meetings(
 
 
 def grid_of_activations(plan: Plan, ranges: Ranges, activations: Activations | None) -> OnGrid:
-    """What a file with such activations makes of a tensor."""
+    """Return the fake-quantizer that each tensor gets in a file with these activations."""
     if activations is Activations.FLOAT:
         return lambda name, x: x
     if activations is Activations.DYNAMIC:
@@ -199,7 +199,7 @@ def _alive_before_each(
 def _rounded(
     x: np.ndarray, scale: np.float32, zero_point: int, limits: tuple[int, int]
 ) -> np.ndarray:
-    """On a fixed grid; float32."""
+    """Round with a fixed scale and zero point; float32."""
     levels = np.rint(x / scale)
     np.clip(levels, limits[0] - zero_point, limits[1] - zero_point, out=levels)
     levels *= scale

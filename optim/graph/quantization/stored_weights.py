@@ -109,14 +109,14 @@ def store_weights(
 
 
 def spread(scale: np.ndarray, ndim: int, axis: int | None) -> np.ndarray:
-    """Scales in a shape that multiplies the weights."""
+    """Return scales in a shape that multiplies the weights."""
     if axis is None:
         return scale
     return scale.reshape([-1 if i == axis else 1 for i in range(ndim)])
 
 
 def by_row(scale: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Scales in a shape that multiplies ``grouped`` weights (G, O, d); float64.
+    """Return scales in a shape that multiplies ``grouped`` weights (G, O, d); float64.
 
     A stack of matrices has a group for each, and scales by output alone.
     """

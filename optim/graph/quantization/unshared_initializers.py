@@ -45,12 +45,12 @@ def with_unshared_initializers(model: ModelProto, *, biases: bool) -> ModelProto
 
 
 def weight_name(node: NodeProto) -> str:
-    """What the weights of a layer are called in such a model."""
+    """Return the name of a layer's weights in such a model."""
     return f"{node.output[0]}.w"
 
 
 def bias_name(node: NodeProto) -> str:
-    """What the bias of a layer is called in such a model, if it has one."""
+    """Return the name of a layer's bias in such a model, if it has one."""
     return f"{node.output[0]}.b"
 
 

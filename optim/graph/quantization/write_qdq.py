@@ -99,7 +99,7 @@ def least_scales(
 
 
 def _before_subgraphs(plan: Plan) -> set[str]:
-    """Outputs of operators that lead to a subgraph without a layer between.
+    """Return the outputs of operators that lead to a subgraph without a layer between.
 
     These read floats, not what a DequantizeLinear gives: ONNX Runtime 1.32 moves that behind a
     Transpose, finds a subgraph as its reader, and ends the process.
@@ -183,7 +183,7 @@ class _Writer:
             yield self._quantize_bias(node, weights.scale, input_grid)
 
     def _quantize_bias(self, node: NodeProto, scale: np.ndarray, input_grid: str) -> NodeProto:
-        """Biases in the unit of the integer sum; QGemm, unlike QLinearConv, wants them so."""
+        """Return biases in the unit of the integer sum, as QGemm needs them, unlike QLinearConv."""
         name = node.input[2]
         bias = self.values[name]
         unit = (self.grid_of(*self.ranges[input_grid])[0] * scale).astype(np.float32)
@@ -203,7 +203,7 @@ class _Writer:
 
 
 def _dequantize_node(parameters: Sequence[str], output: str, axis: int | None) -> NodeProto:
-    """DequantizeLinear of stored weights: one scale, or one per index of an axis."""
+    """Return the DequantizeLinear of stored weights: one scale, or one per index of an axis."""
     node = helper.make_node("DequantizeLinear", parameters, [output])
     if axis is not None:
         node.attribute.append(helper.make_attribute("axis", axis))

@@ -31,11 +31,11 @@ class Draft:
         self._index()
 
     def writer(self, name: str) -> NodeProto | None:
-        """Who writes a tensor; None for inputs and constants."""
+        """Return the writer of a tensor; None for inputs and constants."""
         return self._writers.get(name)
 
     def readers(self, name: str) -> Sequence[NodeProto]:
-        """Who reads a tensor: nodes, also out of their subgraphs, and ``OUTPUT`` for an output."""
+        """Return the readers of a tensor: nodes, also of subgraphs; ``OUTPUT`` for an output."""
         return self._readers.get(name, ())
 
     def only_reader(self, name: str, kind: str) -> NodeProto | None:
@@ -61,14 +61,14 @@ class Draft:
         return name if name in self.tensors else None
 
     def rank(self, name: str) -> int | None:
-        """How many dimensions a float tensor has; None if nothing says so."""
+        """Return the rank of a float tensor; None if nothing tells it."""
         if self._float_shapes is None:
             self._float_shapes = float_tensor_shapes(self.finished())
         shape = self._float_shapes.get(name)
         return None if shape is None else len(shape)
 
     def shape(self, name: str) -> tuple[int | None, ...] | None:
-        """Shape of a tensor of any type, None for a free dimension; None if nothing says so."""
+        """Return the shape of a tensor, None for a free dimension; None if nothing tells it."""
         if self._shapes is None:
             self._shapes = tensor_shapes(self.finished())
         return self._shapes.get(name)

@@ -1,4 +1,4 @@
-"""What a rewrite rule is, and how one is applied until it finds nothing more."""
+"""Rewrite rule, applied until it finds nothing more."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleReport:
-    """What a rule did to a file.
+    """Result of a rule on a file.
 
     Attributes:
         name: the rule's.
@@ -54,7 +54,7 @@ def apply_rules(model: ModelProto, rules: Sequence[Rule]) -> tuple[ModelProto, l
 
 
 def taken_back(reports: Sequence[RuleReport], reason: str) -> list[RuleReport]:
-    """What the rules did, if all of it is taken back for a reason."""
+    """Return the reports of the rules, if all of it is taken back for a reason."""
     return [
         replace(
             report,

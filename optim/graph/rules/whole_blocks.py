@@ -32,7 +32,7 @@ CHANNELWISE = (
 
 @dataclass(eq=False)
 class _Region:
-    """All that has the channels of a depthwise convolution."""
+    """Nodes that have the channels of a depthwise convolution."""
 
     tensors: set[str] = field(default_factory=set)
     openers: dict[str, NodeProto] = field(default_factory=dict)

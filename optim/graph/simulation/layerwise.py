@@ -65,11 +65,11 @@ class Layer:
         return self.weight if found is None else found.dequantized()
 
     def input_on_grid(self, x: np.ndarray) -> np.ndarray:
-        """What the layer reads, as the 8-bit grid of its input gives it."""
+        """Return the layer's input as its 8-bit quantizer gives it."""
         return x if self.input_range is None else on_activation_grid(x, *self.input_range)
 
     def size_bytes(self, precision: Precision) -> int:
-        """Of its weights and scales."""
+        """Return the bytes of its weights and scales."""
         found = self.stored.get(precision)
         if found is None:
             return int(self.weight.nbytes)
@@ -238,7 +238,7 @@ def walk(model: ModelProto, layers: Sequence[str], inputs: np.ndarray) -> Iterat
 
 
 class _Rest:
-    """From a layer to the logits; the engine is asked to load it at the first question."""
+    """Part of the network from a layer to the logits, loaded at the first question."""
 
     def __init__(
         self, loader: Loader, nodes: Sequence[NodeProto], state: dict[str, np.ndarray]
@@ -270,5 +270,5 @@ def _written(nodes: Sequence[NodeProto]) -> set[str]:
 
 
 def _alive(nodes: Sequence[NodeProto], place: int, known: set[str]) -> list[str]:
-    """Tensors that exist before a place and are read at it or later."""
+    """Return the tensors that exist before a place and are read at it or later."""
     return [name for name in sorted(known) if name and reads(nodes[place:], name)]

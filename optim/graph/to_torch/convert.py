@@ -1,4 +1,4 @@
-"""From an ONNX file to a torch network of modules, operator by operator.
+"""Conversion of an ONNX file to a torch network of modules, operator by operator.
 
     ONNX nodes --fold what is constant--> layers, activations, functions --> fx.GraphModule
 
@@ -57,7 +57,7 @@ def trainable(content: bytes, input_shape: tuple[int, ...] | None = None) -> fx.
 def check_agreement(
     network: nn.Module, run: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray
 ) -> float:
-    """How well a converted network agrees with its file, in dB.
+    """Measure how well a converted network agrees with its file, in dB.
 
     Args:
         run: the file's answers, (N, ...) for inputs (N, ...).
@@ -240,7 +240,7 @@ class _Converter:
         return tensor(value.reshape(-1)), readers[0]
 
     def _gated(self, call: Call) -> fx.Node | None:
-        """x times its own gate is SiLU or HardSwish."""
+        """Recognise x times its own gate as SiLU or HardSwish."""
         for x, gate in (call.inputs, call.inputs[::-1]):
             if not isinstance(x, fx.Node) or not isinstance(gate, fx.Node):
                 return None

@@ -348,7 +348,7 @@ def reduction(function: Callable[..., Any]) -> Rule:
 
 
 def _norm(x: torch.Tensor, axes: list[int], keep: bool) -> torch.Tensor:
-    """Euclidean length along axes."""
+    """Return the Euclidean length along axes."""
     length: torch.Tensor = torch.linalg.vector_norm(x, 2, axes, keep)
     return length
 

@@ -1,4 +1,4 @@
-"""What a converter knows of each tensor: a constant, a shape that depends on the batch, or a value.
+"""Values of a converter for each tensor: a constant, a shape with the batch, or a value.
 
     constant    numpy array, known before anything runs
     Sizes       a vector of integers in which the batch size may stand, as ``Shape`` makes it
@@ -113,7 +113,7 @@ class Call:
         return index < len(self.inputs) and self.inputs[index] is not None
 
     def rank(self, index: int = 0) -> int:
-        """How many dimensions an input has."""
+        """Return the rank of an input."""
         return len(self.shapes[index])
 
     def over_examples(self, axis: int) -> bool:
@@ -121,7 +121,7 @@ class Call:
         return self.shapes[0][axis % self.rank()] is None
 
     def features(self) -> int:
-        """Numbers of one example in the first input."""
+        """Return how many numbers one example of the first input has."""
         return int(np.prod([size for size in self.shapes[0] if size is not None]))
 
     def axes(self, index: int = 1) -> list[int] | None:
@@ -146,7 +146,7 @@ class Call:
 
 
 def folded(call: Call) -> Value | None:
-    """What an operator gives if all of its inputs are known; None if some of them flow."""
+    """Return the result of an operator if all of its inputs are known; None if some flow."""
     for find in (_by_sizes, _by_arithmetic, _by_reference):
         found = find(call)
         if found is not None:
@@ -155,7 +155,7 @@ def folded(call: Call) -> Value | None:
 
 
 def _by_sizes(call: Call) -> Value | None:
-    """Shape of a tensor, and what is done to shapes, with the batch kept apart."""
+    """Return the shape of a tensor, and what is done to shapes, with the batch kept apart."""
     if call.node.op_type == "Shape":
         return _shape(call)
     first = call.inputs[0] if call.inputs else None
@@ -231,7 +231,7 @@ _ON_SIZES: dict[str, Callable[[Call, Sizes], Sizes | None]] = {
 
 
 def _by_arithmetic(call: Call) -> Value | None:
-    """Sizes without a batch are constants; from here on they are arrays."""
+    """Compute on sizes without a batch, which are constants; from here on they are arrays."""
     if not call.inputs or not any(isinstance(value, Sizes) for value in call.inputs):
         return None
     known = [_array(value) for value in call.inputs]
@@ -251,7 +251,7 @@ LARGEST_CONSTANT = 2**26
 
 
 def _by_reference(call: Call) -> Value | None:
-    """ONNX's own reference evaluator, on constants alone."""
+    """Compute with ONNX's own reference evaluator, on constants alone."""
     from onnx.reference import ReferenceEvaluator
 
     if not all(value is None or isinstance(value, np.ndarray) for value in call.inputs):
