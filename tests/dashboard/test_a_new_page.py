@@ -59,4 +59,12 @@ def test_the_new_page_opens_and_stands_in_the_navigation(copy: Path, fake: FakeW
     assert [title.value for title in page.title] == ["Sizes"]
     assert len(page.dataframe[0].value) == sum(c.artifact is not None for c in fake.rows.values())
     links = [link.proto.label for link in page.get("page_link")]
-    assert links == ["Explore", "Sizes", "Compare", "Layers", "Distill & train", "Jobs"]
+    assert links == [
+        "Explore",
+        "Sizes",
+        "Compare",
+        "Layers",
+        "Distill & train",
+        "Models & data",
+        "Jobs",
+    ]
