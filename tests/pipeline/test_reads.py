@@ -8,7 +8,8 @@ import pytest
 
 from optim.devices.target import Target
 from optim.jobs import run as jobs
-from optim.jobs.job import Job, JobKind, JobState
+from optim.jobs.job import JobKind
+from optim.jobs.queue import JobQueue
 from optim.jobs.run import make_and_measure, run_job
 from optim.measure import latency
 from optim.pipeline import make
@@ -52,9 +53,11 @@ def test_a_job_reads_before_and_after(tmp_path, tiny, asked):
     make_and_measure(store, tiny, Recipe(), Target(), silent)
     recipe = recipe_of(precision="int8")
     payload = {"task": tiny.name, "recipe": recipe.to_dict()}
-    job = Job(
-        id="0" * 12, kind=JobKind.MAKE, key="k", payload=payload, words="w", state=JobState.RUNNING
-    )
+    queue = JobQueue(store.folder)
+    queue.submit(JobKind.MAKE, key="k", payload=payload, words="w")
+    claimed = queue.claim("this test", 60.0)
+    assert claimed is not None
+    job, _ = claimed
     asked.clear()
     run_job(store.folder, job, silent)
     assert asked[0] == asked[-1] == "reading"
