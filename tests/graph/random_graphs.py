@@ -164,7 +164,8 @@ class _Builder:
             return x
         shape = self.shapes[x]
         if len(shape) > 1:
-            x = self.flattened(self.pooled(x) if self.chance(0.6) else x)
+            wide = np.prod(shape) > 600  # GPTQ takes minutes for thousands of inputs
+            x = self.flattened(self.pooled(x) if wide or self.chance(0.6) else x)
         return self.dense(x)
 
     def step(self, x: str) -> str:
