@@ -120,10 +120,26 @@ def _root(grids: dict[str, str], name: str) -> str:
     return name
 
 
+def before_subgraphs(nodes: Sequence[NodeProto]) -> set[str]:
+    """Outputs of operators that lead to a subgraph without a layer between.
+
+    These read floats, not what a DequantizeLinear gives: ONNX Runtime 1.32 moves that behind a
+    Transpose, finds a subgraph as its reader, and ends the process.
+    """
+    wanted: set[str] = set()
+    found: set[str] = set()
+    for node in reversed(nodes):
+        wanted.update(name for name in reads(node) if name not in node.input)
+        if wanted.intersection(node.output) and node.op_type not in (*LAYERS, *ARITHMETIC):
+            wanted.update(node.input)
+            found.update(node.output)
+    return found - {""}
+
+
 def _absorbable_clamps(model: ModelProto) -> dict[str, str]:
     """For a layer's or an addition's output: that of the clamp on it which a grid can stand for."""
     readers, values = consumers(model.graph.node), constants(model)
-    outputs = {value.name for value in model.graph.output}
+    outputs = {value.name for value in model.graph.output} | before_subgraphs(model.graph.node)
     found = {}
     for node in model.graph.node:
         clamp = (

@@ -24,9 +24,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from optim.graph.onnx_file import LAYERS, constants, tidy
 from optim.graph.quantization.calibrate import Ranges
 from optim.graph.quantization.int8 import activation_grid, signed_activation_grid
-from optim.graph.quantization.plan import ARITHMETIC, Plan
+from optim.graph.quantization.plan import Plan, before_subgraphs
 from optim.graph.quantization.stored_weights import StoredWeights
-from optim.graph.subgraphs import reads
 from optim.recipe import Precision
 
 BIAS_LIMIT = 2.0**31 - 128
@@ -98,22 +97,6 @@ def least_scales(
     return found
 
 
-def _before_subgraphs(plan: Plan) -> set[str]:
-    """Return the outputs of operators that lead to a subgraph without a layer between.
-
-    These read floats, not what a DequantizeLinear gives: ONNX Runtime 1.32 moves that behind a
-    Transpose, finds a subgraph as its reader, and ends the process.
-    """
-    wanted: set[str] = set()
-    found: set[str] = set()
-    for node in reversed(plan.nodes):
-        wanted.update(name for name in reads(node) if name not in node.input)
-        if wanted.intersection(node.output) and node.op_type not in (*LAYERS, *ARITHMETIC):
-            wanted.update(node.input)
-            found.update(node.output)
-    return found - {""}
-
-
 class _Writer:
     """Writes the quantized graph; initializers are added to the model as they come up."""
 
@@ -133,7 +116,7 @@ class _Writer:
         self.grid_of = signed_activation_grid if signed else activation_grid
         self.values = constants(model)
         self.inputs = [value.name for value in model.graph.input]
-        self.before_subgraphs = _before_subgraphs(plan)
+        self.before_subgraphs = before_subgraphs(plan.nodes)
 
     def file(self, nodes: list[NodeProto]) -> bytes:
         del self.model.graph.node[:]

@@ -348,6 +348,29 @@ def test_a_branch_reads_what_it_read(step):
     )
 
 
+def test_a_clamp_before_a_branch_goes_on_clamping():
+    bodies = {
+        key: helper.make_graph(
+            [node(kind, ["soft"], [key])],
+            key,
+            [],
+            [helper.make_tensor_value_info(key, TensorProto.FLOAT, [None] * 4)],
+        )
+        for key, kind in (("then_branch", "Tanh"), ("else_branch", "Abs"))
+    }
+    nodes = [
+        node("Conv", ["in", "w"], ["c"]),
+        node("Relu", ["c"], ["r"]),
+        node("Softplus", ["r"], ["soft"]),
+        node("ReduceMax", ["in"], ["top"], keepdims=0),
+        node("Greater", ["top", "limit"], ["high"]),
+        node("If", ["high"], ["chosen"], **bodies),
+        node("Conv", ["chosen", "u"], ["out"]),
+    ]
+    constants = {"w": normal(6, 3, 3, 3), "u": normal(4, 6, 1, 1), "limit": np.float32(1)}
+    assert signal(network(nodes, constants), normal(8, 3, 6, 6, seed=2)) > 25
+
+
 def test_layers_of_another_domain_are_none():
     model = network([node("Conv", ["in", "w"], ["out"], domain="mine")], {"w": normal(4, 3, 1, 1)})
     model.opset_import.append(helper.make_opsetid("mine", 1))
