@@ -52,6 +52,10 @@ def test_every_room_on_the_list_is_there() -> None:
     assert sorted(rooms) == sorted(listed)
 
 
+def test_torch_pruning_has_one_door() -> None:
+    assert [*HOUSE.importers_of("torch_pruning")] == ["optim.compress.pruning.dependencies"]
+
+
 def test_optim_knows_neither_streamlit_nor_the_dashboard() -> None:
     importers = (*HOUSE.importers_of("streamlit"), *HOUSE.importers_of("dashboard"))
     doors = {importer for importer, _ in LAZY_DOORS}

@@ -1,31 +1,27 @@
 """Coupled channels: found by a walk along a network's dependency graph.
 
-The graph is that of Fang et al. 2023, "DepGraph: Towards Any Structural Pruning", drawn by the
-torch-pruning library: an edge says that who loses channel i here loses channel j there. We walk it
-ourselves, because the library keeps one origin per channel where several meet: in a network that
-joins a half with another made from it (GhostNet), two channels of one layer leave together, and a
-channel of a grouped convolution takes its whole group with it.
+torch-pruning draws the graph (``dependencies.py``). We walk it ourselves, because the library keeps
+one origin per channel where several meet: in a network that joins a half with another made from it
+(GhostNet), two channels of one layer leave together, and a channel of a grouped convolution takes
+its whole group with it.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
-from optim.compress.pruning.probe import tensors_of
-from optim.errors import Refusal, RefusedError
+from optim.compress.pruning.dependencies import Pairs, across
 
 MOST_PAIRS = 500_000
 """Pairs of channels that are followed from one layer; published networks need below 100,000."""
 MOST_PAIRS_OF_ALL = 8_000_000
 """Pairs that are followed in one network, from all of its layers."""
-Step = tuple[Any, Any, tuple[tuple[int, int], ...]]
+Step = tuple[Any, Any, Pairs]
 """A node of the graph, how it is cut, and pairs of a channel there and one of the origin."""
 
 
@@ -80,44 +76,6 @@ class _Pairs:
     origin_of: dict[int, int] = field(default_factory=dict)
 
 
-def dependency_graph(network: nn.Module, input_shape: tuple[int, ...]) -> Any:
-    """Build the dependency graph by one run on zeros.
-
-    Args:
-        network: in evaluation mode.
-        input_shape: of one example.
-
-    Raises:
-        RefusedError: if torch-pruning cannot trace the network.
-    """
-    import torch_pruning as tp
-
-    trained = [parameter.requires_grad for parameter in network.parameters()]
-    network.requires_grad_(True)  # the graph is read off what autograd has seen
-    try:
-        with warnings.catch_warnings(), torch.enable_grad():
-            warnings.simplefilter("ignore")
-            return tp.DependencyGraph().build_dependency(
-                network,
-                example_inputs=torch.zeros(2, *input_shape),
-                forward_fn=lambda network, x: network(x),
-                output_transform=lambda answer: list(tensors_of(answer)),
-                verbose=False,
-            )
-    except Exception as error:  # whatever the tracer or the network's own code raises
-        told = " ".join(str(error).split()) or "no message"
-        raise RefusedError(
-            Refusal(
-                reason="this network cannot be traced by torch-pruning, so nothing is known of "
-                f"which channels belong together: {type(error).__name__}: {told:.200}",
-                remedy="Quantize it, or make single weights zero.",
-            )
-        ) from error
-    finally:
-        for parameter, before in zip(network.parameters(), trained, strict=True):
-            parameter.requires_grad_(before)
-
-
 def walk(graph: Any, layer: nn.Module, budget: WalkBudget) -> Walk:
     """Follow every output channel of a layer through the graph.
 
@@ -161,16 +119,10 @@ def walk(graph: Any, layer: nn.Module, budget: WalkBudget) -> Walk:
 
 def _next_steps(graph: Any, step: Step) -> Iterator[Step]:
     """Yield where a node's channels go on to: its neighbours, and the other side of its groups."""
-    import torch_pruning as tp
-
     node, cut, pairs = step
     for edge in node.dependencies:
-        if edge.is_triggered_by(cut):
-            indices = [tp._helpers._HybridIndex(idx=i, root_idx=origin) for i, origin in pairs]
-            for mapping in edge.index_mapping:
-                indices = mapping(indices) if mapping is not None else indices
-            if indices:
-                yield edge.target, edge.handler, tuple((i.idx, i.root_idx) for i in indices)
+        if edge.is_triggered_by(cut) and (found := across(edge, pairs)):
+            yield edge.target, edge.handler, found
     if is_grouped(node.module):
         pruner = graph.get_pruner_of_module(node.module)
         inputs = cut == pruner.prune_in_channels
@@ -179,8 +131,8 @@ def _next_steps(graph: Any, step: Step) -> Iterator[Step]:
         for i, origin in pairs:
             firsts.setdefault(i // here, origin)
         other = pruner.prune_out_channels if inputs else pruner.prune_in_channels
-        found = ((g * there + k, origin) for g, origin in firsts.items() for k in range(there))
-        yield node, other, tuple(found)
+        grouped = ((g * there + k, origin) for g, origin in firsts.items() for k in range(there))
+        yield node, other, tuple(grouped)
 
 
 def _group_sizes(module: Any, *, inputs: bool) -> tuple[int, int]:
@@ -198,7 +150,7 @@ def is_grouped(module: Any) -> bool:
 
 def _keep(
     pairs: dict[tuple[int, bool], _Pairs], leader: np.ndarray, graph: Any, step: Step
-) -> tuple[tuple[int, int], ...]:
+) -> Pairs:
     """Note the pairs, and that the origins which meet in one channel leave together.
 
     Returns:

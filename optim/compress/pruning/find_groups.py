@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from torch import nn
@@ -22,8 +22,13 @@ from optim.compress.pruning.coupled_channels import (
     EndlessWalkError,
     Walk,
     WalkBudget,
-    dependency_graph,
     walk,
+)
+from optim.compress.pruning.dependencies import (
+    NodeKind,
+    dependency_graph,
+    kind_of,
+    operation,
 )
 from optim.compress.pruning.groups import ChannelGroup, Part, Side, is_attention
 from optim.compress.pruning.probe import broken_promises, finite_probe
@@ -166,8 +171,27 @@ def _side(module: Any, *, inputs: bool) -> Side | None:
 
 def _obstacle(module: Any) -> str:
     """Return why the channels of a node cannot be pruned; empty if they can."""
-    import torch_pruning as tp
+    match kind_of(module):
+        case NodeKind.OUTPUT:
+            return OUTPUTS
+        case NodeKind.COPIES:
+            return "its channels are unbound or repeated, and the copies cannot be followed."
+        case NodeKind.ELEMENTWISE:
+            return _mixing(operation(module))
+        case NodeKind.LAYER:
+            return _obstacle_in_layer(module)
+        case _ as unknown:
+            assert_never(unknown)
 
+
+def _mixing(operation: str) -> str:
+    """Return why channels that an operation reads cannot be pruned; empty if they can."""
+    if not any(word in operation.lower() for word in ACROSS_CHANNELS):
+        return ""
+    return f"{operation} mixes its channels: one that left would change the others."
+
+
+def _obstacle_in_layer(module: Any) -> str:
     kind = type(module).__name__
     match module:
         case nn.LayerNorm() | nn.GroupNorm() | nn.LocalResponseNorm():
@@ -176,24 +200,14 @@ def _obstacle(module: Any) -> str:
             return f"cutting a {kind} is not supported."
         case nn.Parameter():
             return "a parameter outside of any known layer has an entry for each of its channels."
-        case tp.ops._OutputOp():
-            return OUTPUTS
-        case tp.ops._UnbindOp() | tp.ops._ExpandOp():
-            return "its channels are unbound or repeated, and the copies cannot be followed."
         case nn.modules.conv._ConvNd() if module.transposed and module.groups > 1:
             return "cutting a transposed convolution in groups is not supported."
         case nn.modules.conv._ConvNd() if (
             1 < module.groups == module.out_channels < (module.in_channels)
         ):
             return "a convolution reads several channels for each that it writes."
-        case tp.ops._ElementWiseOp():
-            name = str(module._grad_fn).lower()
-            if any(word in name for word in ACROSS_CHANNELS):
-                return (
-                    f"{module._grad_fn.removesuffix('Backward0')} mixes its channels: one that "
-                    "left would change the others."
-                )
-    return ""
+        case _:
+            return ""
 
 
 def _heads(names: dict[nn.Module, str], attention: Any) -> ChannelGroup:
