@@ -1,7 +1,8 @@
 # edge-optim: everything starts here. `make` alone lists the targets.
 #
 # The environment lives in .venv; stamp files in it remember what is installed, so only a change of
-# pyproject.toml or constraints.txt installs again. `make run ARGS="--port 8600"` passes arguments on.
+# pyproject.toml or constraints.txt installs again. `make run ARGS="--port 8600"` passes arguments on;
+# `make run TORCH=cpu` takes torch without CUDA, from an index of its own, when it installs.
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all test-faults check bench bench-slow clean
@@ -11,8 +12,14 @@ SUPPORTED := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$name -c '$(SUPPORTED)' 2>/dev/null && echo $$name && break; done)
 
+TORCH ?= usual
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+TORCH_INDEX = https://download.pytorch.org/whl/cpu
+TORCH_BUILDS := usual cpu
+ifeq ($(filter $(TORCH),$(TORCH_BUILDS)),)
+$(error TORCH must be one of: $(TORCH_BUILDS); got "$(TORCH)". Leave it out for what the usual index gives)
+endif
 BROWSER = EDGE_OPTIM_BROWSER="$$($(BIN)/python scripts/ensure_browser.py)" || exit 1; export EDGE_OPTIM_BROWSER
 
 TOO_OLD = edge-optim needs Python 3.11 or newer$(if $(PYTHON),; $(PYTHON) is older). Install one, or \
@@ -21,6 +28,7 @@ NO_VENV = The environment cannot be made. On Debian and Ubuntu, install the pack
 
 help:
 	@echo 'make run       install what is needed and open the dashboard on http://127.0.0.1:8501'
+	@echo '               with TORCH=cpu torch comes without CUDA, where its index can be reached'
 	@echo 'make test      run the tests, those in a browser included'
 	@echo 'make test-all  the same, with the slow ones that train networks'
 	@echo 'make test-faults  inject faults and fuzz by the thousand, and print the table; an hour'
@@ -76,6 +84,9 @@ clean:
 
 .venv/installed: .venv/made pyproject.toml constraints.txt
 	@echo 'Installing edge-optim and what it needs (several GB, once; it takes minutes) ...'
+ifeq ($(TORCH),cpu)
+	@$(PIP) --no-deps --index-url $(TORCH_INDEX) torch torchvision
+endif
 	@$(PIP) -e .
 	@touch $@
 
