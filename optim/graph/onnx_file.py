@@ -17,6 +17,7 @@ from onnx import ModelProto, NodeProto, TensorProto, TypeProto, helper, numpy_he
 from onnx.shape_inference import InferenceError
 
 from optim.errors import BrokenArtifactError
+from optim.graph.passes import lean
 from optim.graph.subgraphs import defined_inside, reads, rename_reads
 
 IR_VERSION = 10
@@ -140,17 +141,17 @@ def tidy(model: ModelProto) -> bytes:
         BrokenArtifactError: if the model breaks the standard, or keeps weights elsewhere or sparse.
     """
     _refuse_unusual_storage(model)
-    nodes = [_copy_node(node) for node in model.graph.node]
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    nodes = list(_lift_constants(nodes, tensors))
-    _name_layers(nodes)
-    _share_equal(nodes, tensors)
-    inputs = [value for value in model.graph.input if value.name not in tensors]
+    named = ModelProto()
+    named.CopyFrom(model)
+    _name_layers(named.graph.node)  # before equal weights become one
+    graph = lean(named).graph
+    nodes, inputs, tensors = graph.node, graph.input, {t.name: t for t in graph.initializer}
     names = _short_names(nodes, [value.name for value in (*inputs, *model.graph.output)])
     for node in nodes:
+        _leave_out_absent(node)
         rename_reads(node, names)
         node.output[:] = [names.get(name, name) for name in node.output]
-    graph = helper.make_graph(
+    network = helper.make_graph(
         nodes,
         "network",
         [_plain_value(value) for value in inputs],
@@ -158,7 +159,7 @@ def tidy(model: ModelProto) -> bytes:
         [_plain_tensor(tensors[name], names[name]) for name in names if name in tensors],
     )
     clean = helper.make_model(
-        graph,
+        network,
         producer_name="edge-optim",
         ir_version=IR_VERSION,
         opset_imports=([helper.make_opsetid("", opset(model))] if opset(model) else [])
@@ -222,28 +223,14 @@ def _refuse_unusual_storage(model: ModelProto) -> None:
         )
 
 
-def _copy_node(node: NodeProto) -> NodeProto:
-    copy = NodeProto()
-    copy.CopyFrom(node)
-    copy.ClearField("doc_string")
-    copy.ClearField("metadata_props")
-    for names in (copy.input, copy.output):  # an absent optional at the end says nothing
+def _leave_out_absent(node: NodeProto) -> None:
+    """Cut off, in place, optional inputs and outputs at the end that are absent anyway."""
+    for names in (node.input, node.output):
         while len(names) > 1 and not names[-1]:
             del names[-1]
-    return copy
 
 
-def _lift_constants(nodes: list[NodeProto], tensors: dict[str, TensorProto]) -> Iterator[NodeProto]:
-    """Turn Constant nodes into initializers."""
-    for node in nodes:
-        value = next((item for item in node.attribute if item.name == "value"), None)
-        if node.op_type == "Constant" and value is not None:
-            tensors[node.output[0]] = value.t
-        else:
-            yield node
-
-
-def _name_layers(nodes: list[NodeProto]) -> None:
+def _name_layers(nodes: Iterable[NodeProto]) -> None:
     """Name layers after their weights where those still have a module's name."""
     for node in nodes:
         weight = node.input[1] if node.op_type in LAYERS else ""
@@ -253,21 +240,7 @@ def _name_layers(nodes: list[NodeProto]) -> None:
             node.ClearField("name")
 
 
-def _share_equal(nodes: list[NodeProto], tensors: dict[str, TensorProto]) -> None:
-    """Let equal constants be one."""
-    first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
-    alias: dict[str, str] = {}
-    for name, tensor in tensors.items():
-        if tensor.data_type == TensorProto.STRING:  # an array of them holds addresses
-            continue
-        array = numpy_helper.to_array(tensor)
-        key = (tensor.data_type, tuple(tensor.dims), array.tobytes())
-        alias[name] = first.setdefault(key, name)
-    for node in nodes:
-        rename_reads(node, alias)
-
-
-def _short_names(nodes: list[NodeProto], kept: Sequence[str]) -> dict[str, str]:
+def _short_names(nodes: Sequence[NodeProto], kept: Sequence[str]) -> dict[str, str]:
     """Number the tensors in the order of use, past every name that stays.
 
     Unused constants get no name and fall away.
