@@ -48,7 +48,8 @@ test-all: export HYPOTHESIS_PROFILE = random
 test test-all: .venv/installed-dev
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(QUICK) not faults and not e2e" -n 2 --dist loadfile $(ARGS) \
 		|| [ $$? -eq $(NONE_CHOSEN) ]
-	@$(BROWSER); $(BIN)/python -m pytest -m "$(QUICK) not faults and e2e" $(ARGS) || [ $$? -eq $(NONE_CHOSEN) ]
+	@$(BROWSER); $(BIN)/python -m pytest -m "$(QUICK) not faults and e2e" -n 2 --dist loadfile $(ARGS) \
+		|| [ $$? -eq $(NONE_CHOSEN) ]
 
 test-faults: .venv/installed-dev
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults --timeout=3600 $(ARGS)

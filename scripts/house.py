@@ -156,7 +156,6 @@ def _uses() -> Iterable[Figure]:
         value=len(pruning),
         at_most=1,
         where=pruning,
-        not_yet="it is being put behind one file",
     )
     yield Figure(
         name=".accuracy read outside metric and words",
