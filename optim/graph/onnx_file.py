@@ -40,6 +40,16 @@ def read_model(content: bytes) -> ModelProto:
         BrokenArtifactError: if they are not a model with a graph, or its functions were written for
             other versions of the operators.
     """
+    model = parse_model(content)
+    return _inlined(model) if model.functions else model
+
+
+def parse_model(content: bytes) -> ModelProto:
+    """Parse the bytes of an ONNX file as they stand: what its functions grow to is not known yet.
+
+    Raises:
+        BrokenArtifactError: if they are not a model with a graph.
+    """
     try:
         model = onnx.load_model_from_string(content)
     except (DecodeError, ValueError) as error:
@@ -48,14 +58,14 @@ def read_model(content: bytes) -> ModelProto:
         ) from error
     if not model.graph.node:
         raise BrokenArtifactError("the ONNX file holds no operators. Was it copied in full?")
-    return _inlined(model) if model.functions else model
+    return model
 
 
 def _inlined(model: ModelProto) -> ModelProto:
     """Return the same network with the bodies of its functions in the place of their calls."""
     try:
         inlined = onnx.inliner.inline_local_functions(model)
-    except (RuntimeError, ValueError) as error:
+    except (onnx.checker.ValidationError, RuntimeError, ValueError) as error:
         raise BrokenArtifactError(
             f"the functions of the ONNX file cannot be inlined: {_first_line(error)}"
         ) from error

@@ -17,7 +17,7 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 from optim.errors import BrokenArtifactError
-from optim.graph.onnx_file import read_model
+from optim.graph.onnx_file import parse_model
 from optim.intake.external_data import embed
 from optim.intake.reading import MAX_FILE_BYTES, read_regular
 from optim.words import count, one_line
@@ -51,7 +51,7 @@ def admit(path: Path) -> Admitted:
     """
     name = one_line(path.name)
     content = read_regular(path, at_most=MAX_FILE_BYTES)
-    model = read_model(content)
+    model = parse_model(content)  # its functions are inlined once their extent is known
     _check_extent(model, name)
     tensors = list(_tensors(model))
     outside = [t for t in tensors if t.data_location == TensorProto.EXTERNAL]
