@@ -34,7 +34,7 @@ from optim.analysis.pruning_curves import LayerCurve, PruningCurves
 from optim.compress.pruning.layer_shapes import LayerShape, network_macs, network_parameters
 from optim.errors import Refusal, RefusedError
 from optim.recipe import Precision
-from optim.search.coupled_choice import Choice, best_choices
+from optim.search.coupled_choice import Picks, best_choices
 
 MOST_CELLS = 2000
 """Of a table of one layer's costs; where more groups meet, they are taken as independent."""
@@ -116,9 +116,9 @@ def channel_plan(
         {curve.layer: loss_rises(curve) for curve in curves.curves}, _tables(curves, cost)
     )
     for place in range(len(front.costs) - 1, -1, -1):
-        choice = front.choice(place)
-        if front.costs[place] <= budget + SLACK and cost.share(choice) <= budget:
-            return _plan(curves, choice, precision)
+        picks = front.picks_at(place)
+        if front.costs[place] <= budget + SLACK and cost.share(picks) <= budget:
+            return _plan(curves, picks, precision)
     return _plan(curves, least, precision)
 
 
@@ -137,14 +137,14 @@ def plan_of(
     Raises:
         ValueError: if the curves do not hold the shapes of the layers.
     """
-    choice = {
+    picks = {
         curve.layer: min(
             range(len(curve.points)),
             key=lambda place: abs(curve.points[place].ratio - layers.get(curve.layer, 0.0)),
         )
         for curve in curves.curves
     }
-    return _plan(curves, choice, precision)
+    return _plan(curves, picks, precision)
 
 
 class _Cost:
@@ -163,21 +163,21 @@ class _Cost:
         if budget is Budget.LATENCY:
             self.slope = curves.clock(precision).slope
 
-    def share(self, choice: Choice) -> float:
+    def share(self, picks: Picks) -> float:
         """Of the whole network."""
-        return self.always + self._sum(self.curves.shapes, choice) * self.slope / self.whole
+        return self.always + self._sum(self.curves.shapes, picks) * self.slope / self.whole
 
     @property
     def always(self) -> float:
         """Cost whatever the layers cost."""
         return 1 - self.slope
 
-    def of_layer(self, shape: LayerShape, choice: Choice) -> float:
+    def of_layer(self, shape: LayerShape, picks: Picks) -> float:
         """Return the cost of one layer, as a share of the whole network."""
-        return self._sum((shape,), choice) * self.slope / self.whole
+        return self._sum((shape,), picks) * self.slope / self.whole
 
-    def _sum(self, shapes: tuple[LayerShape, ...], choice: Choice) -> float:
-        kept = shares(self.curves, choice)
+    def _sum(self, shapes: tuple[LayerShape, ...], picks: Picks) -> float:
+        kept = shares(self.curves, picks)
         match self.budget:
             case Budget.MACS:
                 return network_macs(shapes, kept)
@@ -187,12 +187,12 @@ class _Cost:
                 return network_ms(shapes, self.curves.times, kept, self.precision)
 
 
-def shares(curves: PruningCurves, choice: Mapping[str, int]) -> dict[str, float]:
+def shares(curves: PruningCurves, picks: Mapping[str, int]) -> dict[str, float]:
     """Return the share of its channels that each group keeps."""
     return {
-        curve.layer: curve.points[choice[curve.layer]].kept / curve.channels
+        curve.layer: curve.points[picks[curve.layer]].kept / curve.channels
         for curve in curves.curves
-        if curve.layer in choice
+        if curve.layer in picks
     }
 
 
@@ -232,18 +232,18 @@ def _table(shape: LayerShape, cost: _Cost, groups: tuple[str, ...]) -> np.ndarra
     return np.array(cells).reshape(sizes)
 
 
-def _plan(curves: PruningCurves, choice: Choice, precision: Precision) -> ChannelPlan:
-    taken = [(curve, choice[curve.layer]) for curve in curves.curves]
+def _plan(curves: PruningCurves, picks: Picks, precision: Precision) -> ChannelPlan:
+    taken = [(curve, picks[curve.layer]) for curve in curves.curves]
     drops = [max(0.0, curves.score - curve.points[place].score) for curve, place in taken]
     part = {
-        budget: _Cost(curves, budget, precision).share(choice)
+        budget: _Cost(curves, budget, precision).share(picks)
         for budget in Budget
         if budget is not Budget.LATENCY or curves.ends
     }
     latency_ms = None
     if curves.latency_ms is not None:
         cost = _Cost(curves, Budget.LATENCY, Precision.FP32)
-        latency_ms = cost.share(choice) * curves.latency_ms
+        latency_ms = cost.share(picks) * curves.latency_ms
     return ChannelPlan(
         layers=tuple((c.layer, c.points[place].ratio) for c, place in taken if place),
         loss_rise=float(sum(loss_rises(curve)[place] for curve, place in taken)),

@@ -1,11 +1,10 @@
-"""One choice for each of several things, where costs belong to things that meet: every budget.
-
+"""One choice for each of several things whose costs depend on each other, for every budget.
     minimise  sum_g loss[g, k(g)]    for each cost    sum_t table_t[k(g), k(h), ...]
 
-A table is a cost that depends on the choices of a few things together. Things leave one after the
-other: for each combination of choices of those that it meets in a table, the sums that one choice
-of its own gives are kept, without those that another beats in both cost and loss. What it met is
-then one table more, of fronts in place of numbers. At the end one front is left, that of the whole.
+A table is a cost that depends on the choices of a few things together. Things are eliminated one
+after the other: for each combination of choices of those in its tables, the sums that its own
+choices give are kept, without those that another beats in both cost and loss. Its neighbours then
+have one table more, of fronts in place of numbers. At the end one front is left, that of the whole.
 
 Sources: eliminating one thing after the other is the non-serial dynamic programming of Bertele and
 Brioschi 1972; with fronts in place of numbers it is the knapsack of Nemhauser and Ullmann 1969.
@@ -22,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 Names = tuple[str, ...]
-Choice = dict[str, int]
+Picks = dict[str, int]
 """By the name of a thing: which of its choices."""
 
 MOST_SUMS = 1000
@@ -34,7 +33,7 @@ as a sum over its things, each chosen alone."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Front:
+class ChoiceFront:
     """The best choices, cheapest first.
 
     Attributes:
@@ -48,7 +47,7 @@ class Front:
     losses: np.ndarray
     picks: np.ndarray
 
-    def choice(self, place: int) -> Choice:
+    def picks_at(self, place: int) -> Picks:
         """Return the choices behind one sum."""
         return dict(zip(self.names, self.picks[place].tolist(), strict=True))
 
@@ -60,13 +59,15 @@ class _Sums(NamedTuple):
 
 
 class _Fronts(NamedTuple):
-    """What things that have left give, for each combination of those that they met."""
+    """Front of the eliminated things, for each combination of their neighbours' choices."""
 
     names: Names
     cells: dict[tuple[int, ...], _Sums]
 
 
-def best_choices(losses: Mapping[str, np.ndarray], tables: Mapping[Names, np.ndarray]) -> Front:
+def best_choices(
+    losses: Mapping[str, np.ndarray], tables: Mapping[Names, np.ndarray]
+) -> ChoiceFront:
     """Find the least loss for every cost.
 
     Args:
@@ -96,7 +97,7 @@ def best_choices(losses: Mapping[str, np.ndarray], tables: Mapping[Names, np.nda
     whole = _one(float(costs.get((), np.zeros(()))), 0.0, np.zeros(len(names), np.uint8))
     for front in fronts:
         whole = _best(_added(whole, front.cells[()]))
-    return Front(names=names, costs=whole.costs, losses=whole.losses, picks=whole.picks)
+    return ChoiceFront(names=names, costs=whole.costs, losses=whole.losses, picks=whole.picks)
 
 
 def alone(table: np.ndarray) -> list[np.ndarray]:
@@ -136,7 +137,7 @@ def _one(cost: float, loss: float, picks: np.ndarray) -> _Sums:
 
 
 def _added(a: _Sums, b: _Sums) -> _Sums:
-    """Add each sum to each; things that have left are in one of them alone."""
+    """Add each sum to each; an eliminated thing is in one of them alone."""
     costs = (a.costs[:, None] + b.costs).ravel()
     losses = (a.losses[:, None] + b.losses).ravel()
     kept = _front(costs, losses)

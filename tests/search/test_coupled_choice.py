@@ -56,7 +56,7 @@ def test_the_choice_behind_a_sum_costs_and_loses_what_the_sum_says(shape):
     of = {tuple(choice.items()): (cost, loss) for cost, loss, choice in everything(losses, tables)}
     front = best_choices(losses, tables)
     for place in range(len(front.costs)):
-        found = of[tuple(front.choice(place).items())]
+        found = of[tuple(front.picks_at(place).items())]
         assert found == pytest.approx((front.costs[place], front.losses[place]))
 
 

@@ -39,7 +39,7 @@ from optim.graph.quantization.safe_names import (
     with_safe_names,
 )
 from optim.graph.quantization.side_by_side import grid_of_activations
-from optim.graph.quantization.stored_weights import Choice, store_weights
+from optim.graph.quantization.stored_weights import WeightStorage, store_weights
 from optim.graph.quantization.unshared_initializers import replaced, with_unshared_initializers
 from optim.graph.quantization.write_dynamic import write_dynamic
 from optim.graph.quantization.write_qdq import least_scales, write_qdq, write_weight_only
@@ -115,7 +115,7 @@ def _quantize_weights(
     signed = step.activations is Activations.INT8
     least = least_scales(model, plan, ranges, signed=signed) if ranges else {}
     choices = {
-        node.output[0]: Choice(
+        node.output[0]: WeightStorage(
             precision=precisions[node.output[0]],
             rounding=rounding_of(step, precisions[node.output[0]]),
             per_channel=step.per_channel,

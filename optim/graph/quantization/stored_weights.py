@@ -52,8 +52,8 @@ class StoredWeights:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """How the weights of one layer are to be stored.
+class WeightStorage:
+    """Storage of one layer's weights.
 
     Attributes:
         precision: INT8 or INT4.
@@ -72,36 +72,36 @@ class Choice:
 
     @property
     def is_learned(self) -> bool:
-        """True if the rounding is learnt; a trained grid leaves nothing to learn."""
+        """True if the rounding is learnt; a trained scale leaves nothing to learn."""
         return self.rounding is Rounding.ADAROUND and self.scale is None
 
 
 def store_weights(
-    model: ModelProto, choices: dict[str, Choice], calibration: Examples
+    model: ModelProto, storages: dict[str, WeightStorage], calibration: Examples
 ) -> dict[str, StoredWeights]:
-    """Round the weights of every layer that has a choice; ``learned`` ones to the nearest level.
+    """Round the weights of every layer that has a storage; ``learned`` ones to the nearest level.
 
     Args:
         model: float32, each layer with weights of its own; left alone.
-        choices: by the layer's output name.
+        storages: by the layer's output name.
         calibration: float32, shape (n, ...), what ``compensated`` rounding cancels its errors on.
 
     Returns:
         By the name of the constant.
     """
     values = constants(model)
-    layers = [node for node in model.graph.node if node.output[0] in choices]
+    layers = [node for node in model.graph.node if node.output[0] in storages]
     compensated = [
         node for node in layers
-        if choices[node.output[0]].rounding is Rounding.GPTQ
-        and choices[node.output[0]].scale is None
+        if storages[node.output[0]].rounding is Rounding.GPTQ
+        and storages[node.output[0]].scale is None
     ]  # fmt: skip
     moments = second_moments(model, compensated, calibration) if compensated else {}
     return {
         weight_name(node): _stored(
             values[weight_name(node)],
             node,
-            choices[node.output[0]],
+            storages[node.output[0]],
             moments.get(node.output[0]),
         )
         for node in layers
@@ -125,41 +125,41 @@ def by_row(scale: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _stored(
-    weight: np.ndarray, node: NodeProto, choice: Choice, moments: np.ndarray | None
+    weight: np.ndarray, node: NodeProto, storage: WeightStorage, moments: np.ndarray | None
 ) -> StoredWeights:
-    low, high = LIMITS[choice.precision]
-    fine = choice.per_channel if choice.scale is None else choice.scale.ndim == 1
+    low, high = LIMITS[storage.precision]
+    fine = storage.per_channel if storage.scale is None else storage.scale.ndim == 1
     axis = output_axis(node, weight) if fine else None
-    scale = _scale(weight, axis, choice)
-    if choice.least_scale is not None:
-        least = choice.least_scale if axis is not None else choice.least_scale.max()
+    scale = _scale(weight, axis, storage)
+    if storage.least_scale is not None:
+        least = storage.least_scale if axis is not None else storage.least_scale.max()
         scale = np.maximum(scale, np.asarray(least, np.float32))
     if moments is None:
         levels = np.rint(weight / spread(scale, weight.ndim, axis))
-        if choice.scale is not None:
-            _check_trained(levels, node, choice.precision)
+        if storage.scale is not None:
+            _check_trained(levels, node, storage.precision)
         levels = np.clip(levels, low, high)
     else:
         rows = grouped(weight, node)
         chosen = round_compensated(rows, moments, by_row(scale, rows), low=low, high=high)
         levels = ungrouped(chosen, node, weight.shape)
     return StoredWeights(
-        levels=levels.astype(np.int8), scale=scale, axis=axis, precision=choice.precision
+        levels=levels.astype(np.int8), scale=scale, axis=axis, precision=storage.precision
     )
 
 
-def _scale(weight: np.ndarray, axis: int | None, choice: Choice) -> np.ndarray:
-    if choice.scale is not None:
-        return np.asarray(choice.scale, np.float32)
-    match choice.precision:
+def _scale(weight: np.ndarray, axis: int | None, storage: WeightStorage) -> np.ndarray:
+    if storage.scale is not None:
+        return np.asarray(storage.scale, np.float32)
+    match storage.precision:
         case Precision.INT8:
             return quantize_weight_int8(weight, axis)[1]
         case Precision.INT4:
             return int4_scale(weight, axis)
         case Precision.FP32 | Precision.FP16:
-            raise AssertionError(f"{choice.precision} weights have no scale")
+            raise AssertionError(f"{storage.precision} weights have no scale")
         case _:
-            assert_never(choice.precision)
+            assert_never(storage.precision)
 
 
 def _check_trained(levels: np.ndarray, node: NodeProto, precision: Precision) -> None:

@@ -29,7 +29,7 @@ from optim.graph.quantization.plan import Plan, plan_int8
 from optim.graph.quantization.precisions import rounding_of
 from optim.graph.quantization.prepare import with_biases_by_channel
 from optim.graph.quantization.safe_names import with_safe_names
-from optim.graph.quantization.stored_weights import Choice, StoredWeights, store_weights
+from optim.graph.quantization.stored_weights import StoredWeights, WeightStorage, store_weights
 from optim.graph.quantization.unshared_initializers import weight_name, with_unshared_initializers
 from optim.graph.runner import Runner
 from optim.graph.simulation.pieces import Loader, reads, run, run_piece
@@ -134,10 +134,10 @@ def calibrate_layers(model: ModelProto, step: Quantize, examples: np.ndarray) ->
 
 def _choice(
     node: NodeProto, values: dict[str, np.ndarray], step: Quantize, precision: Precision
-) -> Choice:
+) -> WeightStorage:
     wide = grouped(values[node.input[1]], node).shape[2] > WIDEST_COMPENSATED
     rounding = Rounding.NEAREST if wide else rounding_of(step, precision)
-    return Choice(precision=precision, rounding=rounding, per_channel=step.per_channel)
+    return WeightStorage(precision=precision, rounding=rounding, per_channel=step.per_channel)
 
 
 def on_activation_grid(x: np.ndarray, low: float, high: float) -> np.ndarray:
