@@ -73,12 +73,11 @@ def diagnose(
         parent: of the same network in FP32, timed on the same machine.
         recipe: how the file was made.
         explainer: of the engine; None if it says nothing of itself.
-        speedup: how many times faster than that parent it is, timed interleaved; by default the
-            profiles' totals are compared, which is less exact.
+        speedup: how many times faster than that parent it is, timed interleaved; None before both
+            are timed. A profile says where time goes, never whether a file is faster: taking it
+            costs each kernel a little, and short kernels most.
         measured: how many times faster than the original other recipes are, by fingerprint.
     """
-    if speedup is None and parent is not None:
-        speedup = parent.total_ms / profile.total_ms
     slower = slower_layers(profile, parent) if recipe.step(Quantize) else {}
     sentences = [
         *_verdict(profile, parent, recipe, speedup),
@@ -132,8 +131,12 @@ def _verdict(
     moved = _share(sum(o.time_ms for o in profile.operators if o.overhead), profile)
     split = f"INT8 kernels take {whole} of the time, conversions and changes of layout {moved}."
     quantized = recipe.step(Quantize) is not None
-    if not quantized or speedup is None:
-        return [split] if quantized else []
+    if not quantized:
+        return []
+    if speedup is None and parent is not None:
+        return [f"Whether it is faster than in FP32 is known once both are timed. {split}"]
+    if speedup is None:
+        return [split]
     if speedup >= 1:
         return [f"It is {speedup:.2f} times as fast as in FP32. {split}"]
     if parent is None:
